@@ -7,7 +7,14 @@
 //! behaviour: conversions live with those who own the domain.
 
 /// The operators' API.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::use_self, unused_qualifications, elided_lifetimes_in_paths)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    unused_qualifications,
+    elided_lifetimes_in_paths
+)]
 pub mod admin {
     /// Version 1.
     pub mod v1 {
@@ -16,7 +23,14 @@ pub mod admin {
 }
 
 /// Forming and entering a cluster.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::use_self, unused_qualifications, elided_lifetimes_in_paths)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    unused_qualifications,
+    elided_lifetimes_in_paths
+)]
 pub mod cluster {
     /// Version 1.
     pub mod v1 {
@@ -25,7 +39,14 @@ pub mod cluster {
 }
 
 /// What members say to each other.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::use_self, unused_qualifications, elided_lifetimes_in_paths)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    unused_qualifications,
+    elided_lifetimes_in_paths
+)]
 pub mod peer {
     /// Version 1.
     pub mod v1 {

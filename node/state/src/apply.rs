@@ -1,0 +1,202 @@
+//! The one way in which the state changes.
+
+mod certificates;
+mod cluster;
+mod entry;
+mod hostnames;
+mod members;
+mod orders;
+mod records;
+
+use crate::{Batch, Change, Command, Index, Outcome, Refusal, State, outcome::Done};
+
+/// What a batch of commands changed, as bytes to write. Records go to the record
+/// tree, bodies to the body tree, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What the state is loaded from.
+    pub records: Vec<Write>,
+    /// What only disks hold.
+    pub bodies: Vec<Write>,
+}
+
+/// One key's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// The key has this value now.
+    Put {
+        /// Where.
+        key: Vec<u8>,
+        /// What.
+        value: Vec<u8>,
+    },
+    /// The key is gone.
+    Delete {
+        /// Where.
+        key: Vec<u8>,
+    },
+}
+
+/// A command at work: the state it changes and what it writes.
+struct Apply<'a> {
+    state: &'a mut State,
+    changes: &'a mut Changes,
+    index: Index,
+    command: &'a Command,
+}
+
+impl State {
+    /// Applies the entry at `index`: each command in its turn, each with its own
+    /// outcome. Deterministic: the same states and entries give the same outcomes,
+    /// changes and states, byte for byte.
+    pub fn apply(&mut self, index: Index, batch: &Batch) -> (Vec<Outcome>, Changes) {
+        debug_assert!(index > self.index, "entries are applied once and in order");
+        let mut changes = Changes::default();
+        let mut outcomes = Vec::with_capacity(batch.commands.len());
+        for command in &batch.commands {
+            let outcome = Apply {
+                state: self,
+                changes: &mut changes,
+                index,
+                command,
+            }
+            .run();
+            outcomes.push(Outcome::from(outcome));
+        }
+        self.index = index;
+        (outcomes, changes)
+    }
+}
+
+impl Apply<'_> {
+    fn run(mut self) -> Result<Done, Refusal> {
+        let command = self.command;
+        self.check_epoch()?;
+        match &command.change {
+            Change::Found(found) => self.found(found),
+            Change::TakeOver { node } => self.take_over(*node),
+            Change::Confirm => Ok(Done::Nothing),
+            Change::AuthorizeHostname { hostname } => self.authorize_hostname(hostname),
+            Change::RemoveHostname { hostname, revision } => {
+                self.remove_hostname(hostname, *revision)
+            }
+            Change::SetOrigin { origin, revision } => self.set_origin(origin, *revision),
+            Change::CreateInvitation {
+                role,
+                verifier,
+                expires_at,
+            } => self.create_invitation(*role, *verifier, *expires_at),
+            Change::RevokeInvitation { id } => self.revoke_invitation(*id),
+            Change::SweepInvitation { id } => self.sweep_invitation(*id),
+            Change::AdmitNode {
+                invitation,
+                newcomer,
+            } => self.admit_node(*invitation, newcomer),
+            Change::AdmitOperator {
+                invitation,
+                name,
+                public_key,
+            } => self.admit_operator(*invitation, name, public_key),
+            Change::CertifyNode { node, certificate } => self.certify_node(*node, certificate),
+            Change::CertifyOperator {
+                operator,
+                certificate,
+            } => self.certify_operator(*operator, certificate),
+            Change::RenewIssuing {
+                issuing,
+                issuing_key,
+                not_after,
+                renew_at,
+            } => self.renew_issuing(issuing, issuing_key, *not_after, *renew_at),
+            Change::ShareDataKey {
+                node,
+                purpose,
+                generation,
+                sealed,
+            } => self.share_data_key(*node, *purpose, *generation, sealed),
+            Change::RotateDataKey {
+                purpose,
+                generation,
+                sealed_for,
+            } => self.rotate_data_key(*purpose, *generation, sealed_for),
+            Change::RemoveNode { node } => self.remove_node(*node),
+            Change::FinishRemoval { node } => self.finish_removal(*node),
+            Change::CommitAccountKey { key, thumbprint } => {
+                self.commit_account_key(key, thumbprint)
+            }
+            Change::RegisterAccount { url } => self.register_account(url),
+            Change::AdmitOrder {
+                hostname,
+                claim,
+                key,
+                csr,
+            } => self.admit_order(hostname, *claim, key, csr),
+            Change::IntendOrder { order } => self.intend_order(*order),
+            Change::PrepareOrder { order, placed } => self.prepare_order(*order, placed),
+            Change::IntendReady { order } => self.intend_ready(*order),
+            Change::IntendFinalize { order } => self.intend_finalize(*order),
+            Change::InstallCertificate(install) => self.install_certificate(install),
+            Change::FailOrder {
+                order,
+                evidence,
+                class,
+                reason,
+                next_try,
+            } => self.fail_order(*order, *evidence, *class, reason, *next_try),
+            Change::ForgetCertificate { id } => self.forget_certificate(*id),
+        }
+    }
+
+    /// The fence inside the log: a duty counts only in the epoch of its term.
+    fn check_epoch(&self) -> Result<(), Refusal> {
+        let founded = self.state.cluster.is_some();
+        match &self.command.change {
+            Change::Found(_) => return Ok(()),
+            _ if !founded => return Err(Refusal::NotFounded),
+            Change::TakeOver { .. } => return Ok(()),
+            _ => {}
+        }
+        let now = self.state.epoch().term;
+        match self.command.duty {
+            None if self.command.change.is_duty() => Err(Refusal::StaleTerm { now }),
+            Some(term) if term != now => Err(Refusal::StaleTerm { now }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Change {
+    /// True if only the leader may propose it, under its term.
+    pub fn is_duty(&self) -> bool {
+        match self {
+            Self::Found(_)
+            | Self::AuthorizeHostname { .. }
+            | Self::RemoveHostname { .. }
+            | Self::SetOrigin { .. }
+            | Self::CreateInvitation { .. }
+            | Self::RevokeInvitation { .. }
+            | Self::AdmitNode { .. }
+            | Self::AdmitOperator { .. }
+            | Self::RemoveNode { .. } => false,
+            Self::TakeOver { .. }
+            | Self::Confirm
+            | Self::SweepInvitation { .. }
+            | Self::CertifyNode { .. }
+            | Self::CertifyOperator { .. }
+            | Self::RenewIssuing { .. }
+            | Self::ShareDataKey { .. }
+            | Self::RotateDataKey { .. }
+            | Self::FinishRemoval { .. }
+            | Self::CommitAccountKey { .. }
+            | Self::RegisterAccount { .. }
+            | Self::AdmitOrder { .. }
+            | Self::IntendOrder { .. }
+            | Self::PrepareOrder { .. }
+            | Self::IntendReady { .. }
+            | Self::IntendFinalize { .. }
+            | Self::InstallCertificate(_)
+            | Self::FailOrder { .. }
+            | Self::ForgetCertificate { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The cluster's beginning, its epochs, its zone and its ACME account.
+
+use std::sync::Arc;
+
+use super::Apply;
+use crate::{
+    Account, Epoch, Index, NodeId, Origin, Refusal, Registration, Sealed, Zone,
+    cluster::{Cluster, Counters},
+    command::Found,
+    outcome::{Done, Kind},
+};
+
+impl Apply<'_> {
+    pub(super) fn found(&mut self, found: &Found) -> Result<Done, Refusal> {
+        if self.state.cluster.is_some() {
+            return Err(Refusal::AlreadyFounded);
+        }
+        self.put_cluster(Cluster {
+            id: found.cluster_id,
+            founded_at: self.command.at,
+            epoch: Epoch::default(),
+            counters: Counters::default(),
+        });
+        self.put_authority(found.authority.clone());
+        self.put_account(found.account.clone());
+        self.put_zone(Zone {
+            origin: found.origin.clone().map(Arc::new),
+            revision: self.index,
+        });
+        for key in &found.data_keys {
+            let mut key = key.clone();
+            key.created = self.index;
+            key.created_at = self.command.at;
+            self.put_data_key(key);
+        }
+        let node = self.new_member(&found.founder, None);
+        self.certify_node(node, &found.founder_certificate)?;
+        let operator = self.new_operator(
+            &found.admin_name,
+            crate::Role::Admin,
+            &found.admin_public_key,
+            None,
+        );
+        self.certify_operator(operator, &found.admin_certificate)?;
+        Ok(Done::Node(node))
+    }
+
+    pub(super) fn take_over(&mut self, node: NodeId) -> Result<Done, Refusal> {
+        let mut cluster = self.cluster();
+        let now = cluster.epoch.term;
+        match self.command.duty {
+            Some(term) if term > now => {
+                cluster.epoch = Epoch {
+                    number: cluster.epoch.number + 1,
+                    term,
+                    node,
+                    since: self.command.at,
+                };
+                self.put_cluster(cluster);
+                Ok(Done::Nothing)
+            }
+            Some(term) if term == now => Ok(Done::Unchanged),
+            _ => Err(Refusal::StaleTerm { now }),
+        }
+    }
+
+    pub(super) fn set_origin(
+        &mut self,
+        origin: &Origin,
+        revision: Option<Index>,
+    ) -> Result<Done, Refusal> {
+        self.check_revision(self.state.zone.revision, revision)?;
+        if self.state.zone.origin.as_deref() == Some(origin) {
+            return Ok(Done::Unchanged);
+        }
+        self.put_zone(Zone {
+            origin: Some(Arc::new(origin.clone())),
+            revision: self.index,
+        });
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn commit_account_key(
+        &mut self,
+        key: &Sealed,
+        thumbprint: &str,
+    ) -> Result<Done, Refusal> {
+        let account = self.account()?;
+        match &account.registration {
+            Registration::None => {
+                let registration = Registration::KeyCommitted {
+                    key: key.clone(),
+                    thumbprint: thumbprint.to_owned(),
+                };
+                self.put_account(Account {
+                    registration,
+                    ..account
+                });
+                Ok(Done::Nothing)
+            }
+            Registration::KeyCommitted { .. } | Registration::Registered { .. } => {
+                Err(Refusal::AccountState)
+            }
+        }
+    }
+
+    pub(super) fn register_account(&mut self, url: &str) -> Result<Done, Refusal> {
+        let account = self.account()?;
+        match account.registration.clone() {
+            Registration::KeyCommitted { key, thumbprint } => {
+                let registration = Registration::Registered {
+                    key,
+                    thumbprint,
+                    url: url.to_owned(),
+                };
+                self.put_account(Account {
+                    registration,
+                    ..account
+                });
+                Ok(Done::Nothing)
+            }
+            Registration::Registered { url: known, .. } if known == url => Ok(Done::Unchanged),
+            Registration::None | Registration::Registered { .. } => Err(Refusal::AccountState),
+        }
+    }
+
+    fn account(&self) -> Result<Account, Refusal> {
+        let account = self.state.account.as_deref();
+        account.cloned().ok_or(Refusal::NotFound(Kind::Account))
+    }
+
+    /// The cluster's record, to be changed and put back.
+    pub(super) fn cluster(&self) -> Cluster {
+        let cluster = self.state.cluster.as_deref();
+        cluster
+            .cloned()
+            .unwrap_or_else(|| unreachable!("nothing but `found` runs before the cluster exists"))
+    }
+
+    /// Draws an id: the counter's value, which then moves on.
+    pub(super) fn draw(&mut self, counter: fn(&mut Counters) -> &mut u64) -> u64 {
+        let mut cluster = self.cluster();
+        let next = counter(&mut cluster.counters);
+        let drawn = *next;
+        *next += 1;
+        self.put_cluster(cluster);
+        drawn
+    }
+
+    pub(super) fn check_revision(
+        &self,
+        current: Index,
+        expected: Option<Index>,
+    ) -> Result<(), Refusal> {
+        match expected {
+            Some(expected) if expected != current => Err(Refusal::RevisionMismatch { current }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Members, their certificates and the data keys.
+
+use bytes::Bytes;
+
+use super::Apply;
+use crate::{
+    Authority, DataKey, HpkeSealed, InvitationId, IssuedCertificate, KeyPurpose, Member, NodeId,
+    Operator, OperatorId, Refusal, Removed, Role, Sealed, Timestamp,
+    command::Newcomer,
+    outcome::{Done, Kind},
+};
+
+impl Apply<'_> {
+    pub(super) fn new_member(
+        &mut self,
+        newcomer: &Newcomer,
+        invitation: Option<InvitationId>,
+    ) -> NodeId {
+        let id = NodeId(self.draw(|counters| &mut counters.node));
+        self.put_member(Member {
+            id,
+            name: newcomer.name.clone(),
+            peer_address: newcomer.peer_address.clone(),
+            admin_address: newcomer.admin_address.clone(),
+            public_key: newcomer.public_key.clone(),
+            hpke_public_key: newcomer.hpke_public_key.clone(),
+            invitation,
+            joined_at: self.command.at,
+            certificate: None,
+            leaving: false,
+        });
+        id
+    }
+
+    pub(super) fn new_operator(
+        &mut self,
+        name: &str,
+        role: Role,
+        public_key: &Bytes,
+        invitation: Option<InvitationId>,
+    ) -> OperatorId {
+        let id = OperatorId(self.draw(|counters| &mut counters.operator));
+        self.put_operator(Operator {
+            id,
+            name: name.to_owned(),
+            role,
+            public_key: public_key.clone(),
+            invitation,
+            admitted_at: self.command.at,
+            certificate: None,
+        });
+        id
+    }
+
+    pub(super) fn certify_node(
+        &mut self,
+        node: NodeId,
+        certificate: &IssuedCertificate,
+    ) -> Result<Done, Refusal> {
+        let member = self.member(node)?;
+        self.put_member(Member {
+            certificate: Some(certificate.clone()),
+            ..member
+        });
+        Ok(Done::Node(node))
+    }
+
+    pub(super) fn certify_operator(
+        &mut self,
+        id: OperatorId,
+        certificate: &IssuedCertificate,
+    ) -> Result<Done, Refusal> {
+        let operator = self
+            .state
+            .operators
+            .get(&id)
+            .ok_or(Refusal::NotFound(Kind::Operator))?;
+        let operator = Operator {
+            certificate: Some(certificate.clone()),
+            ..(**operator).clone()
+        };
+        self.put_operator(operator);
+        Ok(Done::Operator(id))
+    }
+
+    pub(super) fn renew_issuing(
+        &mut self,
+        issuing: &Bytes,
+        issuing_key: &Sealed,
+        not_after: Timestamp,
+        renew_at: Timestamp,
+    ) -> Result<Done, Refusal> {
+        let authority = self
+            .state
+            .authority
+            .as_deref()
+            .cloned()
+            .ok_or(Refusal::NotFounded)?;
+        self.put_authority(Authority {
+            issuing: issuing.clone(),
+            issuing_key: issuing_key.clone(),
+            issuing_not_after: not_after,
+            issuing_renew_at: renew_at,
+            ..authority
+        });
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn share_data_key(
+        &mut self,
+        node: NodeId,
+        purpose: KeyPurpose,
+        generation: u32,
+        sealed: &HpkeSealed,
+    ) -> Result<Done, Refusal> {
+        self.member(node)?;
+        let key = self
+            .state
+            .data_keys
+            .get(&(purpose, generation))
+            .ok_or(Refusal::NotFound(Kind::DataKey))?;
+        let mut key = (**key).clone();
+        key.sealed_for.insert(node, sealed.clone());
+        self.put_data_key(key);
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn rotate_data_key(
+        &mut self,
+        purpose: KeyPurpose,
+        generation: u32,
+        sealed_for: &[(NodeId, HpkeSealed)],
+    ) -> Result<Done, Refusal> {
+        let present = self
+            .state
+            .current_data_key(purpose)
+            .map_or(0, |key| key.generation);
+        if generation != present + 1 {
+            return Err(Refusal::WrongGeneration);
+        }
+        let members = sealed_for
+            .iter()
+            .filter(|(node, _)| self.state.members.contains_key(node));
+        self.put_data_key(DataKey {
+            purpose,
+            generation,
+            created_at: self.command.at,
+            created: self.index,
+            sealed_for: members.cloned().collect(),
+        });
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn remove_node(&mut self, node: NodeId) -> Result<Done, Refusal> {
+        let member = self.member(node)?;
+        if member.leaving {
+            return Ok(Done::Unchanged);
+        }
+        let staying = self
+            .state
+            .members
+            .values()
+            .filter(|other| other.id != node && !other.leaving)
+            .count();
+        if staying == 0 {
+            return Err(Refusal::LastMember);
+        }
+        self.put_member(Member {
+            leaving: true,
+            ..member
+        });
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn finish_removal(&mut self, node: NodeId) -> Result<Done, Refusal> {
+        if self.state.removed.contains_key(&node) {
+            return Ok(Done::Unchanged);
+        }
+        let member = self.member(node)?;
+        if self.state.voters.contains(&node) || self.state.learners.contains(&node) {
+            return Err(Refusal::StillInRaft);
+        }
+        self.delete_member(node);
+        let keys: Vec<DataKey> = self
+            .state
+            .data_keys
+            .values()
+            .map(|key| (**key).clone())
+            .collect();
+        for mut key in keys {
+            if key.sealed_for.remove(&node).is_some() {
+                self.put_data_key(key);
+            }
+        }
+        self.put_removed(Removed {
+            id: node,
+            name: member.name,
+            public_key: member.public_key,
+            removed_at: self.command.at,
+            removed: self.index,
+        });
+        Ok(Done::Nothing)
+    }
+
+    fn member(&self, node: NodeId) -> Result<Member, Refusal> {
+        let member = self
+            .state
+            .members
+            .get(&node)
+            .ok_or(Refusal::NotFound(Kind::Member))?;
+        Ok((**member).clone())
+    }
+}

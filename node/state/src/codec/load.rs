@@ -1,0 +1,200 @@
+//! A state from its records.
+
+use std::sync::Arc;
+
+use super::{
+    DecodeError,
+    convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role, stage_from},
+    record::kind,
+    unversioned, wire,
+};
+use crate::{
+    Actor, Certificate, Epoch, HostnameRecord, Index, Invitation, InvitationId, Member, NodeId,
+    Operator, OperatorId, Order, OrderId, Redemption, Removed, State, Term, Timestamp, Zone,
+    cluster::{Cluster, Counters},
+    command::Newcomer,
+    invitation::Became,
+};
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+impl State {
+    /// Takes one record in. Records must come in the order of their keys, for
+    /// what is derived from them needs certificates before hostnames.
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let (kind, id) = key.split_first().ok_or(DecodeError::Empty)?;
+        match *kind {
+            kind::CLUSTER => self.cluster = Some(Arc::new(cluster(unversioned(value)?)?)),
+            kind::AUTHORITY => {
+                self.authority = Some(Arc::new(unversioned::<wire::Authority>(value)?.try_into()?));
+            }
+            kind::ACCOUNT => {
+                self.account = Some(Arc::new(unversioned::<wire::Account>(value)?.try_into()?))
+            }
+            kind::ZONE => self.zone = zone(unversioned(value)?)?,
+            kind::MEMBER => self.insert_member(member(unversioned(value)?)?),
+            kind::REMOVED => self.insert_removed(removed(unversioned(value)?)),
+            kind::OPERATOR => self.insert_operator(operator(unversioned(value)?)?),
+            kind::INVITATION => self.insert_invitation(invitation(unversioned(value)?)?),
+            kind::DATA_KEY => {
+                self.insert_data_key(unversioned::<wire::DataKey>(value)?.try_into()?)
+            }
+            kind::CERTIFICATE => self.insert_certificate(certificate(id, unversioned(value)?)?),
+            kind::ORDER => self.insert_order(order(id, unversioned(value)?)?),
+            kind::HOSTNAME => {
+                let name = std::str::from_utf8(id).map_err(|_| DecodeError::Field("hostname"))?;
+                self.insert_hostname(hostname(name)?, hostname_record(unversioned(value)?)?);
+            }
+            _ => return Err(DecodeError::Unknown("record")),
+        }
+        Ok(())
+    }
+}
+
+fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
+    Ok(Cluster {
+        id: cluster_id(&cluster.id)?,
+        founded_at: Timestamp(cluster.founded_at),
+        epoch: Epoch {
+            number: cluster.epoch_number,
+            term: Term(cluster.epoch_term),
+            node: NodeId(cluster.epoch_node),
+            since: Timestamp(cluster.epoch_since),
+        },
+        counters: Counters {
+            node: cluster.next_node,
+            order: cluster.next_order,
+            invitation: cluster.next_invitation,
+            operator: cluster.next_operator,
+        },
+    })
+}
+
+fn zone(zone: wire::Zone) -> Result<Zone> {
+    let origin = zone
+        .origin
+        .map(crate::Origin::try_from)
+        .transpose()?
+        .map(Arc::new);
+    Ok(Zone {
+        origin,
+        revision: Index(zone.revision),
+    })
+}
+
+fn member(member: wire::Member) -> Result<Member> {
+    let who: Newcomer = field(member.who, "who")?.into();
+    Ok(Member {
+        id: NodeId(member.id),
+        name: who.name,
+        peer_address: who.peer_address,
+        admin_address: who.admin_address,
+        public_key: who.public_key,
+        hpke_public_key: who.hpke_public_key,
+        invitation: member.invitation.map(InvitationId),
+        joined_at: Timestamp(member.joined_at),
+        certificate: member.certificate.map(Into::into),
+        leaving: member.leaving,
+    })
+}
+
+fn removed(removed: wire::Removed) -> Removed {
+    Removed {
+        id: NodeId(removed.id),
+        name: removed.name,
+        public_key: removed.public_key,
+        removed_at: Timestamp(removed.removed_at),
+        removed: Index(removed.removed),
+    }
+}
+
+fn operator(operator: wire::Operator) -> Result<Operator> {
+    Ok(Operator {
+        id: OperatorId(operator.id),
+        name: operator.name,
+        role: role(&operator.role)?,
+        public_key: operator.public_key,
+        invitation: operator.invitation.map(InvitationId),
+        admitted_at: Timestamp(operator.admitted_at),
+        certificate: operator.certificate.map(Into::into),
+    })
+}
+
+fn invitation(invitation: wire::Invitation) -> Result<Invitation> {
+    let redemption = invitation.redemption.map(redemption).transpose()?;
+    Ok(Invitation {
+        id: InvitationId(invitation.id),
+        role: role(&invitation.role)?,
+        verifier: array(&invitation.verifier, "verifier")?,
+        created_at: Timestamp(invitation.created_at),
+        created_by: Actor::parse(&invitation.created_by),
+        expires_at: Timestamp(invitation.expires_at),
+        revoked: invitation.revoked,
+        redemption,
+    })
+}
+
+fn redemption(redemption: wire::Redemption) -> Result<Redemption> {
+    let became = match redemption
+        .became
+        .ok_or(DecodeError::Unknown("redemption"))?
+    {
+        wire::Became::Node(id) => Became::Node(NodeId(id)),
+        wire::Became::Operator(id) => Became::Operator(OperatorId(id)),
+    };
+    Ok(Redemption {
+        public_key: redemption.public_key,
+        became,
+        at: Timestamp(redemption.at),
+    })
+}
+
+fn certificate(id: &[u8], certificate: wire::Certificate) -> Result<Certificate> {
+    Ok(Certificate {
+        id: certificate_id(id)?,
+        hostname: hostname(&certificate.hostname)?,
+        chain: chain_id(&certificate.chain)?,
+        issuer: certificate.issuer.into(),
+        serial: certificate.serial.to_vec().into(),
+        not_before: Timestamp(certificate.not_before),
+        not_after: Timestamp(certificate.not_after),
+        renew_at: Timestamp(certificate.renew_at),
+        forget_at: certificate.forget_at.map(Timestamp),
+        kept: certificate.kept,
+    })
+}
+
+fn order(id: &[u8], order: wire::Order) -> Result<Order> {
+    Ok(Order {
+        id: OrderId(u64::from_be_bytes(array(id, "order")?)),
+        hostname: hostname(&order.hostname)?,
+        claim: Index(order.claim),
+        attempt: order.attempt,
+        admitted_at: Timestamp(order.admitted_at),
+        key: field(order.key, "key")?.try_into()?,
+        csr: order.csr,
+        stage: stage_from(order.stage, order.placed)?,
+        stage_at: Timestamp(order.stage_at),
+        epoch: Term(order.epoch),
+    })
+}
+
+fn hostname_record(record: wire::Hostname) -> Result<HostnameRecord> {
+    Ok(HostnameRecord {
+        authorized_at: Timestamp(record.authorized_at),
+        authorized_by: record.authorized_by.into(),
+        claim: Index(record.claim),
+        certificate: record
+            .certificate
+            .map(|id| certificate_id(&id))
+            .transpose()?,
+        order: record.order.map(OrderId),
+        failure: record
+            .failure
+            .map(TryInto::try_into)
+            .transpose()?
+            .map(Box::new),
+        events: record.events,
+        revision: Index(record.revision),
+    })
+}

@@ -1,0 +1,670 @@
+//! The shapes of what is stored and sent. Field numbers are never used twice;
+//! fields are added, never changed.
+
+use bytes::Bytes;
+use prost::{Enumeration, Message, Oneof};
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Sealed {
+    #[prost(string, tag = "1")]
+    pub(super) purpose: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) generation: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) nonce: Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) ciphertext: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HpkeSealed {
+    #[prost(uint64, tag = "1")]
+    pub(super) node: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) encapsulated: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) ciphertext: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DataKey {
+    #[prost(string, tag = "1")]
+    pub(super) purpose: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) generation: u32,
+    #[prost(uint64, tag = "3")]
+    pub(super) created_at: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) created: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) sealed_for: Vec<HpkeSealed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Cluster {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) id: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) founded_at: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) epoch_number: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) epoch_term: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) epoch_node: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) epoch_since: u64,
+    #[prost(uint64, tag = "7")]
+    pub(super) next_node: u64,
+    #[prost(uint64, tag = "8")]
+    pub(super) next_order: u64,
+    #[prost(uint64, tag = "9")]
+    pub(super) next_invitation: u64,
+    #[prost(uint64, tag = "10")]
+    pub(super) next_operator: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Authority {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) root: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) root_key: Option<Sealed>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) issuing: Bytes,
+    #[prost(message, optional, tag = "4")]
+    pub(super) issuing_key: Option<Sealed>,
+    #[prost(uint64, tag = "5")]
+    pub(super) issuing_not_after: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) issuing_renew_at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Account {
+    #[prost(string, tag = "1")]
+    pub(super) directory: String,
+    #[prost(string, tag = "2")]
+    pub(super) trust_roots_pem: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(super) contacts: Vec<String>,
+    #[prost(bool, tag = "4")]
+    pub(super) terms_agreed: bool,
+    #[prost(message, optional, tag = "5")]
+    pub(super) key: Option<Sealed>,
+    #[prost(string, tag = "6")]
+    pub(super) thumbprint: String,
+    #[prost(string, optional, tag = "7")]
+    pub(super) url: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Origin {
+    #[prost(string, tag = "1")]
+    pub(super) url: String,
+    #[prost(enumeration = "Protocol", tag = "2")]
+    pub(super) protocol: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub(super) enum Protocol {
+    Auto = 0,
+    Http1 = 1,
+    Http2 = 2,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Zone {
+    #[prost(message, optional, tag = "1")]
+    pub(super) origin: Option<Origin>,
+    #[prost(uint64, tag = "2")]
+    pub(super) revision: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct IssuedCertificate {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) leaf: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) issuing: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(super) not_after: u64,
+    #[prost(uint64, optional, tag = "4")]
+    pub(super) renew_at: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Newcomer {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) peer_address: String,
+    #[prost(string, tag = "3")]
+    pub(super) admin_address: String,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) public_key: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(super) hpke_public_key: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Member {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(super) who: Option<Newcomer>,
+    #[prost(uint64, optional, tag = "3")]
+    pub(super) invitation: Option<u64>,
+    #[prost(uint64, tag = "4")]
+    pub(super) joined_at: u64,
+    #[prost(message, optional, tag = "5")]
+    pub(super) certificate: Option<IssuedCertificate>,
+    #[prost(bool, tag = "6")]
+    pub(super) leaving: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Removed {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) public_key: Bytes,
+    #[prost(uint64, tag = "4")]
+    pub(super) removed_at: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) removed: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Operator {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    #[prost(string, tag = "3")]
+    pub(super) role: String,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) public_key: Bytes,
+    #[prost(uint64, optional, tag = "5")]
+    pub(super) invitation: Option<u64>,
+    #[prost(uint64, tag = "6")]
+    pub(super) admitted_at: u64,
+    #[prost(message, optional, tag = "7")]
+    pub(super) certificate: Option<IssuedCertificate>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Invitation {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(string, tag = "2")]
+    pub(super) role: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) verifier: Bytes,
+    #[prost(uint64, tag = "4")]
+    pub(super) created_at: u64,
+    #[prost(string, tag = "5")]
+    pub(super) created_by: String,
+    #[prost(uint64, tag = "6")]
+    pub(super) expires_at: u64,
+    #[prost(bool, tag = "7")]
+    pub(super) revoked: bool,
+    #[prost(message, optional, tag = "8")]
+    pub(super) redemption: Option<Redemption>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Redemption {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) public_key: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) at: u64,
+    #[prost(oneof = "Became", tags = "3, 4")]
+    pub(super) became: Option<Became>,
+}
+
+#[derive(Clone, Copy, PartialEq, Oneof)]
+pub(super) enum Became {
+    #[prost(uint64, tag = "3")]
+    Node(u64),
+    #[prost(uint64, tag = "4")]
+    Operator(u64),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Failure {
+    #[prost(enumeration = "FailureClass", tag = "1")]
+    pub(super) class: i32,
+    #[prost(string, tag = "2")]
+    pub(super) reason: String,
+    #[prost(uint32, tag = "3")]
+    pub(super) count: u32,
+    #[prost(uint64, tag = "4")]
+    pub(super) at: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) next_try: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub(super) enum FailureClass {
+    Unspecified = 0,
+    Challenge = 1,
+    Rejected = 2,
+    RateLimited = 3,
+    Unavailable = 4,
+    Unusable = 5,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub(super) enum Evidence {
+    Unspecified = 0,
+    NeverPlaced = 1,
+    Invalid = 2,
+    Gone = 3,
+    Withdrawn = 4,
+    Unusable = 5,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Hostname {
+    #[prost(uint64, tag = "1")]
+    pub(super) authorized_at: u64,
+    #[prost(string, tag = "2")]
+    pub(super) authorized_by: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) claim: u64,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    pub(super) certificate: Option<Bytes>,
+    #[prost(uint64, optional, tag = "5")]
+    pub(super) order: Option<u64>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) failure: Option<Failure>,
+    #[prost(uint32, tag = "7")]
+    pub(super) events: u32,
+    #[prost(uint64, tag = "8")]
+    pub(super) revision: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Certificate {
+    #[prost(string, tag = "1")]
+    pub(super) hostname: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) chain: Bytes,
+    #[prost(string, tag = "3")]
+    pub(super) issuer: String,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) serial: Bytes,
+    #[prost(uint64, tag = "5")]
+    pub(super) not_before: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) not_after: u64,
+    #[prost(uint64, tag = "7")]
+    pub(super) renew_at: u64,
+    #[prost(uint64, optional, tag = "8")]
+    pub(super) forget_at: Option<u64>,
+    #[prost(bool, tag = "9")]
+    pub(super) kept: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Placed {
+    #[prost(string, tag = "1")]
+    pub(super) url: String,
+    #[prost(string, tag = "2")]
+    pub(super) finalize_url: String,
+    #[prost(string, tag = "3")]
+    pub(super) authorization_url: String,
+    #[prost(string, tag = "4")]
+    pub(super) challenge_url: String,
+    #[prost(string, optional, tag = "5")]
+    pub(super) token: Option<String>,
+    #[prost(uint64, optional, tag = "6")]
+    pub(super) expires: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub(super) enum Stage {
+    Unspecified = 0,
+    Admitted = 1,
+    Prepared = 2,
+    ReadyIntent = 3,
+    FinalizeIntent = 4,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Order {
+    #[prost(string, tag = "1")]
+    pub(super) hostname: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) claim: u64,
+    #[prost(uint32, tag = "3")]
+    pub(super) attempt: u32,
+    #[prost(uint64, tag = "4")]
+    pub(super) admitted_at: u64,
+    #[prost(message, optional, tag = "5")]
+    pub(super) key: Option<Sealed>,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(super) csr: Bytes,
+    #[prost(enumeration = "Stage", tag = "7")]
+    pub(super) stage: i32,
+    #[prost(message, optional, tag = "8")]
+    pub(super) placed: Option<Placed>,
+    #[prost(uint64, tag = "9")]
+    pub(super) stage_at: u64,
+    #[prost(uint64, tag = "10")]
+    pub(super) epoch: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CertificateOwn {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) leaf: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) sealed_key: Option<Sealed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Chain {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(super) issuers: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Event {
+    #[prost(uint64, tag = "1")]
+    pub(super) at: u64,
+    #[prost(string, tag = "2")]
+    pub(super) kind: String,
+    #[prost(string, tag = "3")]
+    pub(super) detail: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Batch {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) commands: Vec<Command>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Command {
+    #[prost(uint64, tag = "1")]
+    pub(super) at: u64,
+    #[prost(string, tag = "2")]
+    pub(super) actor: String,
+    #[prost(uint64, optional, tag = "3")]
+    pub(super) duty: Option<u64>,
+    #[prost(
+        oneof = "Change",
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37"
+    )]
+    pub(super) change: Option<Change>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Change {
+    #[prost(message, tag = "10")]
+    Found(Box<Found>),
+    #[prost(uint64, tag = "11")]
+    TakeOver(u64),
+    #[prost(message, tag = "12")]
+    Confirm(Nothing),
+    #[prost(string, tag = "13")]
+    AuthorizeHostname(String),
+    #[prost(message, tag = "14")]
+    RemoveHostname(RemoveHostname),
+    #[prost(message, tag = "15")]
+    SetOrigin(SetOrigin),
+    #[prost(message, tag = "16")]
+    CreateInvitation(CreateInvitation),
+    #[prost(uint64, tag = "17")]
+    RevokeInvitation(u64),
+    #[prost(uint64, tag = "18")]
+    SweepInvitation(u64),
+    #[prost(message, tag = "19")]
+    AdmitNode(AdmitNode),
+    #[prost(message, tag = "20")]
+    AdmitOperator(AdmitOperator),
+    #[prost(message, tag = "21")]
+    CertifyNode(Certify),
+    #[prost(message, tag = "22")]
+    CertifyOperator(Certify),
+    #[prost(message, tag = "23")]
+    RenewIssuing(RenewIssuing),
+    #[prost(message, tag = "24")]
+    ShareDataKey(ShareDataKey),
+    #[prost(message, tag = "25")]
+    RotateDataKey(DataKey),
+    #[prost(uint64, tag = "26")]
+    RemoveNode(u64),
+    #[prost(uint64, tag = "27")]
+    FinishRemoval(u64),
+    #[prost(message, tag = "28")]
+    CommitAccountKey(CommitAccountKey),
+    #[prost(string, tag = "29")]
+    RegisterAccount(String),
+    #[prost(message, tag = "30")]
+    AdmitOrder(AdmitOrder),
+    #[prost(uint64, tag = "31")]
+    IntendOrder(u64),
+    #[prost(message, tag = "32")]
+    PrepareOrder(PrepareOrder),
+    #[prost(uint64, tag = "33")]
+    IntendReady(u64),
+    #[prost(uint64, tag = "34")]
+    IntendFinalize(u64),
+    #[prost(message, tag = "35")]
+    InstallCertificate(Install),
+    #[prost(message, tag = "36")]
+    FailOrder(FailOrder),
+    #[prost(bytes, tag = "37")]
+    ForgetCertificate(Vec<u8>),
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Nothing {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Found {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) cluster_id: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) authority: Option<Authority>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) founder: Option<Newcomer>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) founder_certificate: Option<IssuedCertificate>,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) data_keys: Vec<DataKey>,
+    #[prost(string, tag = "6")]
+    pub(super) admin_name: String,
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(super) admin_public_key: Bytes,
+    #[prost(message, optional, tag = "8")]
+    pub(super) admin_certificate: Option<IssuedCertificate>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) account: Option<Account>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) origin: Option<Origin>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RemoveHostname {
+    #[prost(string, tag = "1")]
+    pub(super) hostname: String,
+    #[prost(uint64, optional, tag = "2")]
+    pub(super) revision: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SetOrigin {
+    #[prost(message, optional, tag = "1")]
+    pub(super) origin: Option<Origin>,
+    #[prost(uint64, optional, tag = "2")]
+    pub(super) revision: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CreateInvitation {
+    #[prost(string, tag = "1")]
+    pub(super) role: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) verifier: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(super) expires_at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AdmitNode {
+    #[prost(uint64, tag = "1")]
+    pub(super) invitation: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(super) newcomer: Option<Newcomer>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AdmitOperator {
+    #[prost(uint64, tag = "1")]
+    pub(super) invitation: u64,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) public_key: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Certify {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(super) certificate: Option<IssuedCertificate>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RenewIssuing {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) issuing: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) issuing_key: Option<Sealed>,
+    #[prost(uint64, tag = "3")]
+    pub(super) not_after: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) renew_at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ShareDataKey {
+    #[prost(string, tag = "1")]
+    pub(super) purpose: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) generation: u32,
+    #[prost(message, optional, tag = "3")]
+    pub(super) sealed: Option<HpkeSealed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CommitAccountKey {
+    #[prost(message, optional, tag = "1")]
+    pub(super) key: Option<Sealed>,
+    #[prost(string, tag = "2")]
+    pub(super) thumbprint: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AdmitOrder {
+    #[prost(string, tag = "1")]
+    pub(super) hostname: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) claim: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) key: Option<Sealed>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) csr: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PrepareOrder {
+    #[prost(uint64, tag = "1")]
+    pub(super) order: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(super) placed: Option<Placed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Install {
+    #[prost(uint64, tag = "1")]
+    pub(super) order: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) id: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) leaf: Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) chain_id: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(super) chain: Vec<Bytes>,
+    #[prost(string, tag = "6")]
+    pub(super) issuer: String,
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(super) serial: Bytes,
+    #[prost(uint64, tag = "8")]
+    pub(super) not_before: u64,
+    #[prost(uint64, tag = "9")]
+    pub(super) not_after: u64,
+    #[prost(uint64, tag = "10")]
+    pub(super) renew_at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FailOrder {
+    #[prost(uint64, tag = "1")]
+    pub(super) order: u64,
+    #[prost(enumeration = "Evidence", tag = "2")]
+    pub(super) evidence: i32,
+    #[prost(enumeration = "FailureClass", tag = "3")]
+    pub(super) class: i32,
+    #[prost(string, tag = "4")]
+    pub(super) reason: String,
+    #[prost(uint64, tag = "5")]
+    pub(super) next_try: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Outcome {
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 10")]
+    pub(super) answer: Option<Answer>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Answer {
+    #[prost(message, tag = "1")]
+    Nothing(Nothing),
+    #[prost(message, tag = "2")]
+    Unchanged(Nothing),
+    #[prost(uint64, tag = "3")]
+    Node(u64),
+    #[prost(uint64, tag = "4")]
+    Operator(u64),
+    #[prost(uint64, tag = "5")]
+    Invitation(u64),
+    #[prost(uint64, tag = "6")]
+    Order(u64),
+    #[prost(message, tag = "10")]
+    Refused(Refusal),
+}
+
+/// A refusal as its name, with what it tells in the one field it has use for.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Refusal {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) number: u64,
+    #[prost(string, tag = "3")]
+    pub(super) text: String,
+}
