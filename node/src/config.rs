@@ -1,0 +1,498 @@
+//! The configuration, checked. A [`Config`] exists only if all of it is usable;
+//! otherwise every fault is told at once, with its line and key.
+
+mod file;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use file::Fault;
+use file::File;
+
+/// One node's configuration. `docs/configuration.md` is its manual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What this node is called; unique in the cluster.
+    pub name: String,
+    /// Where everything durable is.
+    pub data_dir: PathBuf,
+    /// What wraps the secrets in `data_dir`.
+    pub key: KeyProvider,
+    /// Customers' TLS.
+    pub https: SocketAddr,
+    /// The port of customers' TLS as they see it, for redirects.
+    pub https_public_port: u16,
+    /// Customers' clear-text HTTP.
+    pub http: SocketAddr,
+    /// Other members.
+    pub peer: Endpoint,
+    /// Operators.
+    pub admin: Endpoint,
+    /// Health and metrics.
+    pub health: SocketAddr,
+    /// The data plane.
+    pub edge: Edge,
+    /// The replicated log.
+    pub raft: Raft,
+    /// The leader's work at the CA.
+    pub issuance: Issuance,
+    /// What is written to standard error.
+    pub log: Log,
+}
+
+/// An address to bind and the one that others are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Bound.
+    pub listen: SocketAddr,
+    /// host:port as others reach it.
+    pub advertise: String,
+}
+
+/// Where the node's key-encryption key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyProvider {
+    /// A file outside `data_dir`, made at first start with mode 0400.
+    File(PathBuf),
+    /// An environment variable holding 32 bytes as hexadecimal digits.
+    Environment(String),
+    /// A file holding a passphrase.
+    PassphraseFile(PathBuf),
+}
+
+/// Bounds of the data plane that operators may move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Threads that serve; 0: one a core.
+    pub threads: u64,
+    /// Parsed keys kept ready by each thread.
+    pub cached_keys: u64,
+    /// Extra trust roots (PEM) for https origins.
+    pub origin_roots: Option<PathBuf>,
+    /// Connections at once, in all.
+    pub connections: u64,
+    /// How long `/readyz` fails before listeners close, so that whatever sends
+    /// traffic has seen it.
+    pub lame_duck: Duration,
+    /// How long connections may then take to end.
+    pub grace: Duration,
+}
+
+/// The replicated log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raft {
+    /// Which storage engine.
+    pub store: StoreKind,
+    /// Time between a leader's heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest time without one after which a voter stands.
+    pub election_min: Duration,
+    /// Longest.
+    pub election_max: Duration,
+    /// A flush that takes longer ends the replica.
+    pub flush_limit: Duration,
+}
+
+/// Which storage engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// sled 0.34 with our own fdatasync.
+    Sled,
+    /// redb.
+    Redb,
+}
+
+/// The leader's work at the CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuance {
+    /// Orders in flight at once.
+    pub concurrency: u64,
+    /// First wait after a failure; later ones are ten and a hundred times that,
+    /// then daily.
+    pub retry: Duration,
+}
+
+/// What is written to standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// In the syntax of `tracing-subscriber`'s `EnvFilter`.
+    pub filter: String,
+}
+
+/// For people or for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines.
+    Pretty,
+    /// A JSON object a line.
+    Json,
+}
+
+const SECTIONS: [&str; 10] = [
+    "key", "https", "http", "peer", "admin", "health", "edge", "raft", "issuance", "log",
+];
+
+impl Config {
+    /// From the file's text. `base` is the folder that relative paths start from.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<Fault>> {
+        let mut file = File::parse(text)?;
+        let name = name(&mut file);
+        let data_dir = base.join(required(
+            &mut file,
+            "",
+            "data_dir",
+            "where durable data is",
+            PathBuf::from("data"),
+        ));
+        let key = key(&mut file, base, &data_dir);
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
+        let https_public_port = file.read("https", "public_port").unwrap_or(443);
+        let http = file.read("http", "listen").unwrap_or(any(8080));
+        let peer = endpoint(&mut file, "peer", any(7443));
+        let admin = endpoint(&mut file, "admin", any(7444));
+        let health = file.read("health", "listen").unwrap_or(any(9080));
+        let config = Self {
+            name,
+            data_dir,
+            key,
+            https,
+            https_public_port,
+            http,
+            peer,
+            admin,
+            health,
+            edge: edge(&mut file, base),
+            raft: raft(&mut file),
+            issuance: issuance(&mut file),
+            log: log(&mut file),
+        };
+        config.check_ports(&mut file);
+        let faults = file.finish(&SECTIONS);
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn check_ports(&self, file: &mut File<'_>) {
+        let listeners = [
+            ("https", self.https),
+            ("http", self.http),
+            ("peer", self.peer.listen),
+            ("admin", self.admin.listen),
+            ("health", self.health),
+        ];
+        for (place, (section, address)) in listeners.iter().enumerate() {
+            for (earlier, other) in &listeners[..place] {
+                let overlap = address.ip() == other.ip()
+                    || address.ip().is_unspecified()
+                    || other.ip().is_unspecified();
+                if address.port() != 0 && address.port() == other.port() && overlap {
+                    file.fault(
+                        section,
+                        "listen",
+                        &format!("port {} is taken by {earlier}.listen", address.port()),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn required<T: file::Written>(
+    file: &mut File<'_>,
+    section: &str,
+    key: &str,
+    what: &str,
+    stand_in: T,
+) -> T {
+    let before = file.present(section, key);
+    match file.read(section, key) {
+        Some(value) => value,
+        None => {
+            if !before {
+                file.fault(section, key, &format!("is missing: {what}"));
+            }
+            stand_in
+        }
+    }
+}
+
+fn name(file: &mut File<'_>) -> String {
+    let name = required(
+        file,
+        "",
+        "name",
+        "what this node is called, unique in the cluster",
+        "node".to_owned(),
+    );
+    let good = (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !good {
+        file.fault(
+            "",
+            "name",
+            "a name is 1 to 63 letters, digits, dots, hyphens and underscores",
+        );
+    }
+    name
+}
+
+fn key(file: &mut File<'_>, base: &Path, data_dir: &Path) -> KeyProvider {
+    let path: Option<PathBuf> = file.read("key", "file");
+    let variable: Option<String> = file.read("key", "environment");
+    let passphrase: Option<PathBuf> = file.read("key", "passphrase_file");
+    match (path, variable, passphrase) {
+        (Some(path), None, None) => {
+            let path = base.join(path);
+            if path.starts_with(data_dir) {
+                file.fault(
+                    "key",
+                    "file",
+                    "the key must not lie in data_dir: whoever copies the data would have both",
+                );
+            }
+            KeyProvider::File(path)
+        }
+        (None, Some(variable), None) => KeyProvider::Environment(variable),
+        (None, None, Some(path)) => KeyProvider::PassphraseFile(base.join(path)),
+        _ => {
+            file.fault(
+                "key",
+                "file",
+                "exactly one of key.file, key.environment and key.passphrase_file is wanted",
+            );
+            KeyProvider::File(base.join("node.key"))
+        }
+    }
+}
+
+fn endpoint(file: &mut File<'_>, section: &str, default: SocketAddr) -> Endpoint {
+    let listen: SocketAddr = file.read(section, "listen").unwrap_or(default);
+    let advertise = match file.read::<String>(section, "advertise") {
+        Some(advertise) => {
+            if !is_host_and_port(&advertise) {
+                file.fault(
+                    section,
+                    "advertise",
+                    &format!("`{advertise}` is not host:port"),
+                );
+            }
+            advertise
+        }
+        None => {
+            if listen.ip().is_unspecified() {
+                file.fault(
+                    section,
+                    "advertise",
+                    "is missing: host:port at which others reach this node",
+                );
+            }
+            listen.to_string()
+        }
+    };
+    Endpoint { listen, advertise }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    match text.rsplit_once(':') {
+        Some((host, port)) => {
+            let bracketed = host.starts_with('[') && host.ends_with(']');
+            !host.is_empty()
+                && (bracketed || !host.contains(':'))
+                && port.parse::<u16>().is_ok_and(|port| port != 0)
+        }
+        None => false,
+    }
+}
+
+fn edge(file: &mut File<'_>, base: &Path) -> Edge {
+    Edge {
+        threads: file.bounded("edge", "threads", 0..=256, 0),
+        cached_keys: file.bounded("edge", "cached_keys", 16..=1_000_000, 10_000),
+        origin_roots: file
+            .read::<PathBuf>("edge", "origin_roots")
+            .map(|path| base.join(path)),
+        connections: file.bounded("edge", "connections", 16..=10_000_000, 50_000),
+        lame_duck: file.bounded(
+            "edge",
+            "lame_duck",
+            Duration::ZERO..=Duration::from_secs(600),
+            Duration::from_secs(10),
+        ),
+        grace: file.bounded(
+            "edge",
+            "grace",
+            Duration::ZERO..=Duration::from_secs(3600),
+            Duration::from_secs(30),
+        ),
+    }
+}
+
+fn raft(file: &mut File<'_>) -> Raft {
+    let ms = Duration::from_millis;
+    let store = match file.read::<String>("raft", "store").as_deref() {
+        None | Some("sled") => StoreKind::Sled,
+        Some("redb") => StoreKind::Redb,
+        Some(other) => {
+            let message = format!("`{other}` is not a store; \"sled\" and \"redb\" are");
+            file.fault("raft", "store", &message);
+            StoreKind::Sled
+        }
+    };
+    let raft = Raft {
+        store,
+        heartbeat: file.bounded("raft", "heartbeat", ms(20)..=ms(5_000), ms(100)),
+        election_min: file.bounded("raft", "election_min", ms(60)..=ms(30_000), ms(300)),
+        election_max: file.bounded("raft", "election_max", ms(80)..=ms(60_000), ms(450)),
+        flush_limit: file.bounded("raft", "flush_limit", ms(100)..=ms(60_000), ms(2_000)),
+    };
+    if raft.election_min < raft.heartbeat * 2 {
+        file.fault(
+            "raft",
+            "election_min",
+            "must be at least two heartbeats, or every delay is an election",
+        );
+    }
+    if raft.election_max <= raft.election_min {
+        file.fault(
+            "raft",
+            "election_max",
+            "must be more than election_min, or voters stand all at once",
+        );
+    }
+    raft
+}
+
+fn issuance(file: &mut File<'_>) -> Issuance {
+    Issuance {
+        concurrency: file.bounded("issuance", "concurrency", 1..=1_000, 32),
+        retry: file.bounded(
+            "issuance",
+            "retry",
+            Duration::from_secs(1)..=Duration::from_secs(3600),
+            Duration::from_secs(60),
+        ),
+    }
+}
+
+fn log(file: &mut File<'_>) -> Log {
+    let format = match file.read::<String>("log", "format").as_deref() {
+        None | Some("pretty") => LogFormat::Pretty,
+        Some("json") => LogFormat::Json,
+        Some(other) => {
+            let message = format!("`{other}` is not a format; \"pretty\" and \"json\" are");
+            file.fault("log", "format", &message);
+            LogFormat::Pretty
+        }
+    };
+    let filter = file
+        .read("log", "filter")
+        .unwrap_or_else(|| "info".to_owned());
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+        file.fault("log", "filter", &format!("this is no filter: {error}"));
+    }
+    Log { format, filter }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"
+name = "a"
+data_dir = "data"
+[key]
+file = "/etc/hostquorum/key"
+[peer]
+advertise = "10.0.0.1:7443"
+[admin]
+advertise = "10.0.0.1:7444"
+"#;
+
+    #[track_caller]
+    fn faults(text: &str) -> Vec<String> {
+        match Config::parse(text, Path::new("/base")) {
+            Ok(config) => panic!("{config:?}"),
+            Err(faults) => faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn the_least_file_is_enough() {
+        let config = Config::parse(LEAST, Path::new("/base")).unwrap();
+        assert_eq!(config.data_dir, Path::new("/base/data"));
+        assert_eq!(config.peer.advertise, "10.0.0.1:7443");
+        assert_eq!(config.raft.election_max, Duration::from_millis(450));
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_line_and_key() {
+        let text = r#"name = "a b"
+dta_dir = "data"
+[key]
+file = "x"
+environment = "Y"
+[https]
+listen = "here"
+[peer]
+listen = "0.0.0.0:8080"
+[admin]
+advertise = "10.0.0.1"
+[raft]
+heartbeat = "1s"
+store = "bolt"
+[colour]
+red = 1
+"#;
+        assert_eq!(
+            faults(text),
+            [
+                "data_dir: is missing: where durable data is",
+                "peer.advertise: is missing: host:port at which others reach this node",
+                "raft.election_min: must be at least two heartbeats, or every delay is an election",
+                "line 1: name: a name is 1 to 63 letters, digits, dots, hyphens and underscores",
+                "line 2: dta_dir: there is no such key",
+                "line 4: key.file: exactly one of key.file, key.environment and key.passphrase_file is wanted",
+                "line 7: https.listen: `here` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
+                "line 9: peer.listen: port 8080 is taken by http.listen",
+                "line 11: admin.advertise: `10.0.0.1` is not host:port",
+                "line 14: raft.store: `bolt` is not a store; \"sled\" and \"redb\" are",
+                "line 16: colour.red: there is no such section",
+            ]
+        );
+    }
+
+    #[test]
+    fn bounds_are_told_with_their_limits() {
+        let text = format!("{LEAST}[edge]\ngrace = \"2h\"\nthreads = 1000\nlame_duck = 5\n");
+        assert_eq!(
+            faults(&text),
+            [
+                "line 11: edge.grace: 2h is not between 0s and 1h",
+                "line 12: edge.threads: 1000 is not between 0 and 256",
+                "line 13: edge.lame_duck: a integer stands here; a duration such as \"250ms\", \"30s\" or \"24h\" in quotes is wanted",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_beside_the_data_is_refused() {
+        let text = LEAST.replace("/etc/hostquorum/key", "data/key");
+        assert!(faults(&text)[0].contains("must not lie in data_dir"));
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_line() {
+        assert!(faults("name = \"a\"\n[key\n")[0].starts_with("line 2: this is not TOML"));
+    }
+}
