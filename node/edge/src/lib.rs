@@ -1,1 +1,45 @@
-//! (being written)
+//! Serving customers' traffic: TLS by server name, and proxying to the origin.
+//!
+//! The promise: what a node has ever been told it serves, with no quorum, no
+//! leader, no peer and no network but the clients' and the origins'. The edge
+//! reads a [`view::View`] of the latest state, made by a pointer's swap, and
+//! certificates' bodies from this node's disk.
+//!
+//! Each core has a thread, a runtime, listeners, a cache of keys and pools of
+//! connections to origins of its own; nothing that is written is shared between
+//! cores on the road of a request.
+//!
+//! ```text
+//! listener -> connection -> tls/hello -> tls/resolver -> tls/keys -> tls/server
+//!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
+//! ```
+//!
+//! This crate never waits for the cluster on the TLS and proxy path, never writes
+//! to disk, and has no name for quorum or leader; its one question to the leader
+//! (a challenge token missing locally, [`ChallengeSource`]) is bounded by 1 s and
+//! asked on the http port only. It never guesses a protocol from bytes, never
+//! resumes TLS sessions, and never forwards a head as it came.
+
+mod connection;
+mod http;
+mod limits;
+mod listener;
+mod metrics;
+mod running;
+mod tls;
+mod upstream;
+pub mod view;
+mod worker;
+
+pub use self::{
+    http::{
+        answer::Reason,
+        challenge::{ChallengeSource, Unreachable},
+        route,
+    },
+    limits::Limits,
+    metrics::{Figure, Kind, Snapshot},
+    running::{Addresses, Config, Drained, Edge, Health, Inputs, Running, StartError},
+    tls::hello,
+    upstream::RootsError,
+};

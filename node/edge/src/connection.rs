@@ -1,0 +1,247 @@
+//! One connection, from its first byte to its end.
+
+mod activity;
+mod supervise;
+mod watched;
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+
+pub(crate) use self::activity::{Activity, OpenRequest};
+use self::{
+    supervise::{End, Graceful, supervise},
+    watched::Watched,
+};
+use crate::{
+    http::{body::ResponseBody, forward, plain},
+    limits,
+    tls::{
+        hello,
+        replay::Replay,
+        resolver::{self, Choice},
+        server::{self, Protocol},
+    },
+    worker::Worker,
+};
+
+/// A client's connection as its requests see it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The other end of the socket.
+    pub(crate) address: SocketAddr,
+    /// The name that the TLS session is for, lower case; empty without TLS.
+    pub(crate) name: String,
+    pub(crate) activity: Arc<Activity>,
+    /// Held until the last tunnel of the connection has ended.
+    pub(crate) _permit: OwnedSemaphorePermit,
+}
+
+/// Serves a connection of the https port.
+pub(crate) async fn secure(
+    worker: Arc<Worker>,
+    mut stream: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let deadline = Instant::now() + worker.limits.handshake;
+    let Some((read, name, config)) = greet(&worker, &mut stream, deadline).await else {
+        return;
+    };
+    let (stream, protocol) =
+        match server::handshake(config, Replay::new(read, stream), &name, deadline).await {
+            Ok(done) => done,
+            Err(error) => {
+                worker.counters.handshakes_failed.add();
+                tracing::debug!(hostname = %name, client = %address, %error, "no handshake");
+                return;
+            }
+        };
+    worker.counters.handshakes.add();
+    let activity = Activity::new(protocol == Protocol::Http1);
+    let client = Arc::new(Client {
+        address,
+        name,
+        activity: Arc::clone(&activity),
+        _permit: permit,
+    });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let service = service_fn({
+        let worker = Arc::clone(&worker);
+        move |request| forward::serve(Arc::clone(&worker), Arc::clone(&client), request)
+    });
+    let end = match protocol {
+        Protocol::Http1 => {
+            let connection = worker.http1.serve_connection(io, service).with_upgrades();
+            supervise(connection, &activity, &worker.limits, &worker.draining).await
+        }
+        Protocol::Http2 => {
+            let connection = worker.http2.serve_connection(io, service);
+            supervise(connection, &activity, &worker.limits, &worker.draining).await
+        }
+    };
+    note(address, &end);
+}
+
+/// Serves a connection of the http port.
+pub(crate) async fn plain(
+    worker: Arc<Worker>,
+    stream: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let activity = Activity::new(true);
+    let client = Arc::new(Client {
+        address,
+        name: String::new(),
+        activity: Arc::clone(&activity),
+        _permit: permit,
+    });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let service = service_fn({
+        let worker = Arc::clone(&worker);
+        move |request| plain::serve(Arc::clone(&worker), Arc::clone(&client), request)
+    });
+    let connection = worker.http1.serve_connection(io, service);
+    let end = supervise(connection, &activity, &worker.limits, &worker.draining).await;
+    note(address, &end);
+}
+
+fn note(client: SocketAddr, end: &End) {
+    match end {
+        End::Closed => {}
+        End::Failed(error) => tracing::debug!(%client, %error, "connection failed"),
+        End::Overdue(why) => tracing::debug!(%client, why, "connection cut off"),
+    }
+}
+
+/// Reads the hello and finds the key. `None`: the connection has ended.
+async fn greet(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    deadline: Instant,
+) -> Option<(Bytes, String, crate::tls::keys::Ready)> {
+    let (read, choice) = match timeout_at(deadline, hear(worker, stream)).await {
+        Ok(heard) => heard?,
+        Err(_) => {
+            worker.counters.handshakes_failed.add();
+            return None;
+        }
+    };
+    let (name, certificate) = match choice {
+        Choice::Serve { name, certificate } => (name, certificate),
+        Choice::Alert(alert) => {
+            refuse(stream, alert).await;
+            return None;
+        }
+        Choice::More | Choice::Close => return None,
+    };
+    match timeout_at(deadline, worker.keys.get(&certificate)).await {
+        Ok(Ok(config)) => Some((read, name, config)),
+        Ok(Err(_)) | Err(_) => {
+            worker.counters.handshakes_failed.add();
+            refuse(stream, rustls::AlertDescription::InternalError).await;
+            None
+        }
+    }
+}
+
+/// Reads until the hello is whole. `None`: the client went away.
+async fn hear(worker: &Worker, stream: &mut TcpStream) -> Option<(Bytes, Choice)> {
+    /// Room for most hellos in one read.
+    const FIRST_READ: usize = 2048;
+    let mut read = BytesMut::with_capacity(FIRST_READ);
+    loop {
+        // `hello::parse` ends it at `limits::HELLO` by more than the records' headers.
+        if stream.read_buf(&mut read).await.ok()? == 0 {
+            return None;
+        }
+        match resolver::choose(hello::parse(&read), &worker.view.load(), &worker.counters) {
+            Choice::More => {}
+            choice => return Some((read.freeze(), choice)),
+        }
+    }
+}
+
+/// The alert in one write; who does not take seven bytes at once does not get
+/// them.
+async fn refuse(stream: &mut TcpStream, alert: rustls::AlertDescription) {
+    // Bytes left unread would turn the close into a reset, and that can
+    // overtake the alert.
+    let _ = stream.try_read(&mut [0; 1024]);
+    let _ = stream.try_write(&resolver::alert_record(alert));
+    let _ = stream.shutdown().await;
+}
+
+/// hyper's HTTP/1.1 as we serve it. Heads are timed by [`Activity`].
+pub(crate) fn http1_settings() -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits::FIELDS)
+        .max_header_size(limits::HEAD)
+        .max_buf_size(limits::H1_BUFFER);
+    settings
+}
+
+/// hyper's HTTP/2 as we serve it.
+pub(crate) fn http2_settings() -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    settings
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::H2_STREAMS)
+        .initial_stream_window_size(limits::H2_STREAM_WINDOW)
+        .initial_connection_window_size(limits::H2_CONNECTION_WINDOW)
+        .max_header_list_size(limits::H2_HEADER_LIST)
+        .max_send_buf_size(limits::H2_SEND_BUFFER)
+        .max_pending_accept_reset_streams(limits::H2_REMOTE_RESETS)
+        .max_local_error_reset_streams(limits::H2_LOCAL_RESETS);
+    settings
+}
+
+impl<I, S> Graceful for http1::Connection<I, S>
+where
+    S: HttpService<Incoming, ResBody = ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    S: HttpService<Incoming, ResBody = ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S, E> Graceful for http2::Connection<I, S, E>
+where
+    S: HttpService<Incoming, ResBody = ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, ResponseBody>,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}

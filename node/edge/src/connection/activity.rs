@@ -1,0 +1,257 @@
+//! What a connection is doing, and until when it may.
+//!
+//! hyper's own head timeout cannot tell a resting connection from a slow one,
+//! and HTTP/2 has none; so one deadline a connection is computed here, from what
+//! the socket and the requests note down.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::limits::{CLOSING, Limits};
+
+/// Notes of one connection. All are written and read on one core; they are
+/// atomics because tasks must be `Send`.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    begun: Instant,
+    /// Heads are timed from their first byte; HTTP/2 has no such moment that
+    /// could be seen from outside.
+    times_heads: bool,
+    requests_open: AtomicU32,
+    served_any: AtomicBool,
+    /// A byte of the next head has arrived.
+    head_begun: AtomicBool,
+    /// When the connection came to rest, or the next head began.
+    since: AtomicU64,
+    /// When a request last moved.
+    moved: AtomicU64,
+    /// Since when the client takes nothing; 0: it does.
+    stalled: AtomicU64,
+    /// When the connection was told to end; 0: it was not.
+    ending: AtomicU64,
+}
+
+/// What the deadline means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// The connection has rested long enough: end it in good form.
+    Rested,
+    /// The client is too slow, or gone.
+    Overdue(&'static str),
+}
+
+impl Activity {
+    /// Of a connection that has just become ready for requests.
+    pub(crate) fn new(times_heads: bool) -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            times_heads,
+            requests_open: AtomicU32::new(0),
+            served_any: AtomicBool::new(false),
+            head_begun: AtomicBool::new(times_heads),
+            since: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
+            ending: AtomicU64::new(0),
+        })
+    }
+
+    /// Until when the connection may go on as it does, and what comes then.
+    pub(crate) fn deadline(&self, limits: &Limits) -> (Instant, Expiry) {
+        let (at, expiry) = self.phase(limits);
+        let stalled = self.stalled.load(Relaxed);
+        if stalled != 0 {
+            let until = self.after(stalled, limits.write_stall);
+            if until < at {
+                return (until, Expiry::Overdue("the client takes nothing"));
+            }
+        }
+        (at, expiry)
+    }
+
+    fn phase(&self, limits: &Limits) -> (Instant, Expiry) {
+        let ending = self.ending.load(Relaxed);
+        if self.requests_open.load(Relaxed) > 0 {
+            let longest = limits
+                .exchange_idle
+                .max(limits.response_head + limits.connect + limits.origin_handshake);
+            (
+                self.after(self.moved.load(Relaxed), longest),
+                Expiry::Overdue("nothing moves"),
+            )
+        } else if ending != 0 {
+            (
+                self.after(ending.max(self.since.load(Relaxed)), CLOSING),
+                Expiry::Overdue("it does not close"),
+            )
+        } else if self.head_begun.load(Relaxed) {
+            (
+                self.after(self.since.load(Relaxed), limits.head),
+                Expiry::Overdue("the head does not arrive"),
+            )
+        } else {
+            (
+                self.after(self.since.load(Relaxed), limits.idle),
+                Expiry::Rested,
+            )
+        }
+    }
+
+    fn after(&self, at: u64, duration: Duration) -> Instant {
+        self.begun + Duration::from_millis(at) + duration
+    }
+
+    /// Milliseconds since the beginning, at least 1 so that 0 can mean never.
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
+    }
+
+    /// Bytes came from the client.
+    pub(crate) fn received(&self) {
+        if self.times_heads
+            && self.requests_open.load(Relaxed) == 0
+            && !self.head_begun.swap(true, Relaxed)
+        {
+            self.since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// The client took bytes, or would not.
+    pub(crate) fn wrote(&self, pending: bool) {
+        if !pending {
+            self.stalled.store(0, Relaxed);
+        } else if self.stalled.load(Relaxed) == 0 {
+            self.stalled.store(self.now(), Relaxed);
+        }
+    }
+
+    /// A request's body or its response moved.
+    pub(crate) fn moved(&self) {
+        self.moved.store(self.now(), Relaxed);
+    }
+
+    /// The connection was asked to end.
+    pub(crate) fn told_to_end(&self) {
+        self.ending.store(self.now(), Relaxed);
+    }
+
+    /// False while the client of a new connection may yet send a first request
+    /// that it has every right to see answered.
+    pub(crate) fn has_been_useful(&self) -> bool {
+        !self.times_heads || self.served_any.load(Relaxed) || self.requests_open.load(Relaxed) > 0
+    }
+
+    /// A request's head has arrived. Give the result to its response's body.
+    pub(crate) fn request(self: &Arc<Self>) -> OpenRequest {
+        self.requests_open.fetch_add(1, Relaxed);
+        self.head_begun.store(false, Relaxed);
+        self.moved();
+        OpenRequest(Arc::clone(self))
+    }
+}
+
+/// A request that is being served; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(Arc<Activity>);
+
+impl OpenRequest {
+    /// Of which connection.
+    pub(crate) const fn activity(&self) -> &Arc<Activity> {
+        &self.0
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.served_any.store(true, Relaxed);
+        self.0.since.store(self.0.now(), Relaxed);
+        self.0.requests_open.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// The deadline in whole seconds from the beginning.
+    #[track_caller]
+    fn check(activity: &Activity, seconds: u64, expiry: Expiry) {
+        let (at, got) = activity.deadline(&Limits::default());
+        assert_eq!(((at - activity.begun).as_secs(), got), (seconds, expiry));
+    }
+
+    const HEAD: Expiry = Expiry::Overdue("the head does not arrive");
+    const STUCK: Expiry = Expiry::Overdue("nothing moves");
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_is_timed_as_a_head() {
+        let activity = Activity::new(true);
+        check(&activity, 10, HEAD);
+        advance(Duration::from_secs(3)).await;
+        activity.received();
+        check(&activity, 10, HEAD);
+        assert!(!activity.has_been_useful());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_is_longer_than_a_head() {
+        let activity = Activity::new(true);
+        advance(Duration::from_secs(1)).await;
+        let request = activity.request();
+        check(&activity, 301, STUCK);
+        advance(Duration::from_secs(1)).await;
+        request.activity().moved();
+        check(&activity, 302, STUCK);
+        drop(request);
+        check(&activity, 62, Expiry::Rested);
+        advance(Duration::from_secs(1)).await;
+        activity.received();
+        advance(Duration::from_secs(1)).await;
+        activity.received();
+        check(&activity, 13, HEAD);
+        assert!(activity.has_been_useful());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_alone_do_not_prolong_a_rest() {
+        let activity = Activity::new(false);
+        advance(Duration::from_secs(5)).await;
+        activity.received();
+        check(&activity, 60, Expiry::Rested);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_client_is_cut_off() {
+        let activity = Activity::new(true);
+        let _request = activity.request();
+        advance(Duration::from_secs(2)).await;
+        activity.wrote(true);
+        advance(Duration::from_secs(2)).await;
+        activity.wrote(true);
+        check(&activity, 32, Expiry::Overdue("the client takes nothing"));
+        activity.wrote(false);
+        check(&activity, 300, STUCK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_to_end_ends() {
+        let activity = Activity::new(false);
+        let request = activity.request();
+        activity.told_to_end();
+        check(&activity, 300, STUCK);
+        advance(Duration::from_secs(9)).await;
+        drop(request);
+        check(&activity, 14, Expiry::Overdue("it does not close"));
+    }
+}

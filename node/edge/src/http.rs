@@ -1,0 +1,12 @@
+//! HTTP: what a request must be, where it goes, and how it is sent on.
+
+pub(crate) mod answer;
+pub(crate) mod authority;
+pub(crate) mod body;
+pub(crate) mod challenge;
+pub(crate) mod forward;
+mod framing;
+mod headers;
+pub(crate) mod plain;
+pub mod route;
+mod tunnel;

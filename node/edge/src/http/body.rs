@@ -1,0 +1,412 @@
+//! Bodies in both directions: streamed piece by piece, each side read only as
+//! fast as the other takes, with their limits.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::answer::Reason;
+use crate::{
+    connection::{Activity, OpenRequest},
+    limits::Limits,
+    upstream::Lent,
+};
+
+/// Why a body ended before its end. Whoever sends it on breaks off too, so that
+/// nobody takes the part for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the client's body broke off")]
+    Broken,
+    #[error("the client's body stalled")]
+    Stalled,
+    #[error("the client's body is too large")]
+    TooLarge,
+    #[error("the origin's body broke off")]
+    OriginBroken,
+    #[error("the origin's body stalled")]
+    OriginStalled,
+}
+
+/// What both directions of one exchange know of each other.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    activity: Arc<Activity>,
+    begun: Instant,
+    /// When the request last moved, in milliseconds since its beginning.
+    moved: AtomicU64,
+    /// The response's head has arrived: from now on either side may rest.
+    answered: AtomicBool,
+    /// The client's fault, as a [`Reason`], if it has one; see [`Exchange::fault`].
+    fault: AtomicU8,
+}
+
+const NO_FAULT: u8 = u8::MAX;
+
+impl Exchange {
+    pub(crate) fn new(activity: Arc<Activity>) -> Arc<Self> {
+        Arc::new(Self {
+            activity,
+            begun: Instant::now(),
+            moved: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+            fault: AtomicU8::new(NO_FAULT),
+        })
+    }
+
+    /// When the request last moved towards the origin.
+    pub(crate) fn last_moved(&self) -> Instant {
+        self.begun + Duration::from_millis(self.moved.load(Relaxed))
+    }
+
+    fn moved(&self) {
+        self.moved.store(
+            u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Relaxed,
+        );
+        self.activity.moved();
+    }
+
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Relaxed);
+        self.activity.moved();
+    }
+
+    /// What the client did wrong with its body, if that is why the origin got no
+    /// whole request.
+    pub(crate) fn fault(&self) -> Option<Reason> {
+        Reason::ALL
+            .get(usize::from(self.fault.load(Relaxed)))
+            .copied()
+    }
+
+    fn blame(&self, error: BodyError) -> BodyError {
+        let reason = match error {
+            BodyError::Stalled => Reason::BodyStalled,
+            BodyError::TooLarge => Reason::BodyTooLarge,
+            _ => Reason::BodyBroken,
+        };
+        self.fault.store(reason as u8, Relaxed);
+        error
+    }
+}
+
+/// A request's body on its way to the origin.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    inner: Incoming,
+    exchange: Arc<Exchange>,
+    /// Bytes that may yet come.
+    left: u64,
+    patience: Patience,
+    idle: Duration,
+    answered_idle: Duration,
+    trailers: bool,
+}
+
+impl RequestBody {
+    /// `trailers`: whether they are passed on.
+    pub(crate) fn new(
+        inner: Incoming,
+        exchange: Arc<Exchange>,
+        limits: &Limits,
+        trailers: bool,
+    ) -> Self {
+        Self {
+            inner,
+            exchange,
+            left: limits.request_body,
+            patience: Patience::default(),
+            idle: limits.body_idle,
+            answered_idle: limits.exchange_idle,
+            trailers,
+        }
+    }
+
+    fn accept(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, BodyError> {
+        self.exchange.moved();
+        self.patience.rest();
+        if let Some(data) = frame.data_ref() {
+            self.left = self
+                .left
+                .checked_sub(data.len() as u64)
+                .ok_or(BodyError::TooLarge)?;
+            return Ok(Some(frame));
+        }
+        Ok(filter_trailers(frame, self.trailers))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let polled = match Pin::new(&mut this.inner).poll_frame(cx) {
+            Poll::Ready(polled) => polled,
+            Poll::Pending => {
+                let idle = if this.exchange.answered.load(Relaxed) {
+                    this.answered_idle
+                } else {
+                    this.idle
+                };
+                ready!(this.patience.poll(cx, idle));
+                return Poll::Ready(Some(Err(this.exchange.blame(BodyError::Stalled))));
+            }
+        };
+        Poll::Ready(match polled {
+            None => None,
+            Some(Err(_)) => Some(Err(this.exchange.blame(BodyError::Broken))),
+            Some(Ok(frame)) => match this.accept(frame) {
+                Ok(frame) => frame.map(Ok),
+                Err(error) => Some(Err(this.exchange.blame(error))),
+            },
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response's body on its way to the client. Dropping it ends the request.
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    source: Source,
+    request: Option<OpenRequest>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Ours(Option<Bytes>),
+    Origin {
+        inner: Incoming,
+        patience: Patience,
+        idle: Duration,
+        trailers: bool,
+        _connection: Lent,
+    },
+}
+
+impl ResponseBody {
+    /// Bytes of our own, and the request that they answer.
+    pub(crate) fn ours(bytes: Bytes, request: Option<OpenRequest>) -> Self {
+        Self {
+            source: Source::Ours(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            request,
+        }
+    }
+
+    /// What an origin sends.
+    pub(crate) fn of_origin(
+        inner: Incoming,
+        connection: Lent,
+        request: OpenRequest,
+        limits: &Limits,
+        trailers: bool,
+    ) -> Self {
+        let source = Source::Origin {
+            inner,
+            patience: Patience::default(),
+            idle: limits.exchange_idle,
+            trailers,
+            _connection: connection,
+        };
+        Self {
+            source,
+            request: Some(request),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let (inner, patience, idle, trailers) = match &mut this.source {
+            Source::Ours(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Source::Origin {
+                inner,
+                patience,
+                idle,
+                trailers,
+                ..
+            } => (inner, patience, *idle, *trailers),
+        };
+        let polled = match Pin::new(inner).poll_frame(cx) {
+            Poll::Ready(polled) => polled,
+            Poll::Pending => {
+                ready!(patience.poll(cx, idle));
+                return Poll::Ready(Some(Err(BodyError::OriginStalled)));
+            }
+        };
+        patience.rest();
+        if let Some(request) = &this.request {
+            request.activity().moved();
+        }
+        Poll::Ready(match polled {
+            None => None,
+            Some(Err(_)) => Some(Err(BodyError::OriginBroken)),
+            Some(Ok(frame)) => filter_trailers(frame, trailers).map(Ok),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Ours(bytes) => bytes.is_none(),
+            Source::Origin { inner, .. } => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Ours(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Source::Origin { inner, .. } => inner.size_hint(),
+        }
+    }
+}
+
+/// A timer that exists only once something had to be waited for.
+#[derive(Debug, Default)]
+struct Patience {
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+impl Patience {
+    /// Ready once `idle` has passed since waiting began.
+    fn poll(&mut self, cx: &mut Context<'_>, idle: Duration) -> Poll<()> {
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                if !self.waiting {
+                    timer.as_mut().reset(Instant::now() + idle);
+                }
+                timer
+            }
+            None => self.timer.insert(Box::pin(sleep(idle))),
+        };
+        self.waiting = true;
+        timer.as_mut().poll(cx)
+    }
+
+    fn rest(&mut self) {
+        self.waiting = false;
+    }
+}
+
+/// Trailers are passed on only where they are asked for, and never those that a
+/// recipient could merge into the head (RFC 9110 section 6.5.1). `None` ends the
+/// body: trailers are its last frame.
+fn filter_trailers(frame: Frame<Bytes>, wanted: bool) -> Option<Frame<Bytes>> {
+    let mut trailers = match frame.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(frame) => return Some(frame),
+    };
+    if !wanted {
+        return None;
+    }
+    forbid(&mut trailers);
+    Some(Frame::trailers(trailers))
+}
+
+fn forbid(trailers: &mut HeaderMap) {
+    for name in [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+        header::CONTENT_RANGE,
+        header::TRANSFER_ENCODING,
+        header::TRAILER,
+        header::TE,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::CACHE_CONTROL,
+        header::LOCATION,
+        header::FORWARDED,
+    ] {
+        trailers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_counts_from_the_last_rest() {
+        let idle = Duration::from_secs(30);
+        let mut patience = Patience::default();
+        let begun = Instant::now();
+        let mut pieces = 0;
+        std::future::poll_fn(|cx| {
+            // Three pieces arrive, each at the moment that patience is polled.
+            while pieces < 3 {
+                pieces += 1;
+                patience.rest();
+                assert!(patience.poll(cx, idle).is_pending());
+            }
+            patience.poll(cx, idle)
+        })
+        .await;
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+
+    #[test]
+    fn trailers_that_could_change_the_head_are_dropped() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        for name in [
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "authorization",
+            "set-cookie",
+        ] {
+            trailers.insert(name, HeaderValue::from_static("x"));
+        }
+        let kept = filter_trailers(Frame::trailers(trailers.clone()), true)
+            .unwrap()
+            .into_trailers()
+            .unwrap();
+        assert_eq!(
+            kept.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+            ["grpc-status"]
+        );
+        assert!(filter_trailers(Frame::trailers(trailers), false).is_none());
+    }
+}

@@ -1,0 +1,85 @@
+//! The http port: answers to challenges, and the way to https.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+
+use super::{
+    answer::Reason,
+    authority::Authority,
+    body::ResponseBody,
+    forward::{counted, refusal},
+    framing,
+    route::{Asked, Decision, Scheme, decide},
+};
+use crate::{connection::Client, worker::Worker};
+
+/// Serves one request. Its body, if it has one, is not read.
+pub(crate) async fn serve(
+    worker: Arc<Worker>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let open = client.activity.request();
+    let _counted = counted(&worker);
+    let (head, body) = request.into_parts();
+    drop(body);
+    let answer = match answer(&worker, &head).await {
+        Ok(answer) => answer,
+        Err(reason) => refusal(&worker, reason),
+    };
+    Ok(answer.map(|bytes| ResponseBody::ours(bytes, Some(open))))
+}
+
+async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason> {
+    framing::check(head)?;
+    let authority = Authority::of(head, Scheme::Http)?;
+    let asked = Asked {
+        scheme: Scheme::Http,
+        session: "",
+        host: &authority.name,
+        method: &head.method,
+        target: head
+            .uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str),
+    };
+    let view = worker.view.load_full();
+    match decide(&view, &asked, worker.https_port) {
+        Decision::Answer(key_authorization) => {
+            worker.counters.challenges_answered.add();
+            Ok(challenge(&key_authorization))
+        }
+        Decision::Ask { hostname, token } => {
+            let known = worker
+                .challenges
+                .answer((hostname, token), view.thumbprint(), &worker.counters)
+                .await;
+            known
+                .map(|known| challenge(&known))
+                .ok_or(Reason::ChallengeUnknown)
+        }
+        Decision::Redirect(location) => redirect(&location),
+        Decision::Refuse(reason) => Err(reason),
+        Decision::Forward(_) => Err(Reason::HostUnknown), // never over plain HTTP
+    }
+}
+
+fn challenge(key_authorization: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::copy_from_slice(key_authorization.as_bytes()));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    response
+}
+
+fn redirect(location: &str) -> Result<Response<Bytes>, Reason> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let location = HeaderValue::from_str(location).map_err(|_| Reason::TargetInvalid)?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}

@@ -1,0 +1,154 @@
+//! Every bound of the data plane, and its reason.
+//!
+//! What an operator may have to change is a field of [`Limits`]; what follows
+//! from a protocol, or would only ever be changed together with the code that
+//! leans on it, is a constant.
+
+use std::time::Duration;
+
+/// Bounds that a configuration may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections a core holds at once, handshakes and tunnels included.
+    /// A permit is taken before `accept`, so what is beyond waits in the kernel's
+    /// queue, where it costs nothing.
+    pub connections: usize,
+    /// From `accept` to the end of the TLS handshake. A full handshake over a
+    /// satellite link takes 2 s.
+    pub handshake: Duration,
+    /// From a request's first byte (on a new connection: from the handshake) to
+    /// the end of its head. Absolute, so that one byte a second gains nothing.
+    pub head: Duration,
+    /// Between two requests on one connection.
+    pub idle: Duration,
+    /// Between two pieces of a request's body, until the origin has answered.
+    pub body_idle: Duration,
+    /// The client takes none of what we have for it.
+    pub write_stall: Duration,
+    /// Neither side of an answered exchange says anything. Long, because streams
+    /// of events and gRPC streams rest for minutes by design.
+    pub exchange_idle: Duration,
+    /// Nothing in either direction of a WebSocket. Longer than the pings of all
+    /// common libraries.
+    pub tunnel_idle: Duration,
+    /// Looking the origin up and opening a TCP connection to it. Origins are
+    /// near; a lost SYN is sent again after 1 s.
+    pub connect: Duration,
+    /// The TLS or HTTP/2 handshake with the origin.
+    pub origin_handshake: Duration,
+    /// From the last piece of the request to the head of the response.
+    pub response_head: Duration,
+    /// How long a connection to an origin may rest in the pool. Below the 5 s
+    /// after which node.js and uvicorn close theirs, so that we close first and
+    /// no request meets a connection that is going away.
+    pub upstream_idle: Duration,
+    /// Connections of one core to one origin, in use and resting. Above it a
+    /// request waits `connect` for one, then is answered 503.
+    pub upstream_connections: usize,
+    /// Resting connections of one core to one origin.
+    pub upstream_resting: usize,
+    /// Bytes of one request's body. Streams cost no memory; this ends an upload
+    /// that has run away.
+    pub request_body: u64,
+    /// Parsed keys a core keeps, about 8 KB each.
+    pub keys: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            body_idle: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            exchange_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(3600),
+            connect: Duration::from_secs(3),
+            origin_handshake: Duration::from_secs(5),
+            response_head: Duration::from_secs(60),
+            upstream_idle: Duration::from_secs(4),
+            upstream_connections: 4096,
+            upstream_resting: 256,
+            request_body: 10 << 30,
+            keys: 4096,
+        }
+    }
+}
+
+/// Connections the kernel may queue for one listener while its core is busy.
+pub(crate) const BACKLOG: i32 = 4096;
+/// After `accept` failed for want of descriptors or memory: trying at once
+/// would only burn the core.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A ClientHello, its handshake header included. With post-quantum key shares
+/// they are near 2 KB; rustls would take 64 KB.
+pub(crate) const HELLO: usize = 16 << 10;
+/// The records that carry a ClientHello. Fragments of a few bytes are seen only
+/// in attacks and tests.
+pub(crate) const HELLO_RECORDS: usize = 64;
+/// A request's target (RFC 9112 section 3 recommends at least 8000 octets).
+pub(crate) const TARGET: usize = 8 << 10;
+/// One header field's value.
+pub(crate) const FIELD: usize = 16 << 10;
+/// A whole HTTP/1.1 head.
+pub(crate) const HEAD: usize = 32 << 10;
+/// Header fields of one message, in either direction.
+pub(crate) const FIELDS: usize = 100;
+/// What hyper may hold of an HTTP/1.1 connection in one direction: a head and
+/// as much of a body.
+pub(crate) const H1_BUFFER: usize = 64 << 10;
+/// SETTINGS_MAX_CONCURRENT_STREAMS of a client's connection.
+pub(crate) const H2_STREAMS: u32 = 100;
+/// Flow-control window of a stream; with the streams it bounds a connection's
+/// memory by way of the next.
+pub(crate) const H2_STREAM_WINDOW: u32 = 64 << 10;
+/// Flow-control window of a connection.
+pub(crate) const H2_CONNECTION_WINDOW: u32 = 1 << 20;
+/// SETTINGS_MAX_HEADER_LIST_SIZE.
+pub(crate) const H2_HEADER_LIST: u32 = 16 << 10;
+/// What hyper buffers of one stream's response.
+pub(crate) const H2_SEND_BUFFER: usize = 64 << 10;
+/// Streams a client may reset before they were accepted (rapid reset,
+/// CVE-2023-44487), and streams we reset for its faults (CVE-2025-8671).
+pub(crate) const H2_REMOTE_RESETS: usize = 20;
+/// See [`H2_REMOTE_RESETS`].
+pub(crate) const H2_LOCAL_RESETS: usize = 1024;
+/// Streams on one HTTP/2 connection to an origin before another is opened.
+pub(crate) const ORIGIN_STREAMS: usize = 100;
+/// HTTP/2 connections of one core to one origin.
+pub(crate) const ORIGIN_H2_CONNECTIONS: usize = 8;
+/// Flow-control window of a stream from an origin; the connection's is this
+/// times the streams, so that slow clients cannot starve the others.
+pub(crate) const ORIGIN_STREAM_WINDOW: u32 = 128 << 10;
+/// How long an HTTP/2 connection to an origin may rest. Either end may close it
+/// without losing a request, so it may be long.
+pub(crate) const ORIGIN_H2_REST: Duration = Duration::from_secs(60);
+/// Asking a silent HTTP/2 origin whether it is there, and waiting for that.
+pub(crate) const ORIGIN_PING: Duration = Duration::from_secs(20);
+/// How often resting connections are looked through.
+pub(crate) const SWEEP: Duration = Duration::from_secs(1);
+/// Addresses of an origin that one dial tries.
+pub(crate) const ORIGIN_ADDRESSES: usize = 4;
+/// Origins whose pools a core keeps. The zone has one; after a change the old
+/// one's requests end.
+pub(crate) const ORIGINS: usize = 16;
+/// Keys being opened for one core at once: beyond it the store is stuck, and
+/// waiting longer would only fill memory.
+pub(crate) const KEYS_OPENING: usize = 256;
+/// Threads that read the store and open keys, for all cores. Two, so that one
+/// hanging read does not end new names.
+pub(crate) const OPENERS: usize = 2;
+/// After a connection was told to end and has nothing in flight.
+pub(crate) const CLOSING: Duration = Duration::from_secs(5);
+/// Asking the leader for a challenge: the CA's own patience is 10 s, and the
+/// stateless answer must still reach it.
+pub(crate) const CHALLENGE: Duration = Duration::from_secs(1);
+/// Questions to the leader in one second from this node; a validation asks
+/// three to five times.
+pub(crate) const CHALLENGES_PER_SECOND: u32 = 50;
+/// Tokens remembered as unknown to the leader.
+pub(crate) const CHALLENGES_UNKNOWN: usize = 1024;
+/// How long. Short: the leader may learn of it, and then so do we by the view.
+pub(crate) const CHALLENGE_UNKNOWN: Duration = Duration::from_secs(2);

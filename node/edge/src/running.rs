@@ -1,0 +1,308 @@
+//! Starting and ending the edge.
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use state::{
+    Index, State,
+    ports::{Bodies, Seal},
+};
+use tokio::{
+    runtime::{self, Runtime},
+    sync::{oneshot, watch},
+    time::{Instant, sleep},
+};
+
+use crate::{
+    http::challenge::{ChallengeSource, Challenges},
+    limits::{Limits, OPENERS},
+    listener::{self, Sockets},
+    metrics::{Counters, Snapshot},
+    tls::keys::Opener,
+    upstream::{Dialer, RootsError},
+    view::{self, View},
+    worker::{self, Phase, Shared, Worker},
+};
+
+/// How the edge listens and what it may use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where TLS is served. Port 0 draws one.
+    pub https: SocketAddr,
+    /// Where challenges are answered and clients are sent to https. Port 0 draws
+    /// one.
+    pub http: SocketAddr,
+    /// The port at which clients reach `https`, if something stands in front; it
+    /// is what redirects name. Without it the port listened on.
+    pub public_https_port: Option<u16>,
+    /// Threads, each with a runtime, listeners and pools of its own: one a core.
+    pub cores: NonZeroUsize,
+    /// Roots (PEM) that origins' certificates may chain to besides the system's.
+    pub origin_roots: Option<Vec<u8>>,
+    /// How long a drain goes on accepting while health says draining, so that
+    /// those in front can prefer others first.
+    pub lame_duck: Duration,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What the edge reads. It has no other way to the rest of the node.
+pub struct Inputs {
+    /// The latest state. It may stop changing, or be closed, at any time.
+    pub states: watch::Receiver<Arc<State>>,
+    /// Certificates' bodies on this node's disk.
+    pub bodies: Arc<dyn Bodies>,
+    /// Opens their keys.
+    pub seal: Arc<dyn Seal>,
+    /// Who may know a challenge that the state does not hold yet.
+    pub challenges: Arc<dyn ChallengeSource>,
+}
+
+/// Why the edge did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has it, it is not this machine's, or it needs a privilege.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system gives no thread or descriptor.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The configured roots.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+}
+
+/// The edge.
+#[derive(Debug)]
+pub struct Edge;
+
+/// A serving edge. Dropping it cuts everything off; see [`Running::drain`].
+pub struct Running {
+    addresses: Addresses,
+    published: watch::Receiver<Index>,
+    phase: watch::Sender<Phase>,
+    lame_duck: Duration,
+    counters: Vec<Arc<Counters>>,
+    cores: Vec<oneshot::Receiver<usize>>,
+    threads: Vec<thread::JoinHandle<()>>,
+    // Last, so that the cores end before those who open keys for them.
+    background: Background,
+}
+
+/// Where the edge listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// TLS.
+    pub https: SocketAddr,
+    /// Plain HTTP.
+    pub http: SocketAddr,
+}
+
+/// How the edge is, for readiness. Never depends on the quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The state that new connections see.
+    pub published: Index,
+    /// Threads that were started.
+    pub cores: usize,
+    /// Threads that run.
+    pub cores_alive: usize,
+    /// It is about to end.
+    pub draining: bool,
+}
+
+impl Health {
+    /// True if connections are welcome.
+    pub const fn is_ready(&self) -> bool {
+        !self.draining && self.cores_alive == self.cores
+    }
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that had not ended by themselves within the grace.
+    pub cut_off: usize,
+}
+
+impl Edge {
+    /// Binds and serves. What the present state names is served from the moment
+    /// this returns; keys are opened when they are first asked for.
+    ///
+    /// # Errors
+    ///
+    /// An address or a thread was not to be had, or the configured roots are
+    /// none.
+    pub fn start(config: Config, inputs: Inputs) -> Result<Running, StartError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let dialer = Arc::new(Dialer::new(&provider, config.origin_roots.as_deref())?);
+        let https = listen(config.https, config.cores)?;
+        let http = listen(config.http, config.cores)?;
+        let addresses = Addresses {
+            https: address_of(&https)?,
+            http: address_of(&http)?,
+        };
+        let background = Background::start().map_err(StartError::Thread)?;
+        let present = Arc::new(ArcSwap::from_pointee(View::new(Arc::clone(
+            &inputs.states.borrow(),
+        ))));
+        let (publish, published) = watch::channel(present.load().index());
+        background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
+        let opener = Opener {
+            bodies: inputs.bodies,
+            seal: inputs.seal,
+            provider,
+            threads: background.handle(),
+        };
+        let shared = Shared {
+            view: present,
+            opener: Arc::new(opener),
+            dialer,
+            challenges: Challenges::new(inputs.challenges),
+            limits: Arc::new(config.limits),
+            https_port: config.public_https_port.unwrap_or(addresses.https.port()),
+        };
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let mut running = Running {
+            addresses,
+            published,
+            phase,
+            lame_duck: config.lame_duck,
+            counters: Vec::new(),
+            cores: Vec::new(),
+            threads: Vec::new(),
+            background,
+        };
+        for (https, http) in https.into_iter().zip(http) {
+            running.start_core(shared.clone(), Sockets { https, http }, watched.clone())?;
+        }
+        Ok(running)
+    }
+}
+
+impl Running {
+    fn start_core(
+        &mut self,
+        shared: Shared,
+        sockets: Sockets,
+        phase: watch::Receiver<Phase>,
+    ) -> Result<(), StartError> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4) // looking up origins' names
+            .build()
+            .map_err(StartError::Thread)?;
+        let counters = Arc::new(Counters::default());
+        let worker = Worker::new(shared, Arc::clone(&counters));
+        let (done, cut_off) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name(format!("edge-{}", self.threads.len()))
+            .spawn(move || worker::run(runtime, worker, sockets, phase, done))
+            .map_err(StartError::Thread)?;
+        self.counters.push(counters);
+        self.cores.push(cut_off);
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Where it listens.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The log index of the state that every new connection and request sees.
+    pub fn published(&self) -> watch::Receiver<Index> {
+        self.published.clone()
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        Health {
+            published: *self.published.borrow(),
+            cores: self.threads.len(),
+            cores_alive: self
+                .threads
+                .iter()
+                .filter(|thread| !thread.is_finished())
+                .count(),
+            draining: *self.phase.borrow() != Phase::Serving,
+        }
+    }
+
+    /// What was counted so far.
+    pub fn metrics(&self) -> Snapshot {
+        Snapshot::of(&self.counters)
+    }
+
+    /// Says that it is draining; after the configured time stops to accept, ends
+    /// each connection after what it has begun, and after `grace` cuts off the
+    /// rest.
+    pub async fn drain(mut self, grace: Duration) -> Drained {
+        self.phase.send_replace(Phase::LameDuck);
+        sleep(self.lame_duck).await;
+        self.phase
+            .send_replace(Phase::Draining(Instant::now() + grace));
+        let cores = std::mem::take(&mut self.cores);
+        let cut_off = join_all(cores).await.into_iter().flatten().sum();
+        Drained { cut_off }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("addresses", &self.addresses)
+            .field("health", &self.health())
+            .finish()
+    }
+}
+
+fn listen(
+    address: SocketAddr,
+    cores: NonZeroUsize,
+) -> Result<Vec<std::net::TcpListener>, StartError> {
+    listener::bind(address, cores.get()).map_err(|source| StartError::Listen { address, source })
+}
+
+fn address_of(listeners: &[std::net::TcpListener]) -> Result<SocketAddr, StartError> {
+    // There is one a core, and at least one core.
+    listeners[0].local_addr().map_err(StartError::Thread)
+}
+
+/// The runtime beside the cores: publishes views, reads the store, opens keys.
+struct Background(Option<Runtime>, runtime::Handle);
+
+impl Background {
+    fn start() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(OPENERS)
+            .thread_name("edge-background")
+            .build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self(Some(runtime), handle))
+    }
+
+    fn handle(&self) -> runtime::Handle {
+        self.1.clone()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.1.spawn(task);
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Not waited for: a read that hangs must not keep the node from ending.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

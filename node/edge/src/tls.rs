@@ -1,0 +1,8 @@
+//! TLS towards clients: from the first bytes to a handshake with the right key.
+
+mod cache;
+pub mod hello;
+pub(crate) mod keys;
+pub(crate) mod replay;
+pub(crate) mod resolver;
+pub(crate) mod server;

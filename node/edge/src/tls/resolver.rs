@@ -1,0 +1,67 @@
+//! From a hello to the key it is answered with, or to the alert.
+
+use std::sync::Arc;
+
+use rustls::AlertDescription;
+use state::Certificate;
+
+use super::hello::{Hello, Name};
+use crate::{
+    metrics::Counters,
+    view::{Served, View},
+};
+
+/// What becomes of a connection after its hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The hello is not whole yet.
+    More,
+    /// Go on with the handshake.
+    Serve {
+        name: String,
+        certificate: Arc<Certificate>,
+    },
+    /// End it with this alert.
+    Alert(AlertDescription),
+    /// End it without a word: it is no TLS.
+    Close,
+}
+
+/// Pure but for counting.
+pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
+    let name = match hello {
+        Hello::Partial => return Choice::More,
+        Hello::NotTls => {
+            counters.not_tls.add();
+            return Choice::Close;
+        }
+        Hello::Malformed(fault) => {
+            counters.not_tls.add();
+            tracing::debug!(fault, "malformed ClientHello");
+            return Choice::Alert(AlertDescription::DecodeError);
+        }
+        Hello::Complete(Name::Host(name)) => name,
+        Hello::Complete(Name::Absent | Name::Address | Name::Invalid) => {
+            counters.names_unknown.add();
+            return Choice::Alert(AlertDescription::UnrecognisedName);
+        }
+    };
+    match view.served(&name) {
+        Served::With(certificate) => Choice::Serve { name, certificate },
+        Served::Pending => {
+            counters.names_without_certificate.add();
+            Choice::Alert(AlertDescription::UnrecognisedName)
+        }
+        Served::Unknown => {
+            counters.names_unknown.add();
+            Choice::Alert(AlertDescription::UnrecognisedName)
+        }
+    }
+}
+
+/// A fatal alert as the only record of a connection (RFC 8446 section 6).
+pub(crate) fn alert_record(alert: AlertDescription) -> [u8; 7] {
+    const ALERT: u8 = 21;
+    const FATAL: u8 = 2;
+    [ALERT, 3, 3, 0, 2, FATAL, u8::from(alert)]
+}

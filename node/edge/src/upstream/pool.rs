@@ -1,0 +1,327 @@
+//! One core's connections to one origin.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use http::Request;
+use hyper::client::conn::{TrySendError, http1, http2};
+use state::{Origin, OriginProtocol, OriginScheme};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+use super::{Answer, Dialer, Failure, dial::Dialed};
+use crate::{
+    http::body::RequestBody,
+    limits::{Limits, ORIGIN_H2_CONNECTIONS, ORIGIN_H2_REST, ORIGIN_STREAMS},
+    metrics::Counters,
+};
+
+type Http1 = http1::SendRequest<RequestBody>;
+type Http2 = http2::SendRequest<RequestBody>;
+
+/// The connections to one origin.
+pub(super) struct Pool {
+    origin: Arc<Origin>,
+    dialer: Arc<Dialer>,
+    limits: Arc<Limits>,
+    counters: Arc<Counters>,
+    permits: Arc<Semaphore>,
+    kept: Mutex<Kept>,
+    /// Held while the origin's protocol is found out or an HTTP/2 connection is
+    /// opened: who waits will share it.
+    dialing: tokio::sync::Mutex<()>,
+    /// An https origin chose HTTP/1.1 by ALPN.
+    chose_http1: AtomicBool,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The last one back is the first one out, so that surplus ones age.
+    resting: Vec<Resting>,
+    shared: Vec<Shared>,
+}
+
+struct Resting {
+    sender: Http1,
+    since: Instant,
+}
+
+#[derive(Clone)]
+struct Shared {
+    sender: Http2,
+    streams: Arc<AtomicUsize>,
+    used: Instant,
+}
+
+/// A connection for one request.
+pub(super) enum Connection {
+    Http1 {
+        sender: Http1,
+        reused: bool,
+    },
+    Http2 {
+        sender: Http2,
+        stream: Lent,
+        reused: bool,
+    },
+}
+
+/// A place on a shared connection, given back when dropped; nothing for
+/// connections that serve one request at a time.
+#[derive(Debug)]
+pub(crate) struct Lent(Option<Arc<AtomicUsize>>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(streams) = &self.0 {
+            streams.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_http2() { "Http2" } else { "Http1" })
+    }
+}
+
+impl Pool {
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        dialer: Arc<Dialer>,
+        limits: Arc<Limits>,
+        counters: Arc<Counters>,
+    ) -> Arc<Self> {
+        let permits = Arc::new(Semaphore::new(limits.upstream_connections));
+        Arc::new(Self {
+            origin,
+            dialer,
+            limits,
+            counters,
+            permits,
+            kept: Mutex::default(),
+            dialing: tokio::sync::Mutex::default(),
+            chose_http1: AtomicBool::new(false),
+        })
+    }
+
+    /// A connection for one request. `fresh`: the last one had ended, so none
+    /// that rests is to be trusted.
+    pub(super) async fn connection(
+        &self,
+        websocket: bool,
+        fresh: bool,
+    ) -> Result<Connection, Failure> {
+        if websocket && self.origin.protocol == OriginProtocol::Http2 {
+            return Err(Failure::NoUpgrade);
+        }
+        if let Some(connection) = self.reuse(websocket, fresh) {
+            return Ok(connection);
+        }
+        if websocket || !self.may_be_http2() {
+            return self.open(true).await;
+        }
+        let _turn = self.dialing.lock().await;
+        match self.reuse(websocket, true) {
+            Some(connection) => Ok(connection),
+            None => self.open(false).await,
+        }
+    }
+
+    fn may_be_http2(&self) -> bool {
+        match (self.origin.protocol, self.origin.scheme) {
+            (OriginProtocol::Http2, _) => true,
+            (OriginProtocol::Http1, _) | (OriginProtocol::Auto, OriginScheme::Http) => false,
+            (OriginProtocol::Auto, OriginScheme::Https) => !self.chose_http1.load(Relaxed),
+        }
+    }
+
+    fn reuse(&self, websocket: bool, fresh: bool) -> Option<Connection> {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        if !websocket && let Some(connection) = kept.share(now) {
+            return Some(connection);
+        }
+        if fresh {
+            return None;
+        }
+        while let Some(resting) = kept.resting.pop() {
+            if resting.is_good(now, &self.limits) {
+                return Some(Connection::Http1 {
+                    sender: resting.sender,
+                    reused: true,
+                });
+            }
+        }
+        None
+    }
+
+    async fn open(&self, http1_only: bool) -> Result<Connection, Failure> {
+        let permit = timeout(
+            self.limits.connect,
+            Arc::clone(&self.permits).acquire_owned(),
+        )
+        .await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Failure::Busy);
+        };
+        let dialed = self
+            .dialer
+            .dial(&self.origin, http1_only, &self.limits, permit)
+            .await?;
+        self.counters.origin_connections.add();
+        Ok(match dialed {
+            Dialed::Http1(sender) => {
+                self.chose_http1.store(true, Relaxed);
+                Connection::Http1 {
+                    sender,
+                    reused: false,
+                }
+            }
+            Dialed::Http2(sender) => {
+                let streams = Arc::new(AtomicUsize::new(1));
+                let shared = Shared {
+                    sender: sender.clone(),
+                    streams: Arc::clone(&streams),
+                    used: Instant::now(),
+                };
+                self.kept().shared.push(shared);
+                Connection::Http2 {
+                    sender,
+                    stream: Lent(Some(streams)),
+                    reused: false,
+                }
+            }
+        })
+    }
+
+    fn give_back(&self, sender: Http1) {
+        let mut kept = self.kept();
+        if kept.resting.len() < self.limits.upstream_resting {
+            kept.resting.push(Resting {
+                sender,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// Lets go of what has ended or rested too long.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        kept.resting
+            .retain(|resting| resting.is_good(now, &self.limits));
+        kept.shared.retain(|shared| {
+            let rests = shared.streams.load(Relaxed) == 0
+                && now.duration_since(shared.used) > ORIGIN_H2_REST;
+            !shared.sender.is_closed() && !rests
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let kept = self.kept();
+        kept.resting.is_empty() && kept.shared.is_empty()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Every change is a single step.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// The shared connection with the most room; one without room only if no
+    /// other may be opened.
+    fn share(&mut self, now: Instant) -> Option<Connection> {
+        self.shared.retain(|shared| !shared.sender.is_closed());
+        let may_open = self.shared.len() < ORIGIN_H2_CONNECTIONS;
+        let best = self
+            .shared
+            .iter_mut()
+            .min_by_key(|shared| shared.streams.load(Relaxed))?;
+        if may_open && best.streams.load(Relaxed) >= ORIGIN_STREAMS {
+            return None;
+        }
+        best.used = now;
+        best.streams.fetch_add(1, Relaxed);
+        let stream = Lent(Some(Arc::clone(&best.streams)));
+        Some(Connection::Http2 {
+            sender: best.sender.clone(),
+            stream,
+            reused: true,
+        })
+    }
+}
+
+impl Resting {
+    fn is_good(&self, now: Instant, limits: &Limits) -> bool {
+        self.sender.is_ready() && now.duration_since(self.since) < limits.upstream_idle
+    }
+}
+
+type Unsent = TrySendError<Request<RequestBody>>;
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<Answer, Unsent>> + Send + 'a>>;
+
+impl Connection {
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2 { .. })
+    }
+
+    pub(super) const fn reused(&self) -> bool {
+        match self {
+            Self::Http1 { reused, .. } | Self::Http2 { reused, .. } => *reused,
+        }
+    }
+
+    /// Sends the request; afterwards the connection goes back to `pool` by itself,
+    /// as soon as both bodies have ended in good order.
+    pub(super) fn send<'a>(
+        self,
+        pool: &'a Arc<Pool>,
+        request: Request<RequestBody>,
+        websocket: bool,
+    ) -> Sending<'a> {
+        Box::pin(async move {
+            match self {
+                Self::Http1 { mut sender, .. } => {
+                    let response = sender.try_send_request(request).await?;
+                    if !websocket {
+                        return_when_ready(sender, Arc::clone(pool));
+                    }
+                    Ok(Answer {
+                        response,
+                        connection: Lent(None),
+                    })
+                }
+                Self::Http2 {
+                    mut sender, stream, ..
+                } => {
+                    let response = sender.try_send_request(request).await?;
+                    Ok(Answer {
+                        response,
+                        connection: stream,
+                    })
+                }
+            }
+        })
+    }
+}
+
+/// hyper is ready again only if the exchange ended in good order: nothing unread,
+/// nothing unsent, no early answer to a request still being sent, no `close`.
+fn return_when_ready(mut sender: Http1, pool: Arc<Pool>) {
+    tokio::spawn(async move {
+        if sender.ready().await.is_ok() {
+            pool.give_back(sender);
+        }
+    });
+}

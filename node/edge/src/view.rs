@@ -1,0 +1,104 @@
+//! What serving needs of the state, swapped by pointer.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use state::{Account, Certificate, Challenge, Hostname, Index, Origin, State};
+use tokio::sync::watch;
+
+/// One state as the edge serves it. Shares its structure with the state; making
+/// one costs two pointers.
+#[derive(Clone, Debug)]
+pub struct View {
+    state: Arc<State>,
+}
+
+/// What a server name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Not authorized here.
+    Unknown,
+    /// Authorized, but without a certificate yet.
+    Pending,
+    /// To be served with this certificate.
+    With(Arc<Certificate>),
+}
+
+impl View {
+    /// The view of `state`.
+    pub const fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    /// The log index that it shows.
+    pub fn index(&self) -> Index {
+        self.state.index()
+    }
+
+    /// True if `name`, in lower case, is authorized.
+    pub fn knows(&self, name: &str) -> bool {
+        self.state.hostname(name).is_some()
+    }
+
+    /// What to present for `name`, in lower case.
+    pub fn served(&self, name: &str) -> Served {
+        match self.state.hostname(name) {
+            None => Served::Unknown,
+            Some(record) => match record
+                .certificate
+                .and_then(|id| self.state.certificate(&id))
+            {
+                None => Served::Pending,
+                Some(certificate) => Served::With(Arc::clone(certificate)),
+            },
+        }
+    }
+
+    /// Where requests for an authorized name go, if that was set.
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
+        self.state.zone().origin.as_ref()
+    }
+
+    /// The challenge of an order in flight.
+    pub fn challenge(&self, token: &str) -> Option<Challenge> {
+        self.state.challenge(token)
+    }
+
+    /// The thumbprint of the cluster's ACME account, once it has a key.
+    pub fn thumbprint(&self) -> Option<&str> {
+        self.state
+            .account()
+            .and_then(|account| Account::thumbprint(account))
+    }
+
+    /// `name` as a value of its own, if it is authorized.
+    pub fn hostname(&self, name: &str) -> Option<Hostname> {
+        if self.knows(name) {
+            Hostname::parse(name).ok()
+        } else {
+            None
+        }
+    }
+}
+
+/// The view that every new connection and request sees, shared by all cores.
+pub(crate) type Present = Arc<ArcSwap<View>>;
+
+/// Turns each new state into the present view, and says so once nobody can see
+/// an earlier one any more. Ends when the states end; the last view stays.
+pub(crate) async fn publish(
+    mut states: watch::Receiver<Arc<State>>,
+    present: Present,
+    published: watch::Sender<Index>,
+) {
+    loop {
+        let view = View::new(Arc::clone(&states.borrow_and_update()));
+        let index = view.index();
+        present.store(Arc::new(view));
+        published.send_replace(index);
+        if states.changed().await.is_err() {
+            tracing::debug!(%index, "no more states; serving the last one");
+            return;
+        }
+    }
+}

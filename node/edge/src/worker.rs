@@ -1,0 +1,155 @@
+//! One core's world: everything that a connection of that core needs. Only the
+//! present view and the guards of challenges are shared with other cores.
+
+use std::sync::Arc;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioExecutor;
+use tokio::{
+    runtime,
+    sync::{Semaphore, oneshot, watch},
+    time::{Instant, interval, sleep_until},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    connection::{self, http1_settings, http2_settings},
+    http::challenge::Challenges,
+    limits::{Limits, SWEEP},
+    listener::{self, Sockets},
+    metrics::Counters,
+    tls::keys::{Keys, Opener},
+    upstream::{Dialer, Upstream},
+    view::Present,
+};
+
+/// What a core works with.
+pub(crate) struct Worker {
+    pub(crate) view: Present,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) upstream: Upstream,
+    pub(crate) challenges: Arc<Challenges>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) counters: Arc<Counters>,
+    /// Where clients reach the https port.
+    pub(crate) https_port: u16,
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: http2::Builder<TokioExecutor>,
+    /// Cancelled when connections shall end.
+    pub(crate) draining: CancellationToken,
+    /// Connections and tunnels.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What all cores share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) view: Present,
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) challenges: Arc<Challenges>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) https_port: u16,
+}
+
+/// What the edge is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Serving, and ready.
+    Serving,
+    /// Serving, but asking those in front to prefer others.
+    LameDuck,
+    /// Ending; what is not done by then is cut off.
+    Draining(Instant),
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Shared, counters: Arc<Counters>) -> Arc<Self> {
+        let Shared {
+            view,
+            opener,
+            dialer,
+            challenges,
+            limits,
+            https_port,
+        } = shared;
+        Arc::new(Self {
+            view,
+            keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
+            upstream: Upstream::new(dialer, Arc::clone(&limits), Arc::clone(&counters)),
+            challenges,
+            limits,
+            counters,
+            https_port,
+            http1: http1_settings(),
+            http2: http2_settings(),
+            draining: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+}
+
+/// Runs a core until it has drained. Answers on `done` with how many connections
+/// were cut off; a core that panics answers nothing.
+pub(crate) fn run(
+    runtime: runtime::Runtime,
+    worker: Arc<Worker>,
+    sockets: Sockets,
+    phase: watch::Receiver<Phase>,
+    done: oneshot::Sender<usize>,
+) {
+    let cut = runtime.block_on(serve(worker, sockets, phase));
+    // Ends what is left, without waiting for a name that is still being looked up.
+    runtime.shutdown_background();
+    let _ = done.send(cut);
+}
+
+async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver<Phase>) -> usize {
+    let permits = Arc::new(Semaphore::new(worker.limits.connections));
+    let https = listener::accept(
+        Arc::clone(&worker),
+        sockets.https,
+        Arc::clone(&permits),
+        connection::secure,
+    );
+    let http = listener::accept(
+        Arc::clone(&worker),
+        sockets.http,
+        permits,
+        connection::plain,
+    );
+    let accepting = [tokio::spawn(https), tokio::spawn(http)];
+    let sweeping = tokio::spawn(sweep(Arc::clone(&worker)));
+    let deadline = draining(&mut phase).await;
+    worker.draining.cancel();
+    for task in accepting {
+        let _ = task.await;
+    }
+    worker.tasks.close();
+    tokio::select! {
+        () = worker.tasks.wait() => {}
+        () = sleep_until(deadline) => {}
+    }
+    sweeping.abort();
+    worker.tasks.len()
+}
+
+/// Waits for the end to begin, and says until when it may last.
+async fn draining(phase: &mut watch::Receiver<Phase>) -> Instant {
+    loop {
+        if let Phase::Draining(deadline) = *phase.borrow_and_update() {
+            return deadline;
+        }
+        if phase.changed().await.is_err() {
+            return Instant::now(); // nobody holds the edge any more
+        }
+    }
+}
+
+async fn sweep(worker: Arc<Worker>) {
+    let mut ticks = interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        worker.upstream.sweep();
+    }
+}
