@@ -131,7 +131,7 @@ pub struct DeleteHostnameResponse {
     /// The log index of the change.
     #[prost(uint64, tag = "1")]
     pub index: u64,
-    /// Which nodes have applied it, at the time of the answer.
+    /// Which nodes have published it, about a second after it was agreed on.
     #[prost(message, repeated, tag = "2")]
     pub serving: ::prost::alloc::vec::Vec<NodeServing>,
 }
@@ -158,6 +158,9 @@ pub struct Explanation {
     /// Oldest first; bounded.
     #[prost(message, repeated, tag = "4")]
     pub timeline: ::prost::alloc::vec::Vec<TimelineEvent>,
+    /// Why the timeline could not be read from this node's disk, else empty.
+    #[prost(string, tag = "5")]
+    pub timeline_fault: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TimelineEvent {
@@ -254,13 +257,17 @@ pub struct Counts {
 pub struct Acme {
     #[prost(string, tag = "1")]
     pub directory: ::prost::alloc::string::String,
-    /// `key-committed` or `registered`.
+    /// `none`, `key-committed` or `registered`.
     #[prost(string, tag = "2")]
     pub account_state: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub account_url: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "4")]
     pub contacts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the answering node does about issuance now, a sentence each; empty
+    /// unless it leads.
+    #[prost(string, repeated, tag = "5")]
+    pub progress: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Member {
@@ -317,6 +324,7 @@ pub struct RemoveMemberRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveMemberResponse {
+    /// The log index at which the removal was agreed on.
     #[prost(uint64, tag = "1")]
     pub index: u64,
 }
@@ -636,7 +644,8 @@ pub mod hostnames_client {
                 .insert(GrpcMethod::new("hostquorum.admin.v1.Hostnames", "GetHostname"));
             self.inner.unary(req, path, codec).await
         }
-        /// In the order of their names. Roles: admin, viewer.
+        /// In the order of their names. A page may hold fewer than asked for, even none,
+        /// while a next page token is given. Roles: admin, viewer.
         pub async fn list_hostnames(
             &mut self,
             request: impl tonic::IntoRequest<super::ListHostnamesRequest>,
@@ -690,8 +699,9 @@ pub mod hostnames_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// The hostname now and after each change, until the caller leaves.
-        /// Roles: admin, viewer.
+        /// The hostname now and after each change, its serving nodes among them, until
+        /// the caller leaves, the hostname goes (NOT_FOUND) or an hour has passed
+        /// (UNAVAILABLE, WATCH_ENDED: watch again). Roles: admin, viewer.
         pub async fn watch_hostname(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchHostnameRequest>,
@@ -767,7 +777,8 @@ pub mod hostnames_server {
             &self,
             request: tonic::Request<super::GetHostnameRequest>,
         ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status>;
-        /// In the order of their names. Roles: admin, viewer.
+        /// In the order of their names. A page may hold fewer than asked for, even none,
+        /// while a next page token is given. Roles: admin, viewer.
         async fn list_hostnames(
             &self,
             request: tonic::Request<super::ListHostnamesRequest>,
@@ -789,8 +800,9 @@ pub mod hostnames_server {
             >
             + std::marker::Send
             + 'static;
-        /// The hostname now and after each change, until the caller leaves.
-        /// Roles: admin, viewer.
+        /// The hostname now and after each change, its serving nodes among them, until
+        /// the caller leaves, the hostname goes (NOT_FOUND) or an hour has passed
+        /// (UNAVAILABLE, WATCH_ENDED: watch again). Roles: admin, viewer.
         async fn watch_hostname(
             &self,
             request: tonic::Request<super::WatchHostnameRequest>,
@@ -1696,7 +1708,10 @@ pub mod cluster_client {
                 .insert(GrpcMethod::new("hostquorum.admin.v1.Cluster", "ListMembers"));
             self.inner.unary(req, path, codec).await
         }
-        /// Remove a member for good; its id is never used again. Roles: admin.
+        /// Remove a member for good; its id is never used again. The answer says that it
+        /// was agreed on; the leader then carries it out, and the member is gone from
+        /// ListMembers when that is done. Refused (QUORUM_AT_RISK) when the voters that
+        /// would remain could not agree on anything. Roles: admin.
         pub async fn remove_member(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveMemberRequest>,
@@ -1776,7 +1791,10 @@ pub mod cluster_server {
             tonic::Response<super::ListMembersResponse>,
             tonic::Status,
         >;
-        /// Remove a member for good; its id is never used again. Roles: admin.
+        /// Remove a member for good; its id is never used again. The answer says that it
+        /// was agreed on; the leader then carries it out, and the member is gone from
+        /// ListMembers when that is done. Refused (QUORUM_AT_RISK) when the voters that
+        /// would remain could not agree on anything. Roles: admin.
         async fn remove_member(
             &self,
             request: tonic::Request<super::RemoveMemberRequest>,
