@@ -1,0 +1,316 @@
+//! Raft's log and hard state on a [`Database`].
+//!
+//! Vote, append, truncate and purge pass through one [`Writer`] and are answered
+//! after fdatasync, so they happen in the order in which openraft asked for them.
+//! `append` itself returns only then: openraft 0.9 awaits the flush in its core
+//! anyway, and this way an entry that can be read is an entry that is durable.
+
+mod recent;
+
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader};
+
+use self::recent::Recent;
+use crate::store::{Batch, Database, StoreError, Tree};
+use crate::types::{Entry, LogId, StorageError, StorageIoError, TypeConfig, Vote};
+use crate::wire;
+use crate::writer::{Steps, Writer};
+
+const VOTE_KEY: &[u8] = b"vote";
+const PURGED_KEY: &[u8] = b"purged";
+
+/// Most bytes of entries sent to a follower at once: with the core's limit of one
+/// heartbeat interval for an append, more would time out on a slow link.
+const MAX_READ_BYTES: usize = 1024 * 1024;
+
+/// How many entries one job removes from the disk, so that a purge of many
+/// thousands does not hold up an append between two jobs.
+const PURGE_STEP: u64 = 256;
+
+/// Positions, kept in memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    purged: Option<LogId>,
+    last: Option<LogId>,
+}
+
+struct Shared {
+    database: Arc<dyn Database>,
+    writer: Writer,
+    blocks: bool,
+    ends: Mutex<Ends>,
+    recent: Mutex<Recent>,
+    /// Bytes ever appended by this process, for the snapshot trigger.
+    appended: AtomicU64,
+}
+
+/// The log; clones are the same log.
+#[derive(Clone)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+}
+
+impl Log {
+    /// The log in `database`, which only `writer` writes. Blocks.
+    pub(crate) fn open(database: Arc<dyn Database>, writer: Writer, blocks: bool) -> Result<Self, StoreError> {
+        let purged = database.get(Tree::Hard, PURGED_KEY)?;
+        let purged: Option<LogId> = purged.map(|bytes| decode("the purge mark", &bytes)).transpose()?;
+        let last = match database.last(Tree::Log)? {
+            Some((_, bytes)) => Some(decode::<Entry>("the last log entry", &bytes)?.log_id),
+            None => None,
+        };
+        // Entries up to the mark may be left from a purge that a crash interrupted;
+        // they are never read again and go with the next purge.
+        let ends = Ends { purged, last: last.max(purged) };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                database,
+                writer,
+                blocks,
+                ends: Mutex::new(ends),
+                recent: Mutex::default(),
+                appended: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The purge mark and the last entry.
+    pub(crate) fn ends(&self) -> (Option<LogId>, Option<LogId>) {
+        let ends = *lock(&self.shared.ends);
+        (ends.purged, ends.last)
+    }
+
+    /// Bytes appended since this process began.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.shared.appended.load(Ordering::Relaxed)
+    }
+
+    async fn write(&self, steps: Steps) -> Result<(), std::io::Error> {
+        Ok(self.shared.writer.write(steps).await?)
+    }
+
+    /// Entries from `start` up to and without `end`, as far as they are there and
+    /// fit into `limit` bytes; at least one if there is one.
+    async fn read(&self, start: u64, end: u64, limit: usize) -> Result<Vec<Entry>, StorageError> {
+        let purged = lock(&self.shared.ends).purged;
+        let start = purged.map_or(start, |purged| start.max(purged.index + 1));
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        if let Some(entries) = lock(&self.shared.recent).read(start, end, limit) {
+            return Ok(entries);
+        }
+        let database = Arc::clone(&self.shared.database);
+        let read = move || read_stored(database.as_ref(), start, end, limit);
+        let read = if self.shared.blocks {
+            tokio::task::spawn_blocking(read).await.map_err(|error| read_error(&error))?
+        } else {
+            read()
+        };
+        read.map_err(|error| read_error(&error))
+    }
+
+    /// Removes what is on disk up to `index`, some at a time, after the mark says
+    /// that it is gone.
+    async fn remove_up_to(self, index: u64) {
+        let mut first = Bound::Unbounded;
+        loop {
+            let database = Arc::clone(&self.shared.database);
+            let found = move || first_keys(database.as_ref(), first, index);
+            let found = if self.shared.blocks {
+                tokio::task::spawn_blocking(found).await.unwrap_or_else(|_| Ok(Vec::new()))
+            } else {
+                found()
+            };
+            let keys = match found {
+                Ok(keys) => keys,
+                Err(error) => {
+                    tracing::warn!(%error, "purged log entries stay on disk until the next purge");
+                    return;
+                }
+            };
+            let Some(last) = keys.last().copied() else { return };
+            let mut batch = Batch::new();
+            keys.iter().for_each(|index| batch.remove(index.to_be_bytes()));
+            if self.write(vec![(Tree::Log, batch)]).await.is_err() {
+                // The replica is ending; opening again finds the mark.
+                return;
+            }
+            first = Bound::Excluded(last);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No holder panics between two steps of one change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    wire::from_stored(bytes)
+        .map_err(|error| StoreError::Damaged { what: what.into(), reason: error.to_string() })
+}
+
+fn read_stored(
+    database: &dyn Database,
+    start: u64,
+    end: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let (from, to) = (start.to_be_bytes(), end.to_be_bytes());
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for pair in database.range(Tree::Log, Bound::Included(&from), Bound::Excluded(&to))? {
+        let (_, value) = pair?;
+        bytes += value.len();
+        if bytes > limit && !entries.is_empty() {
+            break;
+        }
+        entries.push(decode("a log entry", &value)?);
+    }
+    Ok(entries)
+}
+
+fn first_keys(database: &dyn Database, first: Bound<u64>, last: u64) -> Result<Vec<u64>, StoreError> {
+    let first = first.map(u64::to_be_bytes);
+    let from = match &first {
+        Bound::Included(key) => Bound::Included(&key[..]),
+        Bound::Excluded(key) => Bound::Excluded(&key[..]),
+        Bound::Unbounded => Bound::Unbounded,
+    };
+    let to = last.to_be_bytes();
+    let scan = database.range(Tree::Log, from, Bound::Included(&to))?;
+    scan.take(PURGE_STEP as usize)
+        .map(|pair| {
+            let (key, _) = pair?;
+            let key = <[u8; 8]>::try_from(key).map_err(|_| StoreError::Damaged {
+                what: "a key of the log".into(),
+                reason: "it is no index".into(),
+            })?;
+            Ok(u64::from_be_bytes(key))
+        })
+        .collect()
+}
+
+fn read_error(error: &(impl std::error::Error + 'static)) -> StorageError {
+    StorageIoError::read_logs(AnyError::new(error)).into()
+}
+
+fn write_error(error: &(impl std::error::Error + 'static)) -> StorageError {
+    StorageIoError::write_logs(AnyError::new(error)).into()
+}
+
+impl RaftLogReader<TypeConfig> for Log {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(start) => start.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(end) => end.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        self.read(start, end, usize::MAX).await
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        self.read(start, end, MAX_READ_BYTES).await
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for Log {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let (last_purged_log_id, last_log_id) = self.ends();
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let failed = |error: &std::io::Error| StorageIoError::write_vote(AnyError::new(error));
+        let mut batch = Batch::new();
+        batch.put(VOTE_KEY, wire::to_stored(vote).map_err(|error| failed(&std::io::Error::other(error)))?);
+        self.write(vec![(Tree::Hard, batch)]).await.map_err(|error| failed(&error).into())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        let database = Arc::clone(&self.shared.database);
+        // Once, before anything else runs.
+        let found = database.get(Tree::Hard, VOTE_KEY).map_err(|error| read_error(&error))?;
+        found.map(|bytes| decode("the vote", &bytes)).transpose().map_err(|error| read_error(&error))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut batch = Batch::new();
+        let mut appended = Vec::new();
+        for entry in entries {
+            let bytes = wire::to_stored(&entry).map_err(|error| write_error(&error))?;
+            if let EntryPayload::Normal(proposal) = &entry.payload {
+                proposal.appended();
+            }
+            let length = bytes.len();
+            batch.put(entry.log_id.index.to_be_bytes(), bytes);
+            appended.push((entry, length));
+        }
+        let bytes = batch.bytes() as u64;
+        let written = self.write(vec![(Tree::Log, batch)]).await;
+        if written.is_ok() {
+            self.shared.appended.fetch_add(bytes, Ordering::Relaxed);
+            if let Some((last, _)) = appended.last() {
+                lock(&self.shared.ends).last = Some(last.log_id);
+            }
+            lock(&self.shared.recent).append(appended);
+        }
+        callback.log_io_completed(written);
+        Ok(())
+    }
+
+    async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
+        let last = lock(&self.shared.ends).last;
+        let mut batch = Batch::new();
+        for index in since.index..=last.map_or(0, |last| last.index) {
+            batch.remove(index.to_be_bytes());
+        }
+        self.write(vec![(Tree::Log, batch)]).await.map_err(|error| write_error(&error))?;
+        lock(&self.shared.recent).truncate(since.index);
+        let before = match since.index.checked_sub(1) {
+            Some(before) => self.read(before, since.index, usize::MAX).await?.first().map(|entry| entry.log_id),
+            None => None,
+        };
+        let mut ends = lock(&self.shared.ends);
+        ends.last = before.max(ends.purged);
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        let mut batch = Batch::new();
+        batch.put(PURGED_KEY, wire::to_stored(&upto).map_err(|error| write_error(&error))?);
+        self.write(vec![(Tree::Hard, batch)]).await.map_err(|error| write_error(&error))?;
+        {
+            let mut ends = lock(&self.shared.ends);
+            ends.purged = Some(upto);
+            ends.last = ends.last.max(Some(upto));
+        }
+        lock(&self.shared.recent).purge(upto.index);
+        tokio::spawn(self.clone().remove_up_to(upto.index));
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! One generation of the state on disk.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use state::State;
+
+use super::{APPLIED_KEY, GARBAGE_PREFIX, MEMBERSHIP_KEY};
+use crate::blocking;
+use crate::fence::Fence;
+use crate::identity::Identity;
+use crate::snapshot::{SnapshotError, Snapshots, place};
+use crate::store::{Database, Store, StoreError, Tree};
+use crate::types::{LogId, StoredMembership};
+use crate::wire;
+use crate::writer::Writer;
+
+/// How long the files of a replaced generation are kept for those who still read
+/// it, at most; afterwards the next start removes them.
+const RETIRE_WITHIN: Duration = Duration::from_secs(600);
+const RETIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// An open generation.
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) database: Arc<dyn Database>,
+    pub(crate) writer: Writer,
+}
+
+/// What a state machine works with.
+#[derive(Clone)]
+pub(crate) struct MachineParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) identity: Identity,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) fence: Fence,
+    pub(crate) write_limit: Duration,
+}
+
+impl MachineParts {
+    /// Generation `number`, with a writer.
+    pub(crate) fn generation(&self, number: u64, database: Arc<dyn Database>) -> std::io::Result<Generation> {
+        let writer = Writer::new(
+            Arc::clone(&database),
+            "state",
+            self.store.blocks(),
+            self.write_limit,
+            self.fence.clone(),
+        )?;
+        Ok(Generation { number, database, writer })
+    }
+}
+
+/// What was read from the records.
+pub(super) struct Stored {
+    pub(super) state: State,
+    pub(super) applied: Option<LogId>,
+    pub(super) membership: StoredMembership,
+    pub(super) garbage: BTreeSet<Vec<u8>>,
+}
+
+/// Reads all records. Blocks; a million take some seconds.
+pub(super) fn read(database: &dyn Database) -> Result<Stored, SnapshotError> {
+    let mut stored = Stored {
+        state: State::default(),
+        applied: None,
+        membership: StoredMembership::default(),
+        garbage: BTreeSet::new(),
+    };
+    for pair in database.range(Tree::Records, Bound::Unbounded, Bound::Unbounded)? {
+        let (key, value) = pair?;
+        if key.first() == Some(&0) {
+            stored.own(&key, &value)?;
+        } else {
+            let loaded = stored.state.load(&key, &value);
+            loaded.map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
+        }
+    }
+    place(&mut stored.state, stored.applied.map_or(0, |applied| applied.index), &stored.membership);
+    Ok(stored)
+}
+
+impl Stored {
+    /// Takes a record of our own in; the birth record is not for us.
+    fn own(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let damaged = |error: wire::WireError| StoreError::Damaged {
+            what: "the applied position".into(),
+            reason: error.to_string(),
+        };
+        if key == APPLIED_KEY {
+            self.applied = wire::from_stored(value).map_err(damaged)?;
+        } else if key == MEMBERSHIP_KEY {
+            self.membership = wire::from_stored(value).map_err(damaged)?;
+        } else if let Some(body) = key.strip_prefix(GARBAGE_PREFIX) {
+            self.garbage.insert(body.to_vec());
+        }
+        Ok(())
+    }
+}
+
+/// Removes the files of `old` once nobody reads it any more.
+pub(super) async fn retire(old: Arc<Generation>, store: Arc<dyn Store>, current: u64) {
+    let database = Arc::clone(&old.database);
+    drop(old);
+    let mut waited = Duration::ZERO;
+    while Arc::strong_count(&database) > 1 {
+        if waited >= RETIRE_WITHIN {
+            return;
+        }
+        tokio::time::sleep(RETIRE_EVERY).await;
+        waited += RETIRE_EVERY;
+    }
+    let blocks = store.blocks();
+    let removed = blocking::run(blocks, move || {
+        drop(database);
+        // Another install may have begun a later generation meanwhile; then this
+        // one's files stay until the next start.
+        if store.current_generation()? == Some(current) {
+            store.remove_generations_before(current)?;
+        }
+        Ok::<_, StoreError>(())
+    })
+    .await;
+    if let Err(error) = removed {
+        tracing::warn!(%error, "a replaced generation of the state stays on disk until the next start");
+    }
+}

@@ -1,0 +1,214 @@
+//! Nothing acknowledged is lost when the power goes or the process is killed.
+//!
+//! A writer (this test binary again, in a process of its own) appends entries on a
+//! loop-mounted ext4 and prints the number of each one that is durable. At some
+//! moment the file system is shut down (`EXT4_IOC_SHUTDOWN`, without flushing its
+//! journal), unmounted, mounted again and opened. `POWER_CUT_ROUNDS` sets the number
+//! of rounds for each engine (3 by default).
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use consensus::store::{Batch, DiskStore, Engine, Store, Tree};
+
+const ENGINES: [(Engine, &str); 2] = [(Engine::Sled, "sled"), (Engine::Redb, "redb")];
+/// How many entries the writer keeps: the log is purged behind them.
+const KEPT: u64 = 64;
+const IMAGE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// What entry `number` holds: lengths from a few bytes to several chunks.
+fn entry(number: u64) -> Vec<u8> {
+    let length = 16 + (number * 7919 % 20_000) as usize;
+    let mut bytes = vec![number as u8; length];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The process that is cut off; run by the tests below, by name.
+#[test]
+#[ignore = "the other half of the tests here"]
+fn writer() {
+    let Some(directory) = std::env::var_os("POWER_CUT_DIRECTORY") else { return };
+    let engine = std::env::var_os("POWER_CUT_ENGINE").unwrap();
+    let engine = ENGINES.iter().find(|(_, name)| *name == engine).unwrap().0;
+    let store = DiskStore::new(PathBuf::from(directory), engine).unwrap();
+    let database = store.open_log().unwrap();
+    let mut output = std::io::stdout();
+    writeln!(output, "\nopen").unwrap();
+    for number in 0_u64.. {
+        let mut log = Batch::new();
+        log.put(number.to_be_bytes(), entry(number));
+        if let Some(purged) = number.checked_sub(KEPT) {
+            log.remove(purged.to_be_bytes());
+        }
+        let mut hard = Batch::new();
+        hard.put(b"last", number.to_be_bytes());
+        database.write_atomic(Tree::Log, &log).unwrap();
+        database.write_atomic(Tree::Hard, &hard).unwrap();
+        database.flush_durable().unwrap();
+        writeln!(output, "acked {number}").unwrap();
+    }
+}
+
+fn spawn(directory: &Path, engine: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writer", "--ignored", "--nocapture", "--test-threads=1"])
+        .env("POWER_CUT_DIRECTORY", directory)
+        .env("POWER_CUT_ENGINE", engine)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs the writer until it has acknowledged `enough`, then calls `cut`. Answers
+/// with the last number that was acknowledged before the writer ended.
+fn run(directory: &Path, engine: &str, enough: u64, cut: impl FnOnce(&mut Child)) -> Option<u64> {
+    let mut child = spawn(directory, engine);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let acked = |line: String| line.strip_prefix("acked ").and_then(|number| number.parse::<u64>().ok());
+    let mut last = None;
+    let mut cut = Some(cut);
+    for line in lines.by_ref() {
+        last = acked(line.unwrap()).or(last);
+        if last.is_some_and(|last| last >= enough)
+            && let Some(cut) = cut.take()
+        {
+            cut(&mut child);
+        }
+    }
+    assert!(cut.is_none(), "the writer ended by itself after {last:?}");
+    // It ends by its own error after a power cut; this only makes sure of it.
+    let _ = child.kill();
+    child.wait().unwrap();
+    last
+}
+
+/// Opens what is left and checks every acknowledged entry.
+fn check(directory: &Path, engine: Engine, acked: u64) {
+    let store = DiskStore::new(directory, engine).unwrap();
+    let database = store.open_log().unwrap();
+    let last = database.get(Tree::Hard, b"last").unwrap().expect("the hard state is gone");
+    let last = u64::from_be_bytes(last.try_into().unwrap());
+    assert!(last >= acked, "the hard state went back to {last}");
+    let found: BTreeMap<u64, Vec<u8>> = database
+        .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)
+        .unwrap()
+        .map(|pair| pair.map(|(key, value)| (u64::from_be_bytes(key.try_into().unwrap()), value)).unwrap())
+        .collect();
+    let newest = *found.keys().last().unwrap();
+    assert!(newest >= acked, "the log ends at {newest}, acknowledged was {acked}");
+    for number in (acked + 1).saturating_sub(KEPT)..=acked {
+        // The oldest may have been purged by a write that was not acknowledged yet.
+        if newest - number < KEPT {
+            assert_eq!(found.get(&number), Some(&entry(number)), "entry {number}");
+        }
+    }
+}
+
+/// A small ext4 of our own, unmounted when dropped.
+struct Ext4 {
+    image: PathBuf,
+    mountpoint: PathBuf,
+}
+
+impl Ext4 {
+    /// `Err` says what this machine lacks.
+    fn new(directory: &Path) -> Result<Self, String> {
+        let ext4 = Self { image: directory.join("image"), mountpoint: directory.join("mount") };
+        std::fs::create_dir(&ext4.mountpoint).unwrap();
+        std::fs::File::create(&ext4.image).unwrap().set_len(IMAGE_BYTES).unwrap();
+        command("mkfs.ext4", &["-q", "-F"], &[&ext4.image])?;
+        ext4.mount()?;
+        Ok(ext4)
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        command("mount", &["-o", "loop"], &[&self.image, &self.mountpoint])
+    }
+
+    fn unmount(&self) -> Result<(), String> {
+        // The loop device lets go a moment after its last user.
+        let mut result = Ok(());
+        for _ in 0..100 {
+            result = command("umount", &[], &[&self.mountpoint]);
+            if result.is_ok() {
+                break;
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        result
+    }
+
+    fn shut_down(&self) -> Result<(), String> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_cut/shutdown.py");
+        command("python3", &[], &[&program, &self.mountpoint])
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        let _ = self.unmount();
+    }
+}
+
+fn command(program: &str, options: &[&str], paths: &[&Path]) -> Result<(), String> {
+    let output = Command::new(program)
+        .args(options)
+        .args(paths)
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+fn rounds() -> u64 {
+    let rounds = std::env::var_os("POWER_CUT_ROUNDS");
+    rounds.map_or(3, |rounds| rounds.to_string_lossy().parse().expect("POWER_CUT_ROUNDS is a number"))
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged() {
+    for (engine, name) in ENGINES {
+        for round in 0..rounds() {
+            let directory = tempfile::tempdir().unwrap();
+            let ext4 = match Ext4::new(directory.path()) {
+                Ok(ext4) => ext4,
+                Err(lacking) => {
+                    eprintln!(
+                        "\n*** SKIPPED: the power-cut test needs root, loop devices, mkfs.ext4 and python3 ***\n\
+                         *** {lacking} ***\n"
+                    );
+                    return;
+                }
+            };
+            let data = ext4.mountpoint.join("data");
+            let enough = 5 + round * 83 % 400;
+            let acked = run(&data, name, enough, |_| ext4.shut_down().unwrap()).unwrap();
+            ext4.unmount().unwrap();
+            ext4.mount().unwrap();
+            check(&data, engine, acked);
+            eprintln!("{name} round {round}: power cut after {acked} acknowledged, nothing lost");
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged() {
+    for (engine, name) in ENGINES {
+        for round in 0..rounds() {
+            let directory = tempfile::tempdir().unwrap();
+            let enough = 3 + round * 61 % 300;
+            let acked = run(directory.path(), name, enough, |child| child.kill().unwrap()).unwrap();
+            check(directory.path(), engine, acked);
+        }
+    }
+}
