@@ -1,0 +1,317 @@
+//! Authorizations and their challenges (RFC 8555 sections 7.5 and 8).
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::account::Account;
+use crate::book::{Record, Row};
+use crate::core::{Core, Effect, Step, Turn, Validation, read};
+use crate::entropy::Entropy;
+use crate::problem::{Identifier, Kind, Problem};
+use crate::reply::Reply;
+use crate::routes::{ChallengeKind, Route};
+use crate::timestamp::Timestamp;
+
+/// The right of one order to one name, and how it is being proven.
+///
+/// Both challenges share the token: it is the key authorization that proves, and only one
+/// challenge of an authorization is ever tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorization {
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) expires: Timestamp,
+    pub(crate) state: Proof,
+}
+
+/// Where the proof stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// No challenge was chosen yet.
+    Pending,
+    /// The CA is looking.
+    Processing {
+        /// By which challenge.
+        kind: ChallengeKind,
+    },
+    /// The name answered rightly.
+    Valid {
+        /// By which challenge.
+        kind: ChallengeKind,
+        /// When.
+        at: Timestamp,
+    },
+    /// The name did not answer rightly.
+    Invalid {
+        /// By which challenge.
+        kind: ChallengeKind,
+        /// What it did instead.
+        problem: Problem,
+    },
+    /// The account gave it up.
+    Deactivated,
+}
+
+/// The status an authorization has on the wire (RFC 8555 section 7.1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuthorizationStatus {
+    Pending,
+    Valid,
+    Invalid,
+    Deactivated,
+    Expired,
+}
+
+impl Row for Authorization {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Authorization {
+    /// The status at `now`: time alone makes a valid one expired, an unproven one invalid.
+    pub(crate) fn status(&self, now: Timestamp) -> AuthorizationStatus {
+        let expired = now >= self.expires;
+        match &self.state {
+            Proof::Pending | Proof::Processing { .. } if expired => AuthorizationStatus::Invalid,
+            Proof::Pending | Proof::Processing { .. } => AuthorizationStatus::Pending,
+            Proof::Valid { .. } if expired => AuthorizationStatus::Expired,
+            Proof::Valid { .. } => AuthorizationStatus::Valid,
+            Proof::Invalid { .. } => AuthorizationStatus::Invalid,
+            Proof::Deactivated => AuthorizationStatus::Deactivated,
+        }
+    }
+
+    /// What became of one of its challenges.
+    fn challenge_status(&self, kind: ChallengeKind) -> &'static str {
+        match &self.state {
+            Proof::Processing { kind: chosen } if *chosen == kind => "processing",
+            Proof::Valid { kind: chosen, .. } if *chosen == kind => "valid",
+            Proof::Invalid { kind: chosen, .. } if *chosen == kind => "invalid",
+            _ => "pending",
+        }
+    }
+
+    /// Once one challenge decided, only that one is shown (RFC 8555 section 7.1.4).
+    fn shown(&self) -> Vec<ChallengeKind> {
+        match &self.state {
+            Proof::Valid { kind, .. } | Proof::Invalid { kind, .. } => vec![*kind],
+            _ => ChallengeKind::ALL.to_vec(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AuthorizationUpdate {
+    status: String,
+}
+
+impl Core {
+    /// RFC 8555 sections 7.5 and 7.5.2: reads or deactivates an authorization.
+    pub(crate) fn authorization(
+        &mut self,
+        account: &Account,
+        id: &str,
+        payload: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<Reply, Problem> {
+        let mut authorization = self.own_authorization(account, id)?.clone();
+        if !payload.is_empty() {
+            let update: AuthorizationUpdate = read(payload)?;
+            if update.status != "deactivated" {
+                return Err(Problem::malformed(format!(
+                    "an authorization's status can be set to \"deactivated\", not to {:?}",
+                    update.status
+                )));
+            }
+            let status = authorization.status(turn.now);
+            if !matches!(
+                status,
+                AuthorizationStatus::Pending | AuthorizationStatus::Valid
+            ) {
+                return Err(Problem::malformed(format!(
+                    "an authorization that is {} cannot be deactivated",
+                    json!(status)
+                )));
+            }
+            authorization.state = Proof::Deactivated;
+            self.put(Record::Authorization(authorization.clone()), turn);
+        }
+        let body = self.authorization_json(&authorization, turn.now);
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+
+    /// RFC 8555 section 7.5.1: reads a challenge, or says that its answer is in place.
+    pub(crate) fn challenge(
+        &mut self,
+        account: &Account,
+        id: &str,
+        kind: ChallengeKind,
+        payload: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<Reply, Problem> {
+        let mut authorization = self.own_authorization(account, id)?.clone();
+        if !payload.is_empty() {
+            // RFC 8555 section 7.5.1 asks for an object; its fields are for other types.
+            let _: Map<String, Value> = read(payload)?;
+            self.begin(account, &mut authorization, kind, turn)?;
+        }
+        let up = self.links.to(&Route::Authorization(id.into()));
+        let body = self.challenge_json(&authorization, kind);
+        Ok(Reply::json(StatusCode::OK, &body).link(&up, "up"))
+    }
+
+    /// Begins a validation; one that runs already is not begun again.
+    fn begin(
+        &mut self,
+        account: &Account,
+        authorization: &mut Authorization,
+        kind: ChallengeKind,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Problem> {
+        let status = authorization.status(turn.now);
+        if status != AuthorizationStatus::Pending {
+            return Err(Problem::malformed(format!(
+                "the authorization for {:?} is {}, no longer pending",
+                authorization.name,
+                json!(status)
+            )));
+        }
+        match authorization.state {
+            Proof::Processing { kind: chosen } if chosen == kind => return Ok(()),
+            Proof::Processing { kind: chosen } => {
+                return Err(Problem::malformed(format!(
+                    "{:?} is being validated by {} already",
+                    authorization.name,
+                    chosen.name()
+                )));
+            }
+            _ => {}
+        }
+        authorization.state = Proof::Processing { kind };
+        let validation = validation(account, authorization, kind);
+        turn.step.effects.push(Effect::Validate(validation));
+        self.put(Record::Authorization(authorization.clone()), turn);
+        Ok(())
+    }
+
+    /// Takes the outcome of a validation.
+    ///
+    /// An outcome for an authorization that waits for none (it was deactivated or has
+    /// expired meanwhile) changes nothing.
+    pub fn conclude(
+        &mut self,
+        authorization: &str,
+        kind: ChallengeKind,
+        outcome: Result<(), Problem>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
+        self.turn(now, entropy, |core, turn| {
+            let Some(authorization) = core.book.authorizations.get(authorization) else {
+                return;
+            };
+            let waits = authorization.state == Proof::Processing { kind };
+            if !waits || authorization.status(now) != AuthorizationStatus::Pending {
+                return;
+            }
+            let mut authorization = authorization.clone();
+            authorization.state = match outcome {
+                Ok(()) => Proof::Valid { kind, at: now },
+                Err(problem) => Proof::Invalid { kind, problem },
+            };
+            core.put(Record::Authorization(authorization), turn);
+        })
+    }
+
+    /// Validations whose outcome was never recorded.
+    pub(crate) fn unfinished_validations(&self) -> impl Iterator<Item = Validation> {
+        self.book.authorizations.rows().iter().filter_map(|row| {
+            let Proof::Processing { kind } = row.state else {
+                return None;
+            };
+            let account = self.book.accounts.get(&row.account)?;
+            Some(validation(account, row, kind))
+        })
+    }
+
+    fn own_authorization(&self, account: &Account, id: &str) -> Result<&Authorization, Problem> {
+        let row = self.book.authorizations.get(id);
+        let row = row.ok_or_else(|| Problem::not_found(&format!("the authorization {id:?}")))?;
+        if row.account == account.id {
+            Ok(row)
+        } else {
+            Err(Problem::unauthorized(
+                "the authorization belongs to another account",
+            ))
+        }
+    }
+
+    fn authorization_json(&self, row: &Authorization, now: Timestamp) -> Value {
+        let challenges = row.shown().into_iter();
+        let challenges: Vec<_> = challenges
+            .map(|kind| self.challenge_json(row, kind))
+            .collect();
+        json!({
+            "identifier": Identifier::dns(&row.name),
+            "status": row.status(now),
+            "expires": row.expires.to_string(),
+            "challenges": challenges,
+        })
+    }
+
+    fn challenge_json(&self, row: &Authorization, kind: ChallengeKind) -> Value {
+        let mut body = json!({
+            "type": kind,
+            "url": self.links.to(&Route::Challenge(row.id.clone(), kind)),
+            "token": row.token,
+            "status": row.challenge_status(kind),
+        });
+        match &row.state {
+            Proof::Valid { kind: chosen, at } if *chosen == kind => {
+                body["validated"] = at.to_string().into();
+            }
+            Proof::Invalid {
+                kind: chosen,
+                problem,
+            } if *chosen == kind => body["error"] = json!(problem),
+            _ => {}
+        }
+        body
+    }
+}
+
+fn validation(account: &Account, row: &Authorization, kind: ChallengeKind) -> Validation {
+    Validation {
+        authorization: row.id.clone(),
+        kind,
+        hostname: row.name.clone(),
+        token: row.token.clone(),
+        key_authorization: format!("{}.{}", row.token, account.key.thumbprint()),
+    }
+}
+
+/// What an order is told about an authorization that will never be valid.
+pub(crate) fn failure(row: &Authorization, now: Timestamp) -> Option<Problem> {
+    let name = &row.name;
+    match (&row.state, row.status(now)) {
+        (_, AuthorizationStatus::Pending | AuthorizationStatus::Valid) => None,
+        (Proof::Invalid { problem, .. }, _) => Some(Problem {
+            detail: format!("{name}: {}", problem.detail),
+            ..problem.clone()
+        }),
+        (Proof::Deactivated, _) => Some(Problem::new(
+            Kind::Unauthorized,
+            format!("{name}: the authorization was deactivated"),
+        )),
+        _ => Some(Problem::malformed(format!(
+            "{name}: the authorization expired at {}",
+            row.expires
+        ))),
+    }
+}

@@ -1,0 +1,403 @@
+//! The CA as a function: a request, a time and chance go in; an answer, records to keep
+//! and things to do come out. No socket, file, clock or task is touched here.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::account::{Account, AccountStatus};
+use crate::authority::Authority;
+use crate::book::{Book, Record};
+use crate::entropy::Entropy;
+use crate::jws::{Jws, Signer};
+use crate::key::PublicKey;
+use crate::ledger::Ledger;
+use crate::nonce::Nonces;
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+use crate::routes::{ChallengeKind, Links, Route};
+use crate::timestamp::Timestamp;
+
+/// What the CA may decide for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Scheme, host and port of every URL the CA gives out, as `https://127.0.0.1:14000`.
+    pub base_url: String,
+    /// How long certificates are valid after the moment of issue.
+    pub certificate_validity: Duration,
+    /// How long an order and its authorizations may be worked on.
+    pub order_lifetime: Duration,
+    /// How long an order stays `processing`, in whole seconds. With zero, finalizing
+    /// answers `valid` at once.
+    pub issue_delay: Duration,
+}
+
+/// What must be done before and after an answer is sent.
+#[derive(Debug, Default)]
+#[must_use = "records must be durable before the answer is sent, and effects carried out after"]
+pub struct Step {
+    /// Records to make durable, in this order, before the answer leaves.
+    pub records: Vec<Record>,
+    /// What to do once the records are durable.
+    pub effects: Vec<Effect>,
+}
+
+/// What the core wants done; each ends in a call back to the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Probe a hostname, then call [`Core::conclude`].
+    Validate(Validation),
+    /// Wait, then call [`Core::issue`].
+    Issue {
+        /// The order that is being processed.
+        order: String,
+        /// How long to wait.
+        after: Duration,
+    },
+}
+
+/// One challenge to be looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// The authorization the challenge belongs to.
+    pub authorization: String,
+    /// Which of its challenges.
+    pub kind: ChallengeKind,
+    /// The name to probe.
+    pub hostname: String,
+    /// The token, part of the path of http-01.
+    pub token: String,
+    /// What the hostname must answer with (RFC 8555 section 8.1).
+    pub key_authorization: String,
+}
+
+impl std::fmt::Debug for Validation {
+    /// Without the token and its answer, which logs have no use for.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Validation")
+            .field("authorization", &self.authorization)
+            .field("kind", &self.kind)
+            .field("hostname", &self.hostname)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One call into the core: what it was given, and what it leaves to be done.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) entropy: &'a mut dyn Entropy,
+    pub(crate) step: Step,
+}
+
+impl<'a> Turn<'a> {
+    fn new(now: Timestamp, entropy: &'a mut dyn Entropy) -> Self {
+        Self {
+            now,
+            entropy,
+            step: Step::default(),
+        }
+    }
+}
+
+/// The CA's state and rules.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) policy: Policy,
+    pub(crate) links: Links,
+    pub(crate) authority: Authority,
+    pub(crate) book: Book,
+    nonces: Nonces,
+}
+
+/// A request whose signature is good.
+pub(crate) struct Signed {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) by: SignedBy,
+}
+
+/// Whose signature it is.
+pub(crate) enum SignedBy {
+    /// A valid account's.
+    Account(Account),
+    /// A key's that the request itself carried.
+    Key(PublicKey),
+}
+
+impl Core {
+    /// The CA that signs with `authority` and remembers `records`.
+    pub fn new(
+        policy: Policy,
+        authority: Authority,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Self {
+        let mut book = Book::default();
+        for record in records {
+            book.put(record);
+        }
+        Self {
+            links: Links::new(policy.base_url.clone()),
+            policy,
+            authority,
+            book,
+            nonces: Nonces::default(),
+        }
+    }
+
+    /// Answers one request.
+    pub fn handle(
+        &mut self,
+        request: &Request<Bytes>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> (Response<Bytes>, Step) {
+        let mut turn = Turn::new(now, entropy);
+        let reply = self
+            .answer(request, &mut turn)
+            .unwrap_or_else(|problem| Reply::problem(&problem));
+        let gives_nonce = request.method() == Method::POST
+            || Route::parse(request.uri().path()) == Some(Route::NewNonce);
+        let response = self.dress(reply, gives_nonce, turn.entropy);
+        (response, turn.step)
+    }
+
+    /// Answers a request that could not be read whole (a body past the limit).
+    pub fn refuse(&mut self, problem: &Problem, entropy: &mut dyn Entropy) -> Response<Bytes> {
+        self.dress(Reply::problem(problem), true, entropy)
+    }
+
+    /// What was under way when the records were written: to be begun again at a start.
+    pub fn resume(&self, now: Timestamp) -> Vec<Effect> {
+        let validations = self.unfinished_validations().map(Effect::Validate);
+        validations.chain(self.unfinished_orders(now)).collect()
+    }
+
+    /// What this CA did so far.
+    pub fn ledger(&self, now: Timestamp) -> Ledger {
+        Ledger::read(&self.book, now)
+    }
+
+    /// The root certificate, PEM.
+    pub fn root_pem(&self) -> &str {
+        self.authority.root_pem()
+    }
+
+    /// Changes the book and notes the change for the disk; the only way to change it.
+    pub(crate) fn put(&mut self, record: Record, turn: &mut Turn<'_>) {
+        self.book.put(record.clone());
+        turn.step.records.push(record);
+    }
+
+    /// Calls `act` in a turn that answers nobody.
+    pub(crate) fn turn(
+        &mut self,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+        act: impl FnOnce(&mut Self, &mut Turn<'_>),
+    ) -> Step {
+        let mut turn = Turn::new(now, entropy);
+        act(self, &mut turn);
+        turn.step
+    }
+
+    fn dress(
+        &mut self,
+        reply: Reply,
+        gives_nonce: bool,
+        entropy: &mut dyn Entropy,
+    ) -> Response<Bytes> {
+        let reply = reply.link(&self.links.to(&Route::Directory), "index");
+        if gives_nonce {
+            let nonce = self.nonces.draw(entropy);
+            reply.nonce(&nonce).finish()
+        } else {
+            reply.finish()
+        }
+    }
+
+    fn answer(&mut self, request: &Request<Bytes>, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
+        let path = request.uri().path();
+        let route = Route::parse(path)
+            .ok_or_else(|| Problem::not_found(&format!("the resource {path:?}")))?;
+        if !route.allows(request.method()) {
+            let detail = format!("{} is not for {path:?}", request.method());
+            let mut problem = Problem::malformed(detail).with_status(405);
+            problem.allow = Some(route.allowed());
+            return Err(problem);
+        }
+        if route.is_public() {
+            return Ok(self.show(&route, request.method(), turn.now));
+        }
+        let signed = self.authenticate(&route, request)?;
+        self.act(route, signed, turn)
+    }
+
+    fn show(&self, route: &Route, method: &Method, now: Timestamp) -> Reply {
+        let text = |text: &'static str| Reply::body(StatusCode::OK, "text/plain", text);
+        match route {
+            Route::NewNonce if method == Method::HEAD => Reply::empty(StatusCode::OK),
+            Route::NewNonce => Reply::empty(StatusCode::NO_CONTENT),
+            Route::Terms => text(
+                "This CA is for development. Its certificates prove nothing to anybody else.\n",
+            ),
+            Route::Root => Reply::body(
+                StatusCode::OK,
+                "application/x-pem-file",
+                self.authority.root_pem().to_owned(),
+            ),
+            Route::Ledger => Reply::json(StatusCode::OK, &json!(self.ledger(now))),
+            Route::Directory => Reply::json(StatusCode::OK, &self.directory()),
+            _ => text("hostquorum development CA (RFC 8555); begin at /directory\n"),
+        }
+    }
+
+    fn directory(&self) -> serde_json::Value {
+        let to = |route| self.links.to(&route);
+        json!({
+            "newNonce": to(Route::NewNonce),
+            "newAccount": to(Route::NewAccount),
+            "newOrder": to(Route::NewOrder),
+            "revokeCert": to(Route::Revoke),
+            "keyChange": to(Route::KeyChange),
+            "meta": {
+                "termsOfService": to(Route::Terms),
+                "website": to(Route::Website),
+                "caaIdentities": ["devca.hostquorum.invalid"],
+                "externalAccountRequired": false,
+            },
+        })
+    }
+
+    /// Everything RFC 8555 section 6 asks of a request, in one place.
+    fn authenticate(&mut self, route: &Route, request: &Request<Bytes>) -> Result<Signed, Problem> {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        if content_type.is_none_or(|value| value != "application/jose+json") {
+            let detail = "the Content-Type is not \"application/jose+json\"";
+            return Err(Problem::malformed(detail).with_status(415));
+        }
+        let jws = Jws::parse(request.body())?;
+        self.check_url(&jws, request)?;
+        let nonce =
+            jws.header.nonce.as_deref().ok_or_else(|| {
+                Problem::new(Kind::BadNonce, "the protected header has no \"nonce\"")
+            })?;
+        if !self.nonces.spend(nonce) {
+            let detail = "the nonce is unknown, spent or forgotten; take the one in this answer";
+            return Err(Problem::new(Kind::BadNonce, detail));
+        }
+        match &jws.header.signer {
+            Signer::Key(key) => {
+                if !matches!(route, Route::NewAccount | Route::Revoke) {
+                    return Err(Problem::malformed(
+                        "this resource takes requests signed with \"kid\", not \"jwk\"",
+                    ));
+                }
+                let key = key.clone();
+                let payload = jws.verify(&key)?;
+                let by = SignedBy::Key(key);
+                Ok(Signed { payload, by })
+            }
+            Signer::Account(url) => {
+                if *route == Route::NewAccount {
+                    return Err(Problem::malformed(
+                        "newAccount takes requests signed with \"jwk\", not \"kid\"",
+                    ));
+                }
+                let account = self.account_of_url(url)?.clone();
+                let payload = jws.verify(&account.key)?;
+                if account.status == AccountStatus::Deactivated {
+                    return Err(deactivated());
+                }
+                let by = SignedBy::Account(account);
+                Ok(Signed { payload, by })
+            }
+        }
+    }
+
+    fn check_url(&self, jws: &Jws, request: &Request<Bytes>) -> Result<(), Problem> {
+        let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        let url = self.links.at(path);
+        if jws.header.url == url {
+            return Ok(());
+        }
+        Err(Problem::unauthorized(format!(
+            "the JWS is for {:?}, but was sent to {url:?}",
+            jws.header.url
+        ))
+        .with_status(401))
+    }
+
+    fn account_of_url(&self, url: &str) -> Result<&Account, Problem> {
+        let Some(Route::Account(id)) = self.links.parse(url) else {
+            return Err(Problem::malformed(format!(
+                "the \"kid\" {url:?} is not an account URL of this CA"
+            )));
+        };
+        self.book.accounts.get(&id).ok_or_else(|| {
+            Problem::new(
+                Kind::AccountDoesNotExist,
+                format!("no account has the URL {url:?}"),
+            )
+        })
+    }
+
+    fn act(&mut self, route: Route, signed: Signed, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
+        let Signed { payload, by } = signed;
+        if route == Route::Revoke {
+            return self.revoke(&by, &payload, turn);
+        }
+        let account = match by {
+            // Only newAccount and revokeCert pass `authenticate` with a key.
+            SignedBy::Key(key) => return self.new_account(key, &payload, turn),
+            SignedBy::Account(account) => account,
+        };
+        match route {
+            Route::Account(id) => self.account(account, &id, &payload, turn),
+            Route::AccountOrders(id) => self.account_orders(&account, &id, &payload, turn.now),
+            Route::KeyChange => self.key_change(account, &payload, turn),
+            Route::NewOrder => self.new_order(&account, &payload, turn),
+            Route::Order(id) => self.order(&account, &id, &payload, turn.now),
+            Route::Finalize(id) => self.finalize(&account, &id, &payload, turn),
+            Route::Authorization(id) => self.authorization(&account, &id, &payload, turn),
+            Route::Challenge(id, kind) => self.challenge(&account, &id, kind, &payload, turn),
+            Route::Certificate(serial) => self.certificate(&account, &serial, &payload),
+            other => Err(Problem::not_found(&format!(
+                "the resource {:?}",
+                other.path()
+            ))),
+        }
+    }
+}
+
+/// The answer to anything a deactivated account asks (RFC 8555 section 7.3.6).
+pub(crate) fn deactivated() -> Problem {
+    Problem::unauthorized("this account is deactivated").with_status(401)
+}
+
+/// Reads the payload of a request.
+///
+/// # Errors
+/// `malformed`, with the place of the fault.
+pub(crate) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(payload).map_err(|error| {
+        Problem::malformed(format!(
+            "the payload is not what this resource takes: {error}"
+        ))
+    })
+}
+
+/// Checks that a request is a POST-as-GET (RFC 8555 section 6.3).
+///
+/// # Errors
+/// `malformed` when it has a payload.
+pub(crate) fn expect_empty(payload: &[u8]) -> Result<(), Problem> {
+    if payload.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::malformed(
+        "this resource is read by POST-as-GET, with an empty payload",
+    ))
+}
