@@ -2,15 +2,15 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::book::{Record, Row};
-use crate::core::{Core, Effect, Step, Turn, Validation, read};
-use crate::entropy::Entropy;
+use crate::core::{Core, read};
 use crate::problem::{Identifier, Kind, Problem};
 use crate::reply::Reply;
 use crate::routes::{ChallengeKind, Route};
+use crate::step::Turn;
 use crate::timestamp::Timestamp;
 
 /// The right of one order to one name, and how it is being proven.
@@ -146,101 +146,11 @@ impl Core {
         Ok(Reply::json(StatusCode::OK, &body))
     }
 
-    /// RFC 8555 section 7.5.1: reads a challenge, or says that its answer is in place.
-    pub(crate) fn challenge(
-        &mut self,
+    pub(crate) fn own_authorization(
+        &self,
         account: &Account,
         id: &str,
-        kind: ChallengeKind,
-        payload: &[u8],
-        turn: &mut Turn<'_>,
-    ) -> Result<Reply, Problem> {
-        let mut authorization = self.own_authorization(account, id)?.clone();
-        if !payload.is_empty() {
-            // RFC 8555 section 7.5.1 asks for an object; its fields are for other types.
-            let _: Map<String, Value> = read(payload)?;
-            self.begin(account, &mut authorization, kind, turn)?;
-        }
-        let up = self.links.to(&Route::Authorization(id.into()));
-        let body = self.challenge_json(&authorization, kind);
-        Ok(Reply::json(StatusCode::OK, &body).link(&up, "up"))
-    }
-
-    /// Begins a validation; one that runs already is not begun again.
-    fn begin(
-        &mut self,
-        account: &Account,
-        authorization: &mut Authorization,
-        kind: ChallengeKind,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), Problem> {
-        let status = authorization.status(turn.now);
-        if status != AuthorizationStatus::Pending {
-            return Err(Problem::malformed(format!(
-                "the authorization for {:?} is {}, no longer pending",
-                authorization.name,
-                json!(status)
-            )));
-        }
-        match authorization.state {
-            Proof::Processing { kind: chosen } if chosen == kind => return Ok(()),
-            Proof::Processing { kind: chosen } => {
-                return Err(Problem::malformed(format!(
-                    "{:?} is being validated by {} already",
-                    authorization.name,
-                    chosen.name()
-                )));
-            }
-            _ => {}
-        }
-        authorization.state = Proof::Processing { kind };
-        let validation = validation(account, authorization, kind);
-        turn.step.effects.push(Effect::Validate(validation));
-        self.put(Record::Authorization(authorization.clone()), turn);
-        Ok(())
-    }
-
-    /// Takes the outcome of a validation.
-    ///
-    /// An outcome for an authorization that waits for none (it was deactivated or has
-    /// expired meanwhile) changes nothing.
-    pub fn conclude(
-        &mut self,
-        authorization: &str,
-        kind: ChallengeKind,
-        outcome: Result<(), Problem>,
-        now: Timestamp,
-        entropy: &mut dyn Entropy,
-    ) -> Step {
-        self.turn(now, entropy, |core, turn| {
-            let Some(authorization) = core.book.authorizations.get(authorization) else {
-                return;
-            };
-            let waits = authorization.state == Proof::Processing { kind };
-            if !waits || authorization.status(now) != AuthorizationStatus::Pending {
-                return;
-            }
-            let mut authorization = authorization.clone();
-            authorization.state = match outcome {
-                Ok(()) => Proof::Valid { kind, at: now },
-                Err(problem) => Proof::Invalid { kind, problem },
-            };
-            core.put(Record::Authorization(authorization), turn);
-        })
-    }
-
-    /// Validations whose outcome was never recorded.
-    pub(crate) fn unfinished_validations(&self) -> impl Iterator<Item = Validation> {
-        self.book.authorizations.rows().iter().filter_map(|row| {
-            let Proof::Processing { kind } = row.state else {
-                return None;
-            };
-            let account = self.book.accounts.get(&row.account)?;
-            Some(validation(account, row, kind))
-        })
-    }
-
-    fn own_authorization(&self, account: &Account, id: &str) -> Result<&Authorization, Problem> {
+    ) -> Result<&Authorization, Problem> {
         let row = self.book.authorizations.get(id);
         let row = row.ok_or_else(|| Problem::not_found(&format!("the authorization {id:?}")))?;
         if row.account == account.id {
@@ -265,7 +175,7 @@ impl Core {
         })
     }
 
-    fn challenge_json(&self, row: &Authorization, kind: ChallengeKind) -> Value {
+    pub(crate) fn challenge_json(&self, row: &Authorization, kind: ChallengeKind) -> Value {
         let mut body = json!({
             "type": kind,
             "url": self.links.to(&Route::Challenge(row.id.clone(), kind)),
@@ -283,16 +193,6 @@ impl Core {
             _ => {}
         }
         body
-    }
-}
-
-fn validation(account: &Account, row: &Authorization, kind: ChallengeKind) -> Validation {
-    Validation {
-        authorization: row.id.clone(),
-        kind,
-        hostname: row.name.clone(),
-        token: row.token.clone(),
-        key_authorization: format!("{}.{}", row.token, account.key.thumbprint()),
     }
 }
 

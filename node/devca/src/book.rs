@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::authorization::Authorization;
 use crate::certificate::Certificate;
-use crate::order::{Finalization, Order};
+use crate::finalize::Finalization;
+use crate::order::Order;
 
 /// One row, as it is kept on disk: the newest record of an id is the truth about it.
 ///

@@ -5,14 +5,16 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::authenticate::SignedBy;
 use crate::authority::Leaf;
 use crate::authorization::AuthorizationStatus;
 use crate::book::{Record, Row};
-use crate::core::{Core, SignedBy, Turn, expect_empty, read};
+use crate::core::{Core, expect_empty, read};
 use crate::key::PublicKey;
 use crate::order::Order;
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
+use crate::step::Turn;
 use crate::timestamp::Timestamp;
 
 /// The reasons of RFC 5280 section 5.3.1 that a subscriber may give: unspecified,

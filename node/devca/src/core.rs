@@ -4,22 +4,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::account::{Account, AccountStatus};
+use crate::authenticate::{Signed, SignedBy};
 use crate::authority::Authority;
 use crate::book::{Book, Record};
 use crate::entropy::Entropy;
-use crate::jws::{Jws, Signer};
-use crate::key::PublicKey;
 use crate::ledger::Ledger;
 use crate::nonce::Nonces;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::routes::{ChallengeKind, Links, Route};
+use crate::routes::{Links, Route};
+use crate::step::{Effect, Step, Turn};
 use crate::timestamp::Timestamp;
 
 /// What the CA may decide for itself.
@@ -36,73 +34,6 @@ pub struct Policy {
     pub issue_delay: Duration,
 }
 
-/// What must be done before and after an answer is sent.
-#[derive(Debug, Default)]
-#[must_use = "records must be durable before the answer is sent, and effects carried out after"]
-pub struct Step {
-    /// Records to make durable, in this order, before the answer leaves.
-    pub records: Vec<Record>,
-    /// What to do once the records are durable.
-    pub effects: Vec<Effect>,
-}
-
-/// What the core wants done; each ends in a call back to the core.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Probe a hostname, then call [`Core::conclude`].
-    Validate(Validation),
-    /// Wait, then call [`Core::issue`].
-    Issue {
-        /// The order that is being processed.
-        order: String,
-        /// How long to wait.
-        after: Duration,
-    },
-}
-
-/// One challenge to be looked at.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Validation {
-    /// The authorization the challenge belongs to.
-    pub authorization: String,
-    /// Which of its challenges.
-    pub kind: ChallengeKind,
-    /// The name to probe.
-    pub hostname: String,
-    /// The token, part of the path of http-01.
-    pub token: String,
-    /// What the hostname must answer with (RFC 8555 section 8.1).
-    pub key_authorization: String,
-}
-
-impl std::fmt::Debug for Validation {
-    /// Without the token and its answer, which logs have no use for.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Validation")
-            .field("authorization", &self.authorization)
-            .field("kind", &self.kind)
-            .field("hostname", &self.hostname)
-            .finish_non_exhaustive()
-    }
-}
-
-/// One call into the core: what it was given, and what it leaves to be done.
-pub(crate) struct Turn<'a> {
-    pub(crate) now: Timestamp,
-    pub(crate) entropy: &'a mut dyn Entropy,
-    pub(crate) step: Step,
-}
-
-impl<'a> Turn<'a> {
-    fn new(now: Timestamp, entropy: &'a mut dyn Entropy) -> Self {
-        Self {
-            now,
-            entropy,
-            step: Step::default(),
-        }
-    }
-}
-
 /// The CA's state and rules.
 #[derive(Debug)]
 pub struct Core {
@@ -110,21 +41,7 @@ pub struct Core {
     pub(crate) links: Links,
     pub(crate) authority: Authority,
     pub(crate) book: Book,
-    nonces: Nonces,
-}
-
-/// A request whose signature is good.
-pub(crate) struct Signed {
-    pub(crate) payload: Vec<u8>,
-    pub(crate) by: SignedBy,
-}
-
-/// Whose signature it is.
-pub(crate) enum SignedBy {
-    /// A valid account's.
-    Account(Account),
-    /// A key's that the request itself carried.
-    Key(PublicKey),
+    pub(crate) nonces: Nonces,
 }
 
 impl Core {
@@ -271,79 +188,6 @@ impl Core {
         })
     }
 
-    /// Everything RFC 8555 section 6 asks of a request, in one place.
-    fn authenticate(&mut self, route: &Route, request: &Request<Bytes>) -> Result<Signed, Problem> {
-        let content_type = request.headers().get(CONTENT_TYPE);
-        if content_type.is_none_or(|value| value != "application/jose+json") {
-            let detail = "the Content-Type is not \"application/jose+json\"";
-            return Err(Problem::malformed(detail).with_status(415));
-        }
-        let jws = Jws::parse(request.body())?;
-        self.check_url(&jws, request)?;
-        let nonce =
-            jws.header.nonce.as_deref().ok_or_else(|| {
-                Problem::new(Kind::BadNonce, "the protected header has no \"nonce\"")
-            })?;
-        if !self.nonces.spend(nonce) {
-            let detail = "the nonce is unknown, spent or forgotten; take the one in this answer";
-            return Err(Problem::new(Kind::BadNonce, detail));
-        }
-        match &jws.header.signer {
-            Signer::Key(key) => {
-                if !matches!(route, Route::NewAccount | Route::Revoke) {
-                    return Err(Problem::malformed(
-                        "this resource takes requests signed with \"kid\", not \"jwk\"",
-                    ));
-                }
-                let key = key.clone();
-                let payload = jws.verify(&key)?;
-                let by = SignedBy::Key(key);
-                Ok(Signed { payload, by })
-            }
-            Signer::Account(url) => {
-                if *route == Route::NewAccount {
-                    return Err(Problem::malformed(
-                        "newAccount takes requests signed with \"jwk\", not \"kid\"",
-                    ));
-                }
-                let account = self.account_of_url(url)?.clone();
-                let payload = jws.verify(&account.key)?;
-                if account.status == AccountStatus::Deactivated {
-                    return Err(deactivated());
-                }
-                let by = SignedBy::Account(account);
-                Ok(Signed { payload, by })
-            }
-        }
-    }
-
-    fn check_url(&self, jws: &Jws, request: &Request<Bytes>) -> Result<(), Problem> {
-        let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
-        let url = self.links.at(path);
-        if jws.header.url == url {
-            return Ok(());
-        }
-        Err(Problem::unauthorized(format!(
-            "the JWS is for {:?}, but was sent to {url:?}",
-            jws.header.url
-        ))
-        .with_status(401))
-    }
-
-    fn account_of_url(&self, url: &str) -> Result<&Account, Problem> {
-        let Some(Route::Account(id)) = self.links.parse(url) else {
-            return Err(Problem::malformed(format!(
-                "the \"kid\" {url:?} is not an account URL of this CA"
-            )));
-        };
-        self.book.accounts.get(&id).ok_or_else(|| {
-            Problem::new(
-                Kind::AccountDoesNotExist,
-                format!("no account has the URL {url:?}"),
-            )
-        })
-    }
-
     fn act(&mut self, route: Route, signed: Signed, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
         let Signed { payload, by } = signed;
         if route == Route::Revoke {
@@ -370,11 +214,6 @@ impl Core {
             ))),
         }
     }
-}
-
-/// The answer to anything a deactivated account asks (RFC 8555 section 7.3.6).
-pub(crate) fn deactivated() -> Problem {
-    Problem::unauthorized("this account is deactivated").with_status(401)
 }
 
 /// Reads the payload of a request.

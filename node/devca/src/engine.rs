@@ -12,9 +12,10 @@ use tracing::{debug, error, info};
 
 use crate::book::Record;
 use crate::config::Clock;
-use crate::core::{Core, Effect, Step, Validation};
+use crate::core::Core;
 use crate::entropy::SystemEntropy;
 use crate::problem::Problem;
+use crate::step::{Effect, Step, Validation};
 use crate::store::{Journal, StoreError};
 use crate::timestamp::Timestamp;
 use crate::validate::{Probing, validate};
@@ -226,5 +227,57 @@ impl Performer {
                 outcome,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::authority::{Authority, Keyring};
+    use crate::core::Policy;
+
+    #[tokio::test]
+    async fn what_cannot_be_kept_is_not_answered() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let keyring = Keyring::generate(now, &mut SystemEntropy).unwrap();
+        let policy = Policy {
+            base_url: "https://ca.example".into(),
+            certificate_validity: Duration::from_secs(60),
+            order_lifetime: Duration::from_secs(60),
+            issue_delay: Duration::ZERO,
+        };
+        // An order under way: the engine takes it up at once, and must write what became of it.
+        let order = json!({ "order": {
+            "id": "o", "account": "a", "names": ["a.example"], "authorizations": [],
+            "created": 0, "expires": 0, "finalizations": 1,
+            "stage": { "processing": { "since": 0, "key": { "spki": "", "rsa": false } } },
+        }});
+        let record: Record = serde_json::from_value(order).unwrap();
+        let (sender, events) = mpsc::channel(QUEUE);
+        let (_probing, watched) = watch::channel(Probing::loopback(1, 1));
+        let performer = Performer::new(
+            watched,
+            sender.downgrade(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        );
+        let engine = Engine {
+            core: SharedCore::new(Core::new(
+                policy,
+                Authority::open(&keyring).unwrap(),
+                [record],
+            )),
+            journal: Some(Journal::on_full_disk()),
+            clock: Arc::new(move || now.as_unix()),
+            events,
+            performer,
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), engine.run()).await;
+        assert!(ended.is_ok());
+        assert!(sender.is_closed());
     }
 }

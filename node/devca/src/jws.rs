@@ -3,7 +3,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
-use crate::key::{Algorithm, Jwk, PublicKey};
+use crate::jwk::Jwk;
+use crate::key::{Algorithm, PublicKey};
 use crate::problem::{Kind, Problem};
 
 /// A parsed request whose signature is yet to be checked.

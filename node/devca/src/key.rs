@@ -13,6 +13,8 @@ use x509_parser::oid_registry::{
 use x509_parser::public_key::PublicKey as ParsedKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
+use crate::jwk::Jwk;
+
 /// The least RSA modulus, in bits, that public CAs take.
 const MIN_RSA_BITS: usize = 2_048;
 /// Larger keys only make each check slower.
@@ -23,10 +25,10 @@ const MAX_EXPONENT_BYTES: usize = 4;
 /// A public key of a kind this CA takes, of a size it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Jwk", into = "Jwk")]
-pub struct PublicKey(Material);
+pub struct PublicKey(pub(crate) Material);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Material {
+pub(crate) enum Material {
     Ec {
         curve: Curve,
         x: Vec<u8>,
@@ -42,20 +44,20 @@ enum Material {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Curve {
+pub(crate) enum Curve {
     P256,
     P384,
 }
 
 impl Curve {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
         }
     }
 
-    fn coordinate_bytes(self) -> usize {
+    pub(crate) fn coordinate_bytes(self) -> usize {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
@@ -88,7 +90,7 @@ impl Algorithm {
             .find_map(|(known, algorithm)| (*known == name).then_some(*algorithm))
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::ALL
             .iter()
             .find_map(|(name, algorithm)| (*algorithm == self).then_some(*name))
@@ -212,7 +214,8 @@ impl PublicKey {
     }
 }
 
-fn rsa(n: &[u8], e: &[u8]) -> Result<PublicKey, KeyError> {
+/// An RSA key of big-endian numbers, checked.
+pub(crate) fn rsa(n: &[u8], e: &[u8]) -> Result<PublicKey, KeyError> {
     let leading = n.first().ok_or(KeyError::Field("n"))?.leading_zeros() as usize;
     let bits = n.len() * 8 - leading;
     if n.first() == Some(&0) || !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
@@ -231,117 +234,6 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<PublicKey, KeyError> {
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     &bytes[zeros..]
-}
-
-/// A JWK as written; becomes a [`PublicKey`] when it is one this CA takes.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Jwk {
-    kty: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crv: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    x: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    e: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alg: Option<String>,
-    /// Present only when the sender gave away a private key.
-    #[serde(skip_serializing)]
-    d: Option<serde::de::IgnoredAny>,
-}
-
-impl Jwk {
-    fn bytes(field: Option<&String>, name: &'static str) -> Result<Vec<u8>, KeyError> {
-        field
-            .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok())
-            .ok_or(KeyError::Field(name))
-    }
-
-    fn sized(field: Option<&String>, name: &'static str, size: usize) -> Result<Vec<u8>, KeyError> {
-        Self::bytes(field, name).and_then(|bytes| {
-            (bytes.len() == size)
-                .then_some(bytes)
-                .ok_or(KeyError::Field(name))
-        })
-    }
-
-    fn elliptic(&self) -> Result<PublicKey, KeyError> {
-        let curve = match self.crv.as_deref().unwrap_or_default() {
-            "P-256" => Curve::P256,
-            "P-384" => Curve::P384,
-            other => return Err(KeyError::Curve(other.into())),
-        };
-        let size = curve.coordinate_bytes();
-        Ok(PublicKey(Material::Ec {
-            curve,
-            x: Self::sized(self.x.as_ref(), "x", size)?,
-            y: Self::sized(self.y.as_ref(), "y", size)?,
-        }))
-    }
-
-    fn octets(&self) -> Result<PublicKey, KeyError> {
-        match self.crv.as_deref().unwrap_or_default() {
-            "Ed25519" => Ok(PublicKey(Material::Ed25519 {
-                x: Self::sized(self.x.as_ref(), "x", 32)?,
-            })),
-            other => Err(KeyError::Curve(other.into())),
-        }
-    }
-}
-
-impl TryFrom<Jwk> for PublicKey {
-    type Error = KeyError;
-
-    fn try_from(jwk: Jwk) -> Result<Self, KeyError> {
-        if jwk.d.is_some() {
-            return Err(KeyError::Private);
-        }
-        let key = match jwk.kty.as_str() {
-            "EC" => jwk.elliptic(),
-            "RSA" => rsa(
-                &Jwk::bytes(jwk.n.as_ref(), "n")?,
-                &Jwk::bytes(jwk.e.as_ref(), "e")?,
-            ),
-            "OKP" => jwk.octets(),
-            other => Err(KeyError::Type(other.into())),
-        }?;
-        match jwk.alg {
-            Some(alg) if alg != key.algorithm().name() => Err(KeyError::Algorithm(alg)),
-            _ => Ok(key),
-        }
-    }
-}
-
-impl From<PublicKey> for Jwk {
-    fn from(key: PublicKey) -> Self {
-        let b64 = |bytes: &[u8]| Some(BASE64URL_NOPAD.encode(bytes));
-        match &key.0 {
-            Material::Ec { curve, x, y } => Self {
-                kty: "EC".into(),
-                crv: Some(curve.name().into()),
-                x: b64(x),
-                y: b64(y),
-                ..Self::default()
-            },
-            Material::Rsa { n, e } => Self {
-                kty: "RSA".into(),
-                n: b64(n),
-                e: b64(e),
-                ..Self::default()
-            },
-            Material::Ed25519 { x } => Self {
-                kty: "OKP".into(),
-                crv: Some("Ed25519".into()),
-                x: b64(x),
-                ..Self::default()
-            },
-        }
-    }
 }
 
 #[cfg(test)]

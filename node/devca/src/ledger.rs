@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::AccountStatus;
 use crate::book::Book;
 use crate::certificate::Revocation;
-use crate::order::{Finalization, OrderStatus};
+use crate::finalize::Finalization;
+use crate::order::OrderStatus;
 use crate::timestamp::Timestamp;
 
 /// Everything that happened at the CA since its directory was made, oldest first.

@@ -26,19 +26,24 @@
 //! Nobody should trust its root beyond a developer's machine.
 
 mod account;
+mod authenticate;
 mod authority;
 mod authorization;
 mod book;
 mod certificate;
+mod challenge;
 mod config;
 mod connection;
 mod core;
 mod csr;
 mod engine;
 mod entropy;
+mod finalize;
 mod identifier;
+mod jwk;
 mod jws;
 mod key;
+mod key_change;
 mod ledger;
 mod nonce;
 mod order;
@@ -46,6 +51,7 @@ mod problem;
 mod reply;
 mod routes;
 mod server;
+mod step;
 mod store;
 mod timestamp;
 mod validate;
@@ -58,15 +64,17 @@ pub use crate::certificate::{Certificate, Revocation};
 pub use crate::config::{
     Clock, Config, ConfigError, DEFAULT_CERTIFICATE_VALIDITY, DEFAULT_ORDER_LIFETIME,
 };
-pub use crate::core::{Core, Effect, Policy, Step, Validation};
+pub use crate::core::{Core, Policy};
 pub use crate::csr::CertifiableKey;
 pub use crate::entropy::{Entropy, SystemEntropy};
+pub use crate::finalize::Finalization;
 pub use crate::key::PublicKey;
 pub use crate::ledger::{AccountEntry, CertificateEntry, Ledger, OrderEntry};
-pub use crate::order::{Finalization, Order, OrderStatus, Stage};
+pub use crate::order::{Order, OrderStatus, Stage};
 pub use crate::problem::{Identifier, Kind, Problem, Subproblem};
 pub use crate::routes::ChallengeKind;
 pub use crate::server::{Error, Running, Server};
+pub use crate::step::{Effect, Step, Validation};
 pub use crate::store::StoreError;
 pub use crate::timestamp::Timestamp;
 pub use crate::validate::{Agreement, Loopback, Probing, Reach, Resolve, SystemResolver, Vantage};

@@ -282,6 +282,20 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreE
 }
 
 #[cfg(test)]
+impl Journal {
+    /// A journal on a disk that is full.
+    pub(crate) fn on_full_disk() -> Self {
+        let path = PathBuf::from("/dev/full");
+        let open = || OpenOptions::new().write(true).open(&path).unwrap();
+        Self {
+            file: open(),
+            _lock: open(),
+            path: path.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

@@ -19,9 +19,9 @@ use agreement::{Miss, Tally};
 use vantage::Eye;
 pub use vantage::{Loopback, Reach, Resolve, SystemResolver, Vantage};
 
-use crate::core::Validation;
 use crate::problem::{Kind, Problem};
 use crate::routes::ChallengeKind;
+use crate::step::Validation;
 
 /// As at Let's Encrypt.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

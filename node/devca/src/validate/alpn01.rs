@@ -9,8 +9,8 @@ use x509_parser::oid_registry::{Oid, asn1_rs};
 use super::agreement::Miss;
 use super::certificate;
 use super::vantage::Eye;
-use crate::core::Validation;
 use crate::problem::{Kind, Problem};
+use crate::step::Validation;
 
 const PROTOCOL: &[u8] = b"acme-tls/1";
 /// id-pe-acmeIdentifier (RFC 8737 section 3).

@@ -12,8 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::agreement::Miss;
 use super::certificate;
 use super::vantage::{Eye, Scheme};
-use crate::core::Validation;
 use crate::problem::{Kind, Problem};
+use crate::step::Validation;
 
 /// As at Let's Encrypt.
 const MAX_REDIRECTS: usize = 10;

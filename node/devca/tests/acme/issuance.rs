@@ -69,12 +69,17 @@ async fn a_real_client_obtains_and_revokes_a_certificate_by_http() {
 
 #[tokio::test]
 async fn a_real_client_obtains_a_certificate_by_tls() {
-    let site = Site::start().await;
-    let ca = ca_for(&site).await;
+    for version in rustls::ALL_VERSIONS {
+        obtain_by_tls(&Site::start_speaking(&[*version]).await).await;
+    }
+}
+
+async fn obtain_by_tls(site: &Site) {
+    let ca = ca_for(site).await;
     let account = account(&ca).await;
     let names = ["shop.client.example"];
     let mut order = new_order(&account, &names).await;
-    answer(&mut order, ChallengeType::TlsAlpn01, &site).await;
+    answer(&mut order, ChallengeType::TlsAlpn01, site).await;
     let status = order.poll_ready(&RetryPolicy::default()).await.unwrap();
     assert_eq!(status, OrderStatus::Ready);
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();

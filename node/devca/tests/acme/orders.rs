@@ -224,6 +224,23 @@ fn an_order_is_finalized_once() {
 }
 
 #[test]
+fn certificates_are_made_for_every_kind_of_web_key() {
+    let mut bench = Bench::new();
+    let account = bench.account();
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_RSA_SHA256,
+    ] {
+        let order = bench.ready_order(&account, &["a.example"]);
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let payload = csr(&key, &["a.example"]);
+        let answer = bench.post(&account, &order.finalize, &payload);
+        assert_eq!(answer.expect(200).json()["status"], "valid");
+    }
+}
+
+#[test]
 fn a_bad_request_leaves_the_order_ready() {
     let (mut bench, account, order) = ready();
     let key = KeyPair::generate().unwrap();

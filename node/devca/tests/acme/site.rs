@@ -15,10 +15,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -47,12 +47,17 @@ impl Pages {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_speaking(rustls::ALL_VERSIONS).await
+    }
+
+    /// A site that speaks these versions of TLS.
+    pub(crate) async fn start_speaking(versions: &[&'static SupportedProtocolVersion]) -> Self {
         let pages = Pages::default();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(pages.clone()));
