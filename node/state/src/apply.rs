@@ -49,8 +49,12 @@ impl State {
     /// Applies the entry at `index`: each command in its turn, each with its own
     /// outcome. Deterministic: the same states and entries give the same outcomes,
     /// changes and states, byte for byte.
+    ///
+    /// # Panics
+    /// If `index` is not after [`State::index`]: an entry applied twice would draw
+    /// its ids twice, and a replica that does so must halt.
     pub fn apply(&mut self, index: Index, batch: &Batch) -> (Vec<Outcome>, Changes) {
-        debug_assert!(index > self.index, "entries are applied once and in order");
+        assert!(index > self.index, "entries are applied once and in order");
         let mut changes = Changes::default();
         let mut outcomes = Vec::with_capacity(batch.commands.len());
         for command in &batch.commands {

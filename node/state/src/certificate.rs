@@ -79,7 +79,7 @@ impl Certificate {
         HEXLOWER.encode(&self.serial)
     }
 
-    /// Within its validity, and not replaced.
+    /// Within its validity.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
     }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 
-use crate::{Index, NodeId, Term, Timestamp};
+use crate::{NodeId, Term, Timestamp};
 
 /// 128 random bits drawn when the cluster was formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,11 +81,4 @@ impl Default for Counters {
             operator: 1,
         }
     }
-}
-
-/// Where a replica is in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The last entry applied.
-    pub index: Index,
 }

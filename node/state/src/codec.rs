@@ -1,7 +1,7 @@
 //! Versioned bytes of everything that is stored or sent.
 //!
 //! The first byte is the version, [`VERSION`]; protobuf follows. Unknown
-//! versions, kinds and variants are errors and never skipped: a replica that does
+//! versions, kinds, variants and fields are errors and never skipped: a replica that does
 //! not know a command must halt rather than diverge. The shapes are in `wire.rs`;
 //! `tests/frozen.rs` keeps the bytes of every released version readable.
 
@@ -52,7 +52,13 @@ fn unversioned<M: Message + Default>(bytes: &[u8]) -> Result<M, DecodeError> {
     if *version != VERSION {
         return Err(DecodeError::Version(*version));
     }
-    M::decode(rest).map_err(|error| DecodeError::Protobuf(error.to_string()))
+    let message = M::decode(rest).map_err(|error| DecodeError::Protobuf(error.to_string()))?;
+    // Protobuf skips fields that it does not know; a replica must not.
+    if message.encoded_len() == rest.len() {
+        Ok(message)
+    } else {
+        Err(DecodeError::Unknown("field"))
+    }
 }
 
 /// A log entry's bytes.

@@ -89,6 +89,20 @@ impl Hostname {
         Ok(Self(ascii.as_ref().into()))
     }
 
+    /// From text that was a hostname when it was stored. Only its shape is checked:
+    /// the tables of IDNA change from release to release, and a replica must go on
+    /// reading what all agreed on.
+    pub(crate) fn stored(text: &str) -> Option<Self> {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let valid = text.len() <= 253 && text.contains('.') && text.split('.').all(label);
+        valid.then(|| Self(text.into()))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

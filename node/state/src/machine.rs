@@ -37,10 +37,10 @@ pub struct State {
     pub(crate) learners: Arc<BTreeSet<NodeId>>,
     // Derived from the above, never stored.
     pub(crate) busy: OrdMap<Hostname, OrderId>,
-    pub(crate) challenges: OrdMap<Arc<str>, OrderId>,
+    pub(crate) challenges: OrdSet<(Arc<str>, OrderId)>,
     pub(crate) kept: OrdMap<Hostname, CertificateId>,
     pub(crate) chains: OrdMap<crate::ChainId, u32>,
-    pub(crate) issuers: OrdSet<Arc<str>>,
+    pub(crate) issuers: OrdMap<Arc<str>, u32>,
     pub(crate) due: OrdSet<(Timestamp, Due)>,
 }
 
@@ -135,9 +135,15 @@ impl State {
         self.orders.len()
     }
 
-    /// The answer to an http-01 challenge.
+    /// The answer to an http-01 challenge. Should a CA give one token to several
+    /// orders, against RFC 8555 section 8.3, the oldest is answered.
     pub fn challenge(&self, token: &str) -> Option<Challenge> {
-        let order = self.orders.get(self.challenges.get(token)?)?;
+        let first = (Arc::from(token), OrderId(0));
+        let (found, order) = self.challenges.range(first..).next()?;
+        if **found != *token {
+            return None;
+        }
+        let order = self.orders.get(order)?;
         let thumbprint = self.account.as_ref()?.thumbprint()?;
         Some(Challenge {
             order: order.id,
@@ -209,17 +215,21 @@ impl State {
             .map(|(_, key)| key)
     }
 
-    /// Purposes whose newest key was known to somebody who is a member no more.
+    /// Purposes whose newest key may be known to somebody who is a member no more.
+    /// A key of the same log entry as the removal counts as known: it may stand
+    /// before it.
     pub fn rotations_due(&self) -> Vec<KeyPurpose> {
         let last_removal = self
             .removed
             .values()
             .map(|removed| removed.removed)
-            .max()
-            .unwrap_or_default();
+            .max();
+        let Some(last_removal) = last_removal else {
+            return Vec::new();
+        };
         let exposed = |purpose: &KeyPurpose| {
             self.current_data_key(*purpose)
-                .is_some_and(|key| key.created < last_removal)
+                .is_some_and(|key| key.created <= last_removal)
         };
         KeyPurpose::ALL.into_iter().filter(exposed).collect()
     }
@@ -242,18 +252,16 @@ impl State {
             .map(|(at, _)| *at)
     }
 
-    /// When a hostname next falls due; absent while an order is in flight.
+    /// When a hostname next falls due; absent while an order is in flight. A
+    /// failure never brings the renewal of a certificate forward.
     pub fn hostname_due(&self, record: &HostnameRecord) -> Option<Timestamp> {
         if record.order.is_some() {
             return None;
         }
-        if let Some(failure) = &record.failure {
-            return Some(failure.next_try);
-        }
-        match record.certificate.and_then(|id| self.certificates.get(&id)) {
-            Some(certificate) => Some(certificate.renew_at),
-            None => Some(record.authorized_at),
-        }
+        let certificate = record.certificate.and_then(|id| self.certificates.get(&id));
+        let wanted = certificate.map_or(record.authorized_at, |certificate| certificate.renew_at);
+        let retry = record.failure.as_ref().map(|failure| failure.next_try);
+        Some(retry.map_or(wanted, |retry| retry.max(wanted)))
     }
 
     /// The challenge of an order at a stage where edges must answer it.

@@ -102,8 +102,10 @@ pub enum Refusal {
     /// The hostname has an order in flight.
     #[error("the hostname has an order in flight")]
     Busy,
-    /// The hostname has a certificate that is not due.
-    #[error("the hostname has a certificate that is not due for renewal")]
+    /// It is too early: the certificate is not due for renewal or not to be
+    /// forgotten yet, the invitation has not ended, or the member's removal was not
+    /// asked for.
+    #[error("that is not due yet")]
     NotDue,
     /// The hostname's authorization is not the one that the order began with.
     #[error("the hostname's authorization has changed since the order began")]

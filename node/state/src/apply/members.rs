@@ -1,6 +1,7 @@
 //! Members, their certificates and the data keys.
 
 use bytes::Bytes;
+use imbl::OrdMap;
 
 use super::Apply;
 use crate::{
@@ -135,18 +136,24 @@ impl Apply<'_> {
             .state
             .current_data_key(purpose)
             .map_or(0, |key| key.generation);
-        if generation != present + 1 {
+        if present.checked_add(1) != Some(generation) {
             return Err(Refusal::WrongGeneration);
         }
-        let members = sealed_for
+        let sealed_for: OrdMap<NodeId, HpkeSealed> = sealed_for
             .iter()
-            .filter(|(node, _)| self.state.members.contains_key(node));
+            .filter(|(node, _)| self.state.members.contains_key(node))
+            .cloned()
+            .collect();
+        // A key that nobody can open would lock the cluster out of new secrets.
+        if sealed_for.is_empty() {
+            return Err(Refusal::NotFound(Kind::Member));
+        }
         self.put_data_key(DataKey {
             purpose,
             generation,
             created_at: self.command.at,
             created: self.index,
-            sealed_for: members.cloned().collect(),
+            sealed_for,
         });
         Ok(Done::Nothing)
     }
@@ -177,6 +184,9 @@ impl Apply<'_> {
             return Ok(Done::Unchanged);
         }
         let member = self.member(node)?;
+        if !member.leaving {
+            return Err(Refusal::NotDue);
+        }
         if self.state.voters.contains(&node) || self.state.learners.contains(&node) {
             return Err(Refusal::StillInRaft);
         }

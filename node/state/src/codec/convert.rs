@@ -24,7 +24,7 @@ pub(super) fn array<const N: usize>(bytes: &[u8], name: &'static str) -> Result<
 }
 
 pub(super) fn hostname(text: &str) -> Result<Hostname> {
-    Hostname::parse(text).map_err(|_| DecodeError::Field("hostname"))
+    Hostname::stored(text).ok_or(DecodeError::Field("hostname"))
 }
 
 pub(super) fn purpose(text: &str) -> Result<KeyPurpose> {

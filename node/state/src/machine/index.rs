@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use imbl::OrdMap;
+
 use crate::{
     Certificate, CertificateId, DataKey, Due, Hostname, HostnameRecord, Index, Invitation,
     InvitationId, Member, NodeId, Operator, Order, OrderId, Removed, State, Timestamp,
@@ -52,7 +54,7 @@ impl State {
         self.busy.insert(order.hostname.clone(), order.id);
         if let Some(challenge) = Self::open_challenge(&order) {
             self.challenges
-                .insert(challenge.token.as_str().into(), order.id);
+                .insert((challenge.token.as_str().into(), order.id));
         }
         self.orders.insert(order.id, Arc::new(order));
     }
@@ -61,7 +63,8 @@ impl State {
         let old = self.orders.remove(&id)?;
         self.busy.remove(&old.hostname);
         if let Some(challenge) = Self::open_challenge(&old) {
-            self.challenges.remove(challenge.token.as_str());
+            self.challenges
+                .remove(&(challenge.token.as_str().into(), id));
         }
         Some(old)
     }
@@ -91,21 +94,16 @@ impl State {
         if old.kept {
             self.kept.remove(&old.hostname);
         }
-        let users = self.chains.get(&old.chain).copied().unwrap_or(0);
-        if users <= 1 {
-            self.chains.remove(&old.chain);
-        } else {
-            self.chains.insert(old.chain, users - 1);
-        }
+        release(&mut self.chains, &old.chain);
+        release(&mut self.issuers, &old.issuer);
         Some(old)
     }
 
     fn intern_issuer(&mut self, name: &Arc<str>) -> Arc<str> {
-        if let Some(known) = self.issuers.get(name) {
-            return known.clone();
-        }
-        self.issuers.insert(name.clone());
-        name.clone()
+        let known = self.issuers.get_key_value(name);
+        let known = known.map_or_else(|| name.clone(), |(known, _)| known.clone());
+        *self.issuers.entry(known.clone()).or_insert(0) += 1;
+        known
     }
 
     pub(crate) fn insert_invitation(&mut self, invitation: Invitation) {
@@ -136,6 +134,14 @@ impl State {
         self.data_keys
             .insert((key.purpose, key.generation), Arc::new(key));
     }
+}
+
+/// One user less; the last takes the entry along.
+fn release<K: Ord + Clone>(users: &mut OrdMap<K, u32>, key: &K) {
+    match users.get(key).copied() {
+        None | Some(0 | 1) => users.remove(key),
+        Some(many) => users.insert(key.clone(), many - 1),
+    };
 }
 
 fn sweep(invitation: &Invitation) -> (Timestamp, Due) {

@@ -1,0 +1,322 @@
+//! Lines of a script as commands.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use state::{
+    Actor, CertificateId, Change, Command, Evidence, FailureClass, HpkeSealed, Index, InvitationId,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol, Role,
+    Sealed, Term,
+    testing::{self, host},
+};
+
+use crate::{
+    cluster::{Cluster, days},
+    show,
+};
+
+/// A line cut into words: a name, places, and `name=value` in any order.
+pub(crate) struct Words<'a> {
+    places: Vec<&'a str>,
+    named: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn new(line: &'a str) -> Self {
+        let (mut places, mut named) = (Vec::new(), Vec::new());
+        for word in line.split_whitespace() {
+            match word.split_once('=') {
+                Some(pair) => named.push(pair),
+                None => places.push(word),
+            }
+        }
+        Self { places, named }
+    }
+
+    pub(crate) fn name(&self) -> &'a str {
+        self.places.first().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Result<&'a str, String> {
+        let word = self.places.get(place).copied();
+        word.ok_or_else(|| format!("`{}` lacks its word {place}", self.name()))
+    }
+
+    fn id<T: From<u64>>(&self, place: usize) -> Result<T, String> {
+        number::<u64>(self.at(place)?).map(T::from)
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.named.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        self.get(name).map(number).transpose()
+    }
+
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<u64>, String> {
+        let list = self.get(name).unwrap_or_default();
+        list.split(',').filter(|one| !one.is_empty()).map(number).collect()
+    }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number"))
+}
+
+/// The id that `testing::install` gives to a leaf of at most 32 bytes.
+pub(crate) fn certificate_id(leaf: &str) -> CertificateId {
+    let mut id = [0; 32];
+    id[..leaf.len()].copy_from_slice(leaf.as_bytes());
+    CertificateId(id)
+}
+
+/// A line as a command, stamped with the cluster's time. A duty is proposed for
+/// the present term unless `term=` says otherwise; `term=none` leaves it out.
+pub(crate) fn parse(line: &str, cluster: &Cluster) -> Result<Command, String> {
+    let words = Words::new(line);
+    stamped(&words, cluster).map_err(|error| format!("`{line}`: {error}"))
+}
+
+fn stamped(words: &Words<'_>, cluster: &Cluster) -> Result<Command, String> {
+    let change = change(words, cluster)?;
+    let duty = match words.get("term") {
+        Some("none") => None,
+        Some(term) => Some(Term(number(term)?)),
+        None => change.is_duty().then(|| cluster.state.epoch().term),
+    };
+    let actor = match words.get("by") {
+        Some(name) => Actor::operator(name),
+        None if duty.is_some() => Actor::leader(),
+        None => Actor::socket(),
+    };
+    Ok(Command {
+        at: cluster.now,
+        actor,
+        duty,
+        change,
+    })
+}
+
+fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Change, String> {
+    if let Some(change) = cluster_change(words)? {
+        return Ok(change);
+    }
+    if let Some(change) = member_change(words, cluster)? {
+        return Ok(change);
+    }
+    order_change(words, cluster)?.ok_or_else(|| format!("`{}` is unknown", words.name()))
+}
+
+fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
+    let revision = words.number("revision")?.map(Index);
+    Ok(Some(match words.name() {
+        "found" => {
+            let mut found = testing::found();
+            found.origin = words.get("origin").map(origin).transpose()?;
+            Change::Found(Box::new(found))
+        }
+        "take-over" => Change::TakeOver { node: words.id(1)? },
+        "confirm" => Change::Confirm,
+        "authorize" => Change::AuthorizeHostname {
+            hostname: host(words.at(1)?),
+        },
+        "remove" => Change::RemoveHostname {
+            hostname: host(words.at(1)?),
+            revision,
+        },
+        "origin" => {
+            let protocol = match words.get("protocol") {
+                None => OriginProtocol::Auto,
+                Some("http1") => OriginProtocol::Http1,
+                Some("http2") => OriginProtocol::Http2,
+                Some(other) => return Err(format!("`{other}` is no protocol")),
+            };
+            Change::SetOrigin {
+                origin: origin(words.at(1)?)?.with_protocol(protocol),
+                revision,
+            }
+        }
+        "account-key" => Change::CommitAccountKey {
+            key: sealed(KeyPurpose::Control, "account key"),
+            thumbprint: words.at(1)?.to_owned(),
+        },
+        "register-account" => Change::RegisterAccount {
+            url: words.at(1)?.to_owned(),
+        },
+        _ => return Ok(None),
+    }))
+}
+
+fn member_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>, String> {
+    Ok(Some(match words.name() {
+        "invite" => Change::CreateInvitation {
+            role: Role::parse(words.at(1)?).ok_or("no such role")?,
+            verifier: [9; 32],
+            expires_at: cluster
+                .now
+                .plus(show::parse_duration(words.get("ttl").unwrap_or("15m"))?),
+        },
+        "revoke" => Change::RevokeInvitation { id: words.id(1)? },
+        "sweep" => Change::SweepInvitation { id: words.id(1)? },
+        "admit-node" => {
+            let mut newcomer = testing::newcomer(number(words.get("machine").unwrap_or("2"))?);
+            if let Some(name) = words.get("name") {
+                newcomer.name = name.to_owned();
+            }
+            Change::AdmitNode {
+                invitation: InvitationId(number(words.at(1)?)?),
+                newcomer,
+            }
+        }
+        "admit-operator" => Change::AdmitOperator {
+            invitation: InvitationId(number(words.at(1)?)?),
+            name: words.get("name").unwrap_or("bob").to_owned(),
+            public_key: bytes(words.get("key").unwrap_or("bob's-key")),
+        },
+        "certify-node" => Change::CertifyNode {
+            node: NodeId(number(words.at(1)?)?),
+            certificate: issued(cluster),
+        },
+        "certify-operator" => Change::CertifyOperator {
+            operator: OperatorId(number(words.at(1)?)?),
+            certificate: issued(cluster),
+        },
+        "renew-issuing" => Change::RenewIssuing {
+            issuing: bytes(words.at(1)?),
+            issuing_key: sealed(KeyPurpose::Control, words.at(1)?),
+            not_after: cluster.now.plus(days(365)),
+            renew_at: cluster.now.plus(days(182)),
+        },
+        "share" => Change::ShareDataKey {
+            node: NodeId(number(words.at(1)?)?),
+            purpose: purpose(words.at(2)?)?,
+            generation: number(words.at(3)?)?,
+            sealed: hpke(),
+        },
+        "rotate" => Change::RotateDataKey {
+            purpose: purpose(words.at(1)?)?,
+            generation: number(words.at(2)?)?,
+            sealed_for: words
+                .numbers("for")?
+                .into_iter()
+                .map(|node| (NodeId(node), hpke()))
+                .collect(),
+        },
+        "remove-node" => Change::RemoveNode { node: words.id(1)? },
+        "finish-removal" => Change::FinishRemoval { node: words.id(1)? },
+        _ => return Ok(None),
+    }))
+}
+
+fn order_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>, String> {
+    let now = cluster.now;
+    Ok(Some(match words.name() {
+        "admit-order" => {
+            let hostname = host(words.at(1)?);
+            let record = cluster.state.hostname(hostname.as_str());
+            let present = record.map(|record| record.claim).unwrap_or_default();
+            Change::AdmitOrder {
+                claim: words.number("claim")?.map_or(present, Index),
+                key: sealed(KeyPurpose::Serving, words.get("key").unwrap_or("key")),
+                csr: bytes("csr"),
+                hostname,
+            }
+        }
+        "intend-order" => Change::IntendOrder {
+            order: words.id(1)?,
+        },
+        "prepare" => {
+            let order: OrderId = words.id(1)?;
+            let mut placed = testing::placed(order, words.get("token").unwrap_or("token"));
+            if let Some(url) = words.get("url") {
+                placed.url = url.to_owned();
+            }
+            if words.get("challenge") == Some("none") {
+                placed.challenge = None;
+            }
+            Change::PrepareOrder { order, placed }
+        }
+        "ready" => Change::IntendReady {
+            order: words.id(1)?,
+        },
+        "finalize" => Change::IntendFinalize {
+            order: words.id(1)?,
+        },
+        "install" => {
+            let leaf = bytes(words.get("leaf").unwrap_or("leaf"));
+            let chain = vec![bytes(words.get("chain").unwrap_or("issuer"))];
+            let mut install = testing::install(words.id(1)?, leaf, chain, now);
+            install.issuer = words.get("issuer").unwrap_or("Test-CA").to_owned();
+            Change::InstallCertificate(Box::new(install))
+        }
+        "fail" => Change::FailOrder {
+            order: words.id(1)?,
+            evidence: evidence(words.at(2)?)?,
+            class: class(words.get("class").unwrap_or("challenge"))?,
+            reason: words.get("reason").unwrap_or("no-answer").to_owned(),
+            next_try: now.plus(show::parse_duration(words.get("retry").unwrap_or("5m"))?),
+        },
+        "forget" => Change::ForgetCertificate {
+            id: certificate_id(words.at(1)?),
+        },
+        _ => return Ok(None),
+    }))
+}
+
+fn evidence(name: &str) -> Result<Evidence, String> {
+    Ok(match name {
+        "never-placed" => Evidence::NeverPlaced,
+        "invalid" => Evidence::Invalid,
+        "gone" => Evidence::Gone,
+        "withdrawn" => Evidence::Withdrawn,
+        "unusable" => Evidence::Unusable,
+        _ => return Err(format!("`{name}` is no evidence")),
+    })
+}
+
+fn class(name: &str) -> Result<FailureClass, String> {
+    use FailureClass::{Challenge, RateLimited, Rejected, Unavailable, Unusable};
+    [Challenge, Rejected, RateLimited, Unavailable, Unusable]
+        .into_iter()
+        .find(|class| class.as_str() == name)
+        .ok_or_else(|| format!("`{name}` is no class of failure"))
+}
+
+fn origin(text: &str) -> Result<Origin, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn purpose(name: &str) -> Result<KeyPurpose, String> {
+    KeyPurpose::parse(name).ok_or_else(|| format!("`{name}` is no purpose"))
+}
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn sealed(purpose: KeyPurpose, secret: &str) -> Sealed {
+    Sealed {
+        purpose,
+        generation: 1,
+        nonce: [0; 12],
+        ciphertext: bytes(secret),
+    }
+}
+
+fn hpke() -> HpkeSealed {
+    HpkeSealed {
+        encapsulated: bytes("encapsulated"),
+        ciphertext: bytes("ciphertext"),
+    }
+}
+
+fn issued(cluster: &Cluster) -> IssuedCertificate {
+    IssuedCertificate {
+        leaf: bytes("leaf"),
+        issuing: bytes("issuing"),
+        not_after: cluster.now.plus(days(7)),
+        renew_at: Some(cluster.now.plus(days(3))),
+    }
+}
