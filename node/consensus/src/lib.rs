@@ -1,19 +1,59 @@
-//! Agreement: openraft behind the ports of `state`. (Doc completed with the replica.)
-#![allow(dead_code)]
+//! Agreement: openraft behind the ports of `state`.
+//!
+//! A [`Replica`] keeps this node's copy of the log and the state, takes part in
+//! electing a leader, and is the door through which changes enter. What comes out is a
+//! watched [`state::State`], a watched leadership and the bodies on disk.
+//!
+//! # The order of durability
+//!
+//! A vote, an entry or an applied batch is fdatasynced before anybody is told of it
+//! ([`store`]). An entry is acknowledged by a follower when it is on the follower's
+//! disk; a proposal is answered when a quorum has it, this node has applied it, and the
+//! applied batch is on this node's disk. A snapshot is complete when its file has its
+//! final name, and installed when the pointer to the new generation is switched.
+//!
+//! # How it ends
+//!
+//! A disk that fails, fills or hangs for 2 s, a log entry that this version does not
+//! know, a database that came back empty: each ends the replica ([`Halt`]), never
+//! the process. Its links fall silent at once, so that the others elect; the last
+//! published state stays.
+//!
+//! # What it never does
+//!
+//! It decides nothing of the domain, knows no key and no certificate, authenticates no
+//! connection (see [`Dial`] and [`PeerIdentity`]), and forms no cluster by itself. No
+//! type of openraft, sled, redb or tonic's client leaves it.
 
+mod acks;
 mod blocking;
+mod compaction;
+mod config;
 mod fence;
+mod forward;
+mod guard;
 mod identity;
+mod leadership;
 mod log;
 mod machine;
+mod members;
+mod queue;
+mod replica;
 mod runtime;
 mod snapshot;
+mod snapshot_receiver;
 pub mod store;
 #[cfg(test)]
 mod suite;
+mod transport;
 mod types;
 mod wire;
 mod writer;
 
+pub use config::Config;
 pub use fence::Halt;
 pub use identity::{Identity, IdentityError};
+pub use replica::{Figures, FormError, Parts, Replica, StartError};
+pub use runtime::seed_thread;
+pub use transport::server::{PeerService, Receiver};
+pub use transport::{Dial, PeerIdentity, PeerStream};

@@ -12,7 +12,7 @@
 
 mod generation;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -21,7 +21,7 @@ use openraft::{AnyError, EntryPayload, OptionalSend};
 use state::{Changes, Index, State, Write, codec};
 use tokio::sync::watch;
 
-pub(crate) use self::generation::{Generation, MachineParts};
+pub(crate) use self::generation::{Generation, MachineParts, Stored};
 use crate::blocking;
 use crate::fence::{Halt, chain};
 use crate::snapshot::{Builder, Loaded, SnapshotError, SnapshotFile, Source, load, place};
@@ -72,15 +72,14 @@ struct Gathered {
 }
 
 impl Machine {
-    /// The state machine over the records in `generation`. Blocks.
-    pub(crate) fn open(parts: MachineParts, generation: Generation) -> Result<Self, SnapshotError> {
-        let stored = generation::read(&*generation.database)?;
+    /// The state machine over `generation`, from which `stored` was read.
+    pub(crate) fn new(parts: MachineParts, generation: Generation, stored: Stored) -> Self {
         let generation = Arc::new(generation);
         let published = Arc::new(Published {
             state: watch::Sender::new(Arc::new(stored.state.clone())),
             generation: ArcSwap::new(Arc::clone(&generation)),
         });
-        Ok(Self {
+        Self {
             next_generation: generation.number + 1,
             parts,
             state: stored.state,
@@ -91,15 +90,11 @@ impl Machine {
             pin: Arc::new(()),
             published,
             snapshots_begun: 0,
-        })
+        }
     }
 
     pub(crate) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published)
-    }
-
-    pub(crate) fn last_applied(&self) -> Option<LogId> {
-        self.applied
     }
 
     /// Applies one entry in memory and gathers what it writes.
@@ -306,9 +301,4 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         Ok(self.parts.snapshots.current())
     }
-}
-
-/// The nodes of a membership, by id.
-pub(crate) fn addresses(membership: &StoredMembership) -> BTreeMap<u64, String> {
-    membership.nodes().map(|(id, peer)| (*id, peer.address.clone())).collect()
 }

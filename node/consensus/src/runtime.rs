@@ -23,7 +23,7 @@ pub fn seed_thread(seed: u64) {
 
 /// Draws from the thread's seed if there is one, else from the system.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Chance;
+pub(crate) struct Chance;
 
 impl RngCore for Chance {
     fn next_u32(&mut self) -> u32 {
@@ -61,7 +61,7 @@ const fn split_mix(state: u64) -> u64 {
 
 /// See the module.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Runtime;
+pub(crate) struct Runtime;
 
 impl AsyncRuntime for Runtime {
     type JoinError = <TokioRuntime as AsyncRuntime>::JoinError;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use build::{Builder, Source};
-pub(crate) use file::{DIGEST_BYTES, Digest, SnapshotError};
+pub(crate) use file::{DIGEST_BYTES, Digest, SnapshotError, digest};
 pub(crate) use install::{Loaded, load, place};
 
 use crate::store::{StoreError, directory};
@@ -29,7 +29,7 @@ const EXTENSION: &str = "snap";
 
 /// A finished snapshot's bytes. Stays readable when the file is replaced.
 #[derive(Debug, Clone)]
-pub struct SnapshotFile {
+pub(crate) struct SnapshotFile {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<File>,
     /// Bytes of the content, without the digest that follows it.
@@ -59,7 +59,7 @@ impl Snapshots {
         let mut newest: Option<Current> = None;
         for path in directory::list(directory)? {
             let finished = path.extension().is_some_and(|extension| extension == EXTENSION);
-            let found = if finished { Some(file::open(&path)?) } else { None };
+            let found = if finished { readable(&path) } else { None };
             match found {
                 Some((meta, file))
                     if meta.last_log_id >= floor
@@ -112,5 +112,17 @@ impl Snapshots {
             directory::remove(&older.file.path)?;
         }
         Ok(file)
+    }
+}
+
+/// The finished file at `path`, unless its head is damaged: then it is as good as
+/// none, and openraft asks for a new one if the log needs it.
+fn readable(path: &Path) -> Option<(SnapshotMeta, SnapshotFile)> {
+    match file::open(path) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "a snapshot cannot be read and is removed");
+            None
+        }
     }
 }

@@ -10,7 +10,7 @@ use state::{ClusterId, NodeId};
 use crate::fence::Fence;
 use crate::identity::Identity;
 use crate::log::Log;
-use crate::machine::{Machine, MachineParts};
+use crate::machine::{Machine, MachineParts, Stored};
 use crate::snapshot::Snapshots;
 use crate::store::{DiskStore, Engine, MemoryStore, Store};
 use crate::types::{StorageError, TypeConfig};
@@ -33,7 +33,8 @@ pub(crate) fn open(store: Arc<dyn Store>, node: u64, fence: &Fence) -> (Log, Mac
     };
     let current = store.current_generation().unwrap().unwrap_or_default();
     let generation = parts.generation(current, store.open_generation(current).unwrap()).unwrap();
-    (log, Machine::open(parts, generation).unwrap())
+    let stored = Stored::read(&*generation.database).unwrap();
+    (log, Machine::new(parts, generation, stored))
 }
 
 struct Builder<F>(F);

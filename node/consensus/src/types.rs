@@ -14,7 +14,7 @@ use crate::snapshot::SnapshotFile;
 
 openraft::declare_raft_types!(
     /// openraft with our types in it.
-    pub TypeConfig:
+    pub(crate) TypeConfig:
         D            = Proposal,
         R            = Answer,
         NodeId       = u64,
@@ -29,7 +29,6 @@ pub(crate) type Raft = openraft::Raft<TypeConfig>;
 pub(crate) type Entry = openraft::Entry<TypeConfig>;
 pub(crate) type LogId = openraft::LogId<u64>;
 pub(crate) type Vote = openraft::Vote<u64>;
-pub(crate) type Membership = openraft::Membership<u64, Peer>;
 pub(crate) type StoredMembership = openraft::StoredMembership<u64, Peer>;
 pub(crate) type SnapshotMeta = openraft::SnapshotMeta<u64, Peer>;
 pub(crate) type Snapshot = openraft::Snapshot<TypeConfig>;
@@ -39,14 +38,14 @@ pub(crate) type Metrics = openraft::RaftMetrics<u64, Peer>;
 
 /// Where a member listens for its peers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// host:port.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 /// One entry's commands: a `state` batch in its versioned bytes.
 #[derive(Clone, Default)]
-pub struct Proposal {
+pub(crate) struct Proposal {
     batch: Bytes,
     /// Set once the entry stands in this node's own log. A proposal that openraft
     /// turned away before that was certainly not proposed. Does not travel.
@@ -108,7 +107,7 @@ impl Visitor<'_> for AsBytes {
 /// What became of an entry's commands, in their order; empty for Raft's own
 /// entries. Stays within the process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     #[serde(skip)]
     pub(crate) outcomes: Vec<Outcome>,
 }

@@ -51,7 +51,7 @@ mod tests {
     use openraft::{CommittedLeaderId, EntryPayload};
 
     use super::*;
-    use crate::types::{Entry, LogId, Membership, Peer, Proposal, Vote};
+    use crate::types::{Entry, LogId, Peer, Proposal, Vote};
 
     fn check<T: Serialize + DeserializeOwned + std::fmt::Debug>(value: &T, frozen: &[u8]) {
         assert_eq!(to_stored(value).unwrap(), frozen, "{value:?}");
@@ -76,7 +76,7 @@ mod tests {
         };
         check(&normal, &[1, 1, 1, 6, 1, 3, b'a', b'b', b'c']);
         let nodes = BTreeMap::from([(1, Peer { address: "a:1".into() }), (2, Peer { address: "b:2".into() })]);
-        let membership = Membership::new(vec![BTreeSet::from([1])], nodes);
+        let membership = openraft::Membership::new(vec![BTreeSet::from([1])], nodes);
         let entry = Entry { log_id: log_id(1, 1, 0), payload: EntryPayload::Membership(membership) };
         check(&entry, &[1, 1, 1, 0, 2, 1, 1, 1, 2, 1, 3, b'a', b':', b'1', 2, 3, b'b', b':', b'2']);
     }

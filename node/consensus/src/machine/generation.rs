@@ -54,35 +54,31 @@ impl MachineParts {
 }
 
 /// What was read from the records.
-pub(super) struct Stored {
+#[derive(Default)]
+pub(crate) struct Stored {
     pub(super) state: State,
-    pub(super) applied: Option<LogId>,
+    pub(crate) applied: Option<LogId>,
     pub(super) membership: StoredMembership,
     pub(super) garbage: BTreeSet<Vec<u8>>,
 }
 
-/// Reads all records. Blocks; a million take some seconds.
-pub(super) fn read(database: &dyn Database) -> Result<Stored, SnapshotError> {
-    let mut stored = Stored {
-        state: State::default(),
-        applied: None,
-        membership: StoredMembership::default(),
-        garbage: BTreeSet::new(),
-    };
-    for pair in database.range(Tree::Records, Bound::Unbounded, Bound::Unbounded)? {
-        let (key, value) = pair?;
-        if key.first() == Some(&0) {
-            stored.own(&key, &value)?;
-        } else {
-            let loaded = stored.state.load(&key, &value);
-            loaded.map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
-        }
-    }
-    place(&mut stored.state, stored.applied.map_or(0, |applied| applied.index), &stored.membership);
-    Ok(stored)
-}
-
 impl Stored {
+    /// Reads all records of a generation. Blocks; a million take some seconds.
+    pub(crate) fn read(database: &dyn Database) -> Result<Self, SnapshotError> {
+        let mut stored = Self::default();
+        for pair in database.range(Tree::Records, Bound::Unbounded, Bound::Unbounded)? {
+            let (key, value) = pair?;
+            if key.first() == Some(&0) {
+                stored.own(&key, &value)?;
+            } else {
+                let loaded = stored.state.load(&key, &value);
+                loaded.map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
+            }
+        }
+        place(&mut stored.state, stored.applied.map_or(0, |applied| applied.index), &stored.membership);
+        Ok(stored)
+    }
+
     /// Takes a record of our own in; the birth record is not for us.
     fn own(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let damaged = |error: wire::WireError| StoreError::Damaged {

@@ -1,0 +1,111 @@
+//! Who leads, as a watched value; and whether this node may still act on it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use openraft::ServerState;
+use state::ports::{Lease, Leadership};
+use state::{NodeId, Term};
+
+use crate::fence::Halt;
+use crate::replica::{Replica, Shared};
+use crate::types::{Metrics, Vote};
+
+/// openraft tells leaders apart by term *and* node: in one of its terms a second
+/// node may be elected after a first. Everywhere else a [`Term`] has one leader. So
+/// ours is openraft's with the node's id in the last six digits; ids are drawn from a
+/// counter and stay far below that (a replica does not start under a larger one).
+pub(crate) const NODES_PER_TERM: u64 = 1_000_000;
+
+/// The term of the leader, or candidate, that `vote` is for.
+pub(crate) fn term_of(vote: &Vote) -> Term {
+    let leader = vote.leader_id();
+    Term(leader.term.saturating_mul(NODES_PER_TERM).saturating_add(leader.node_id % NODES_PER_TERM))
+}
+
+/// The vote that made the leader of `term`.
+pub(crate) fn vote_of(term: Term) -> Vote {
+    Vote::new_committed(term.0 / NODES_PER_TERM, term.0 % NODES_PER_TERM)
+}
+
+/// What Raft's figures say about who leads.
+fn leadership(metrics: &Metrics) -> Leadership {
+    let term = term_of(&metrics.vote);
+    if metrics.state == ServerState::Leader && metrics.vote.is_committed() && metrics.current_leader == Some(metrics.id)
+    {
+        return Leadership::Leading(term);
+    }
+    // A leader that was removed goes on naming itself.
+    let leader = metrics.current_leader.filter(|leader| *leader != metrics.id).map(NodeId);
+    Leadership::Following { term, leader }
+}
+
+/// Keeps the watched value until the replica ends; notices when Raft itself ends.
+pub(crate) async fn follow(shared: Arc<Shared>) {
+    let mut metrics = shared.raft.metrics();
+    loop {
+        let (now, running, members) = {
+            // Not held across an await: it would block Raft's core.
+            let metrics = metrics.borrow_and_update();
+            let members: Vec<u64> = metrics.membership_config.nodes().map(|(id, _)| *id).collect();
+            (leadership(&metrics), metrics.running_state.clone(), members)
+        };
+        if let Err(error) = running {
+            shared.fence.trip(Halt::Raft(error.to_string()));
+        }
+        if shared.fence.halted().is_some() {
+            break;
+        }
+        let changed = shared.leadership.send_if_modified(|known| std::mem::replace(known, now) != now);
+        if changed {
+            tracing::info!(?now, "leadership");
+            shared.links.retain(|peer| members.contains(&peer.0) || now.leader(shared.identity.node) == Some(peer));
+        }
+        tokio::select! {
+            changed = metrics.changed() => {
+                if changed.is_err() {
+                    shared.fence.trip(Halt::Raft("its core is gone".into()));
+                }
+            }
+            _ = shared.fence.tripped() => {}
+        }
+    }
+    shared.leadership.send_replace(Leadership::Stopped);
+}
+
+impl Lease for Replica {
+    fn holds(&self, term: Term) -> bool {
+        self.shared.lease_holds(term)
+    }
+}
+
+impl Shared {
+    /// See [`Lease::holds`]. Followers refuse another leader for `election_max` after
+    /// an append came in; an acknowledgement counts from before that append was sent,
+    /// and for half as long. Handing over is the one way around that refusal, so
+    /// there is no lease meanwhile.
+    pub(crate) fn lease_holds(&self, term: Term) -> bool {
+        if self.fence.halted().is_some()
+            || self.transferring.load(Ordering::SeqCst)
+            || *self.leadership.borrow() != Leadership::Leading(term)
+        {
+            return false;
+        }
+        let voters = self.raft.metrics().borrow().membership_config.membership().get_joint_config().clone();
+        let within = self.config.election_max / 2;
+        self.acks.quorum(self.identity.node.0, vote_of(term), &voters, self.clock.boottime(), within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_names_one_leader_and_grows_with_votes() {
+        let votes = [(1, 1), (1, 2), (2, 1), (2, 3), (30, 2)].map(|(term, node)| Vote::new_committed(term, node));
+        assert!(votes.windows(2).all(|pair| pair[0] < pair[1] && term_of(&pair[0]) < term_of(&pair[1])));
+        assert!(votes.iter().all(|vote| vote_of(term_of(vote)) == *vote));
+        assert_eq!(term_of(&votes[3]), Term(2_000_003));
+    }
+}

@@ -1,0 +1,217 @@
+//! The receiving half: checks who asks, then hands on.
+//!
+//! Every call is refused unless the connection's authenticated owner, the cluster
+//! and both ends named in the message agree, unless the sender may be a member as far
+//! as this node knows, and once the replica has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+use proto::peer::v1::consensus_server::{Consensus, ConsensusServer};
+use proto::peer::v1::{
+    Applied, ElectReply, ElectRequest, Envelope, Failure, HeardReply, HeardRequest, ProposeReply,
+    ProposeRequest, RaftMessage, ReadIndexReply, ReadIndexRequest, SnapshotPart, TransferReply,
+    TransferRequest, propose_reply, read_index_reply, transfer_reply,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use state::ports::{MembersError, ProposeError};
+use state::{NodeId, codec};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{MAX_MESSAGE_BYTES, PeerIdentity};
+use crate::replica::Shared;
+use crate::snapshot_receiver;
+use crate::types::{TypeConfig, Vote};
+use crate::wire;
+
+/// The service that peers call, for the listener to mount.
+pub type PeerService = ConsensusServer<Receiver>;
+
+/// See the module.
+pub struct Receiver {
+    shared: Arc<Shared>,
+}
+
+impl Receiver {
+    pub(crate) fn service(shared: Arc<Shared>) -> PeerService {
+        ConsensusServer::new(Self { shared })
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Whom the connection belongs to.
+    fn caller<T>(request: &Request<T>) -> Result<NodeId, Status> {
+        let identity = request.extensions().get::<PeerIdentity>();
+        let PeerIdentity(node) =
+            identity.ok_or_else(|| Status::unauthenticated("the connection belongs to no member"))?;
+        Ok(*node)
+    }
+
+    /// Checks the envelope against the connection's owner and what is known here.
+    fn check(&self, caller: NodeId, envelope: Option<&Envelope>) -> Result<NodeId, Status> {
+        if let Some(halt) = self.shared.fence.halted() {
+            return Err(Status::unavailable(format!("this replica has ended: {halt}")));
+        }
+        let envelope = envelope.ok_or_else(|| Status::invalid_argument("the message has no envelope"))?;
+        let me = self.shared.identity;
+        if envelope.cluster_id[..] != me.cluster.0[..] {
+            return Err(Status::permission_denied("the message is for another cluster"));
+        }
+        if envelope.to != me.node.0 {
+            let text = format!("the message is for node {}, this is node {}", envelope.to, me.node);
+            return Err(Status::permission_denied(text));
+        }
+        if envelope.from != caller.0 {
+            return Err(Status::permission_denied("the message names another sender than the connection's owner"));
+        }
+        if !self.shared.may_be_member(caller) {
+            return Err(Status::permission_denied(format!("node {caller} is no member of this cluster")));
+        }
+        Ok(caller)
+    }
+
+    /// Waits for `answer`, but not beyond the end of the replica: Raft's core may be
+    /// stuck behind a disk that hangs.
+    async fn until_ended<T>(&self, answer: impl Future<Output = T>) -> Result<T, Status> {
+        tokio::select! {
+            answer = answer => Ok(answer),
+            halt = self.shared.fence.tripped() => {
+                Err(Status::unavailable(format!("this replica has ended: {halt}")))
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(message: &RaftMessage) -> Result<T, Status> {
+        wire::from_sent(message.version, &message.body).map_err(|error| Status::invalid_argument(error.to_string()))
+    }
+
+    fn answer<T: Serialize>(&self, to: NodeId, body: &T) -> Result<Response<RaftMessage>, Status> {
+        let body = wire::to_sent(body).map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(RaftMessage {
+            envelope: self.shared.links.envelope(to),
+            version: u32::from(wire::VERSION),
+            body: Bytes::from(body),
+        }))
+    }
+}
+
+/// openraft answers a peer with an error only when it has stopped.
+fn stopped(error: impl std::fmt::Display) -> Status {
+    Status::unavailable(format!("raft has stopped: {error}"))
+}
+
+#[tonic::async_trait]
+impl Consensus for Receiver {
+    async fn append(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let caller = Self::caller(&request)?;
+        let message = request.into_inner();
+        let from = self.check(caller, message.envelope.as_ref())?;
+        let rpc: AppendEntriesRequest<TypeConfig> = Self::read(&message)?;
+        // Before the core sees it: the core may be waiting for the disk.
+        self.shared.heard.heard(rpc.vote, self.shared.clock.boottime());
+        let answer = self.until_ended(self.shared.raft.append_entries(rpc)).await?.map_err(stopped)?;
+        self.answer(from, &answer)
+    }
+
+    async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let caller = Self::caller(&request)?;
+        let message = request.into_inner();
+        let from = self.check(caller, message.envelope.as_ref())?;
+        let rpc: VoteRequest<u64> = Self::read(&message)?;
+        let answer = self.until_ended(self.shared.raft.vote(rpc)).await?.map_err(stopped)?;
+        self.answer(from, &answer)
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<SnapshotPart>>,
+    ) -> Result<Response<RaftMessage>, Status> {
+        let caller = Self::caller(&request)?;
+        let mut parts = request.into_inner();
+        let header = snapshot_receiver::header(&mut parts).await?;
+        let from = self.check(caller, header.envelope.as_ref())?;
+        let receive = snapshot_receiver::receive(&self.shared, header, parts);
+        let vote: Vote = self.until_ended(receive).await??;
+        self.answer(from, &vote)
+    }
+
+    async fn heard(&self, request: Request<HeardRequest>) -> Result<Response<HeardReply>, Status> {
+        let caller = Self::caller(&request)?;
+        self.check(caller, request.get_ref().envelope.as_ref())?;
+        let since = self.shared.heard.since(self.shared.clock.boottime());
+        let since_ms = since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        Ok(Response::new(HeardReply { since_ms }))
+    }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        let caller = Self::caller(&request)?;
+        let message = request.into_inner();
+        self.check(caller, message.envelope.as_ref())?;
+        let (actor, change) = codec::proposal_from(&message.command)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let reply = match self.shared.propose_here(actor, None, change, self.shared.deadline()).await {
+            Ok(applied) => propose_reply::Reply::Applied(Applied {
+                index: applied.index.0,
+                outcome: codec::outcome_to(&applied.outcome).into(),
+            }),
+            Err(error) => match failure(&error) {
+                Ok(leader) => propose_reply::Reply::NotLeader(leader),
+                Err(failure) => propose_reply::Reply::Failure(failure.into()),
+            },
+        };
+        Ok(Response::new(ProposeReply { reply: Some(reply) }))
+    }
+
+    async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
+        let caller = Self::caller(&request)?;
+        self.check(caller, request.get_ref().envelope.as_ref())?;
+        let reply = match self.shared.read_index_here(self.shared.deadline()).await {
+            Ok(index) => read_index_reply::Reply::Index(index.0),
+            Err(error) => match failure(&error) {
+                Ok(leader) => read_index_reply::Reply::NotLeader(leader),
+                Err(failure) => read_index_reply::Reply::Failure(failure.into()),
+            },
+        };
+        Ok(Response::new(ReadIndexReply { reply: Some(reply) }))
+    }
+
+    async fn transfer(&self, request: Request<TransferRequest>) -> Result<Response<TransferReply>, Status> {
+        let caller = Self::caller(&request)?;
+        self.check(caller, request.get_ref().envelope.as_ref())?;
+        let target = request.get_ref().target;
+        let target = (target != 0).then_some(NodeId(target));
+        let reply = match self.shared.transfer_here(target).await {
+            Ok(leader) => transfer_reply::Reply::Leader(leader.0),
+            Err(MembersError::NotLeader(leader)) => {
+                transfer_reply::Reply::NotLeader(leader.unwrap_or_default().0)
+            }
+            Err(error) => transfer_reply::Reply::Refused(error.to_string()),
+        };
+        Ok(Response::new(TransferReply { reply: Some(reply) }))
+    }
+
+    async fn elect(&self, request: Request<ElectRequest>) -> Result<Response<ElectReply>, Status> {
+        let caller = Self::caller(&request)?;
+        let from = self.check(caller, request.get_ref().envelope.as_ref())?;
+        self.shared.stand_for(from, request.get_ref().term).await?;
+        Ok(Response::new(ElectReply {}))
+    }
+}
+
+/// What a peer is told of a failure here: who leads, or why it failed.
+fn failure(error: &ProposeError) -> Result<u64, Failure> {
+    match error {
+        ProposeError::NotLeader(leader) => Ok(leader.unwrap_or_default().0),
+        ProposeError::NoLeader => Ok(0),
+        ProposeError::Unknown => Err(Failure::Unknown),
+        ProposeError::Overloaded => Err(Failure::Overloaded),
+        ProposeError::Stopped(_) => Err(Failure::Stopped),
+    }
+}
+
+/// How long a peer is given for a forwarded call: the answer must be back before
+/// its asker's own deadline, so that an unknown outcome is rare.
+pub(crate) const FORWARD_MARGIN: Duration = Duration::from_millis(100);
