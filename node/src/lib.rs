@@ -5,4 +5,9 @@
 //! joins their ends.
 
 pub mod config;
+pub mod data_dir;
+pub mod dev;
 pub mod environment;
+pub mod health;
+pub mod metrics;
+pub mod telemetry;

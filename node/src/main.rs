@@ -1,2 +1,144 @@
-//! (being written)
-fn main() {}
+//! `hostquorumd`: one node of a cluster.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use node::{
+    config::{Config, Log, LogFormat},
+    dev, telemetry,
+};
+
+/// One node of a hostquorum cluster: terminates TLS for your customers' hostnames,
+/// proxies to your application, and agrees with its peers on certificates.
+///
+/// Exit codes: 0 asked to stop and drained; 1 failed while running; 2 wrong command
+/// line; 78 wrong configuration.
+#[derive(Parser)]
+#[command(name = "hostquorumd", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a configuration and tell all its faults at once.
+    Validate {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
+        config: PathBuf,
+    },
+    /// A whole cluster on loopback, with a CA and an origin, to try and to show.
+    Dev(dev::Options),
+}
+
+#[derive(Args)]
+struct Run {
+    /// The configuration file.
+    #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
+    config: PathBuf,
+    /// Join a cluster by the admin address (host:port) of one of its members. Not
+    /// needed again once this node is a member.
+    #[arg(
+        long,
+        requires = "token_file",
+        value_name = "HOST:PORT",
+        env = "HOSTQUORUM_JOIN"
+    )]
+    join: Option<String>,
+    /// A file that holds a token of role `node`.
+    #[arg(
+        long,
+        requires = "join",
+        value_name = "FILE",
+        env = "HOSTQUORUM_TOKEN_FILE"
+    )]
+    token_file: Option<PathBuf>,
+}
+
+const DEFAULT_CONFIG: &str = "/etc/hostquorum/hostquorum.toml";
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits.h).
+const WRONG_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Fails only if it is called twice.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match arguments.command {
+        Some(Command::Validate { config }) => match read(&config) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(code) => code,
+        },
+        Some(Command::Dev(options)) => run_dev(&options),
+        None => run(arguments.run),
+    }
+}
+
+fn run(arguments: Run) -> ExitCode {
+    let config = match read(&arguments.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    telemetry::start(&config.log);
+    let join = arguments.join.zip(arguments.token_file);
+    match node::run(config, join) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_dev(options: &dev::Options) -> ExitCode {
+    telemetry::start(&Log {
+        format: LogFormat::Pretty,
+        filter: "warn".to_owned(),
+    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("no threads: {error}"), ExitCode::FAILURE),
+    };
+    match runtime.block_on(dev::run(options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => complain(&format!("{error:#}"), ExitCode::FAILURE),
+    }
+}
+
+/// The configuration, or the exit code when its faults have been told.
+fn read(path: &std::path::Path) -> Result<Config, ExitCode> {
+    let wrong = ExitCode::from(WRONG_CONFIG);
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        complain(
+            &format!("{} cannot be read: {error}", path.display()),
+            wrong,
+        )
+    })?;
+    let base = std::path::absolute(path)
+        .ok()
+        .and_then(|path| path.parent().map(PathBuf::from))
+        .unwrap_or_default();
+    Config::parse(&text, &base).map_err(|faults| {
+        for fault in faults {
+            complain(&format!("{}: {fault}", path.display()), wrong);
+        }
+        wrong
+    })
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "told to the person at the terminal, before or without the log"
+)]
+fn complain(message: &str, code: ExitCode) -> ExitCode {
+    eprintln!("hostquorumd: {message}");
+    code
+}

@@ -1,0 +1,12 @@
+//! A cluster of real processes, from the first command to the last crash. One
+//! binary; the topics are modules.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop where it is")]
+
+mod certificate;
+mod crash;
+mod failover;
+mod join;
+mod operators;
+mod restart;
+mod secrets;

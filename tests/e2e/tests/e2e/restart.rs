@@ -1,0 +1,53 @@
+//! Clusters that were off.
+
+use harness::{Cluster, Options, cluster::SOON, wait};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_off_serves_the_same_and_orders_nothing() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.onboard("shop.customer.example").await;
+    let before = cluster.served_alike(&[0, 1, 2], "shop.customer.example").await;
+    for node in &mut cluster.nodes {
+        node.kill().await.unwrap();
+    }
+    // The first alone: it serves from its own disk with nobody to talk to.
+    cluster.restart(0, &[]).await;
+    assert_eq!(cluster.serial(0, "shop.customer.example").await.as_ref(), Some(&before));
+    cluster.restart(1, &[]).await;
+    cluster.restart(2, &[]).await;
+    assert_eq!(cluster.served_alike(&[0, 1, 2], "shop.customer.example").await, before);
+    cluster.leader().await;
+    assert_eq!((cluster.ca.issued(), cluster.ca.orders()), (1, 1));
+    cluster.onboard("next.customer.example").await;
+    assert_eq!((cluster.ca.issued(), cluster.ca.orders()), (2, 2));
+}
+
+/// libfaketime, from Debian's package `libfaketime`.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_off_past_its_own_certificates_comes_back_by_itself() {
+    assert!(
+        std::path::Path::new(FAKETIME).exists(),
+        "{FAKETIME} is missing; install it with `apt-get install libfaketime` or scripts/install-test-tools.sh"
+    );
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.onboard("shop.customer.example").await;
+    let before = cluster.served_alike(&[0, 1, 2], "shop.customer.example").await;
+    for node in &mut cluster.nodes {
+        node.kill().await.unwrap();
+    }
+    let later = [("LD_PRELOAD", FAKETIME), ("FAKETIME", "+8d"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    for place in 0..3 {
+        cluster.restart(place, &later).await;
+    }
+    cluster.cli = cluster.cli.with(&later);
+    wait::until("fresh node certificates", SOON, || async {
+        let said = cluster.cli.run(&["hostname", "add", "next.customer.example"]).await;
+        (said.code == 0 || said.err.contains("already")).then_some(())
+    })
+    .await;
+    cluster.cli.run(&["hostname", "wait", "next.customer.example", "--timeout", "60s"]).await.ok();
+    assert_eq!(cluster.served_alike(&[0, 1, 2], "shop.customer.example").await, before);
+    assert_eq!(cluster.ca.orders(), 2);
+}

@@ -1,0 +1,81 @@
+//! The CA that a test's cluster obtains its certificates from.
+
+use std::{net::Ipv4Addr, path::Path, time::Duration};
+
+use crate::pebble::Pebble;
+
+/// One of the two; a suite that passes with both depends on neither.
+pub enum Ca {
+    /// Ours, in this process.
+    Development(devca::Running),
+    /// Let's Encrypt's own test server.
+    Pebble(Pebble),
+}
+
+impl Ca {
+    /// The development CA, which looks at every one of `addresses`.
+    pub async fn development(
+        dir: &Path,
+        addresses: &[Ipv4Addr],
+        http_port: u16,
+        validity: Duration,
+    ) -> Self {
+        let clock: devca::Clock = std::sync::Arc::new(unix_seconds);
+        let probing = crate::cluster::probing(addresses, http_port);
+        let mut config = devca::Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock);
+        config.directory = Some(dir.join("ca"));
+        config.certificate_validity = validity;
+        Self::Development(devca::Server::start(config).await.unwrap())
+    }
+
+    /// The URL of its directory.
+    pub fn directory(&self) -> String {
+        match self {
+            Self::Development(ca) => ca.directory_url().to_owned(),
+            Self::Pebble(pebble) => pebble.directory().to_owned(),
+        }
+    }
+
+    /// What its API's certificate chains to.
+    pub fn api_root_pem(&self) -> String {
+        match self {
+            Self::Development(ca) => ca.root_pem().to_owned(),
+            Self::Pebble(pebble) => pebble.tls_root_pem().to_owned(),
+        }
+    }
+
+    /// The root of what it issues.
+    pub async fn issuing_root_pem(&self) -> String {
+        match self {
+            Self::Development(ca) => ca.root_pem().to_owned(),
+            Self::Pebble(pebble) => pebble.issuing_root_pem().await,
+        }
+    }
+
+    /// How many certificates it issued in all.
+    pub fn issued(&self) -> usize {
+        match self {
+            Self::Development(ca) => ca.ledger().certificates.len(),
+            Self::Pebble(pebble) => pebble.issued(),
+        }
+    }
+
+    /// How many orders it took in all.
+    pub fn orders(&self) -> usize {
+        match self {
+            Self::Development(ca) => ca.ledger().orders.len(),
+            Self::Pebble(pebble) => pebble.orders(),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the CA of a test lives in real time, as its cluster does"
+)]
+fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

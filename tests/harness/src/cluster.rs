@@ -1,0 +1,315 @@
+//! A cluster of real processes.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use devca::{Agreement, Probing, Vantage};
+use node::dev::{
+    origin::DemoOrigin,
+    process::{NodeFiles, NodeProcess, Ports},
+    request::HttpsClient,
+};
+use tempfile::TempDir;
+
+use crate::{Ca, Cli, binaries, pebble::Pebble, wait};
+
+/// Starting a process of an unoptimised build on two busy cores.
+pub const START: Duration = Duration::from_secs(60);
+/// Anything that the cluster agrees on in a second or two, on two busy cores.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// What a test's cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes join.
+    pub nodes: u8,
+    /// Certificates from Pebble, else from the development CA.
+    pub pebble: bool,
+    /// How long certificates are valid.
+    pub validity: Duration,
+    /// More TOML for each node.
+    pub extra: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            pebble: false,
+            validity: Duration::from_secs(90 * 86400),
+            extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
+        }
+    }
+}
+
+/// A cluster, its CA, its origin and a command line logged in to it.
+pub struct Cluster {
+    /// Node 1 first. A killed node stays here until it is started again.
+    pub nodes: Vec<NodeProcess>,
+    /// Where certificates come from.
+    pub ca: Ca,
+    /// The administrator's.
+    pub cli: Cli,
+    /// Trusts what the CA issues.
+    pub https: HttpsClient,
+    options: Options,
+    http_port: u16,
+    _origin: DemoOrigin,
+    // Last, so that it outlives the processes in it.
+    dir: TempDir,
+}
+
+/// All challenges of all names are looked for at each of `addresses` that answers.
+pub(crate) fn probing(addresses: &[Ipv4Addr], http_port: u16) -> Probing {
+    let vantages = addresses.iter().map(|ip| Vantage {
+        http: (*ip, http_port).into(),
+        tls: (*ip, 1).into(),
+    });
+    Probing::vantages(vantages.collect(), Agreement::EveryReachable)
+}
+
+impl Cluster {
+    /// Forms a cluster of one and lets the others join.
+    pub async fn start(options: Options) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let http_port = free_port(ip(1));
+        let addresses: Vec<Ipv4Addr> = (1..=options.nodes).map(ip).collect();
+        let ca = if options.pebble {
+            Ca::Pebble(Pebble::start(dir.path(), &addresses, http_port, options.validity).await)
+        } else {
+            Ca::development(dir.path(), &addresses, http_port, options.validity).await
+        };
+        let origin = DemoOrigin::start((Ipv4Addr::LOCALHOST, 0).into())
+            .await
+            .unwrap();
+        let https = HttpsClient::trusting(ca.issuing_root_pem().await.as_bytes()).unwrap();
+        let cli = Cli::new(dir.path());
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            ca,
+            cli,
+            https,
+            options,
+            http_port,
+            _origin: origin,
+            dir,
+        };
+        cluster.init().await;
+        for number in 2..=cluster.options.nodes {
+            cluster.join(number).await;
+        }
+        cluster.settled().await;
+        cluster
+    }
+
+    /// Its temporary folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn files(&self, number: u8) -> NodeFiles {
+        let ip = ip(number);
+        let mut ports = Ports::from(0);
+        let taken: Vec<TcpListener> = (0..4)
+            .map(|_| TcpListener::bind((ip, 0)).unwrap())
+            .collect();
+        let mut free = taken
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().port());
+        for port in [
+            &mut ports.https,
+            &mut ports.peer,
+            &mut ports.admin,
+            &mut ports.health,
+        ] {
+            *port = free.next().unwrap();
+        }
+        ports.http = self.http_port;
+        NodeFiles::write(
+            self.dir(),
+            &format!("node-{number}"),
+            ip,
+            ports,
+            &self.options.extra,
+        )
+        .unwrap()
+    }
+
+    async fn init(&mut self) {
+        let files = self.files(1);
+        let mut node = self.spawn(&files, &[], &[]);
+        node.live(START).await.unwrap();
+        let root = self.dir().join("acme-root.pem");
+        fs::write(&root, self.ca.api_root_pem()).unwrap();
+        let (socket, directory) = (files.socket().display().to_string(), self.ca.directory());
+        let said = self.cli.run(&[
+            "cluster",
+            "init",
+            "--socket",
+            &socket,
+            "--acme",
+            &directory,
+            "--acme-root",
+            &root.display().to_string(),
+            "--contact",
+            "mailto:ops@saas.example",
+            "--agree-to-terms",
+            "--admin-name",
+            "founder",
+            "--origin",
+            &self._origin.url(),
+        ]);
+        said.await.ok();
+        node.ready(START).await.unwrap();
+        self.nodes.push(node);
+    }
+
+    /// Lets node `number` join by a fresh token.
+    pub async fn join(&mut self, number: u8) {
+        let token = self.token("node").await;
+        let files = self.files(number);
+        let sponsor = self.nodes[0].files.admin().to_string();
+        let arguments = ["--join", &sponsor, "--token-file", token.to_str().unwrap()];
+        let mut node = self.spawn(&files, &arguments, &[]);
+        node.ready(START).await.unwrap();
+        self.nodes.push(node);
+    }
+
+    /// A file with a fresh token.
+    pub async fn token(&self, role: &str) -> PathBuf {
+        let token = self.cli.json(&["token", "create", "--role", role]).await;
+        let path = self.dir().join(format!(
+            "{}.token",
+            token["invitation"]["name"]
+                .as_str()
+                .unwrap()
+                .replace('/', "-")
+        ));
+        fs::write(&path, token["token"].as_str().unwrap()).unwrap();
+        path
+    }
+
+    /// Waits until the cluster has as many voters as it should.
+    pub async fn settled(&self) {
+        let wanted = match self.nodes.len() {
+            0..=2 => 1,
+            3..=4 => 3,
+            _ => 5,
+        };
+        wait::until(&format!("{wanted} voters"), SOON, || async {
+            let members = self.members().await?;
+            let voting = members
+                .iter()
+                .filter(|member| member["standing"] == "voting")
+                .count();
+            (voting == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// The members as some node tells them.
+    pub async fn members(&self) -> Option<Vec<serde_json::Value>> {
+        let said = self.cli.run(&["cluster", "members", "-o", "json"]).await;
+        let value: serde_json::Value = serde_json::from_str(&said.out).ok()?;
+        value["members"].as_array().cloned()
+    }
+
+    /// The place of the leader in `nodes`, waiting for one.
+    pub async fn leader(&self) -> usize {
+        wait::until("a leader", SOON, || async {
+            let members = self.members().await?;
+            let leader = members.iter().find(|member| member["leader"] == true)?;
+            let name = leader["node_name"].as_str()?;
+            self.nodes.iter().position(|node| node.files.name == name)
+        })
+        .await
+    }
+
+    /// Authorizes a hostname and waits until it is live.
+    pub async fn onboard(&self, hostname: &str) {
+        self.cli.run(&["hostname", "add", hostname]).await.ok();
+        self.cli
+            .run(&["hostname", "wait", hostname, "--timeout", "60s"])
+            .await
+            .ok();
+    }
+
+    /// The serial that node `place` presents for `hostname`, if it serves it.
+    pub async fn serial(&self, place: usize, hostname: &str) -> Option<String> {
+        let answer = self
+            .https
+            .get(self.nodes[place].files.https(), hostname, "/")
+            .await
+            .ok()?;
+        if answer.status != 200 {
+            return None;
+        }
+        let (_, certificate) = x509_parser::parse_x509_certificate(&answer.leaf).ok()?;
+        Some(certificate.raw_serial_as_string())
+    }
+
+    /// Waits until all of `places` present one and the same serial, and tells it.
+    pub async fn served_alike(&self, places: &[usize], hostname: &str) -> String {
+        wait::until(&format!("{hostname} served alike"), SOON, || async {
+            let mut serials = Vec::new();
+            for place in places {
+                serials.push(self.serial(*place, hostname).await?);
+            }
+            serials.dedup();
+            (serials.len() == 1).then(|| serials.remove(0))
+        })
+        .await
+    }
+
+    /// The file that arms a failpoint in whichever node reaches it first.
+    pub fn failpoint(&self) -> PathBuf {
+        self.dir().join("failpoint")
+    }
+
+    /// The place of a node that has ended by itself, if one has.
+    pub fn dead(&mut self) -> Option<usize> {
+        self.nodes.iter_mut().position(|node| node.has_ended())
+    }
+
+    fn spawn(
+        &self,
+        files: &NodeFiles,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> NodeProcess {
+        let failpoint = self.failpoint().display().to_string();
+        let mut all = vec![("HOSTQUORUM_FAILPOINT_FILE", failpoint.as_str())];
+        all.extend_from_slice(variables);
+        NodeProcess::start(&binaries::path("hostquorumd"), files, arguments, &all).unwrap()
+    }
+
+    /// Starts a killed node again, with more environment.
+    pub async fn restart(&mut self, place: usize, variables: &[(&str, &str)]) {
+        let files = self.nodes[place].files.clone();
+        self.nodes[place] = self.spawn(&files, &[], variables);
+        self.nodes[place].ready(START).await.unwrap();
+    }
+
+    /// Where node `place` serves customers.
+    pub fn https_of(&self, place: usize) -> SocketAddr {
+        self.nodes[place].files.https()
+    }
+}
+
+/// Node `number`'s address.
+fn ip(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, number)
+}
+
+fn free_port(ip: Ipv4Addr) -> u16 {
+    TcpListener::bind((ip, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}

@@ -1,0 +1,193 @@
+//! Pebble and its DNS server, from Debian's package.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use tokio::process::{Child, Command};
+
+use crate::wait;
+
+/// Pebble makes RSA keys before it listens.
+const START: Duration = Duration::from_secs(60);
+
+/// A Pebble that runs until it is dropped.
+#[derive(Debug)]
+pub struct Pebble {
+    dir: PathBuf,
+    directory: String,
+    management: SocketAddr,
+    tls_root_pem: String,
+    _pebble: Child,
+    _dns: Child,
+}
+
+impl Pebble {
+    /// Starts it under `dir`. All names resolve to `addresses`; challenges are
+    /// looked for at `http_port`. Certificates are valid for `validity`.
+    pub async fn start(
+        dir: &Path,
+        addresses: &[Ipv4Addr],
+        http_port: u16,
+        validity: Duration,
+    ) -> Self {
+        let dir = dir.join("pebble");
+        fs::create_dir_all(&dir).unwrap();
+        let tls_root_pem = make_tls(&dir);
+        let [acme, management, dns_management] = [free_tcp(), free_tcp(), free_tcp()];
+        let dns = free_udp();
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": acme.to_string(),
+            "managementListenAddress": management.to_string(),
+            "certificate": dir.join("tls.pem"),
+            "privateKey": dir.join("tls.key"),
+            "httpPort": http_port,
+            "tlsPort": 1,
+            "externalAccountBindingRequired": false,
+            "domainBlocklist": ["blocked-domain.example"],
+            "certificateValidityPeriod": validity.as_secs(),
+        }});
+        fs::write(dir.join("pebble.json"), config.to_string()).unwrap();
+        let default = addresses[0].to_string();
+        let dns_child = spawn(
+            &dir,
+            "pebble-challtestsrv",
+            &[],
+            &[
+                "-management",
+                &dns_management.to_string(),
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
+                "-doh",
+                "",
+                "-dns01",
+                &dns.to_string(),
+                "-defaultIPv4",
+                &default,
+                "-defaultIPv6",
+                "",
+            ],
+        );
+        let pebble_child = spawn(
+            &dir,
+            "pebble",
+            &[
+                ("PEBBLE_VA_NOSLEEP", "1"),
+                ("PEBBLE_WFE_NONCEREJECT", "5"),
+                ("PEBBLE_AUTHZREUSE", "0"),
+            ],
+            &[
+                "-strict",
+                "-config",
+                &dir.join("pebble.json").display().to_string(),
+                "-dnsserver",
+                &dns.to_string(),
+            ],
+        );
+        let pebble = Self {
+            directory: format!("https://{acme}/dir"),
+            dir,
+            management,
+            tls_root_pem,
+            _pebble: pebble_child,
+            _dns: dns_child,
+        };
+        wait::until("Pebble listens", START, || async {
+            tokio::net::TcpStream::connect(acme).await.ok()?;
+            tokio::net::TcpStream::connect(management).await.ok()
+        })
+        .await;
+        pebble
+    }
+
+    /// The URL of its directory.
+    pub fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// What its API's certificate chains to.
+    pub fn tls_root_pem(&self) -> &str {
+        &self.tls_root_pem
+    }
+
+    /// The root of what it issues.
+    pub async fn issuing_root_pem(&self) -> String {
+        let client =
+            node::dev::request::HttpsClient::trusting(self.tls_root_pem.as_bytes()).unwrap();
+        let answer = client
+            .get(self.management, "localhost", "/roots/0")
+            .await
+            .unwrap();
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+
+    /// How many certificates it issued, by its log.
+    pub fn issued(&self) -> usize {
+        self.logged("Issued certificate")
+    }
+
+    /// How many orders it took, by its log.
+    pub fn orders(&self) -> usize {
+        self.logged("Added order")
+    }
+
+    fn logged(&self, what: &str) -> usize {
+        let log = fs::read_to_string(self.dir.join("pebble.log")).unwrap_or_default();
+        log.lines().filter(|line| line.contains(what)).count()
+    }
+}
+
+fn spawn(dir: &Path, program: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Child {
+    let log = File::create(dir.join(format!("{program}.log"))).unwrap();
+    let child = Command::new(program)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn();
+    child.unwrap_or_else(|error| {
+        panic!("{program} does not start ({error}); install it with `apt-get install pebble` or scripts/install-test-tools.sh")
+    })
+}
+
+/// Pebble's package brings no TLS certificate for its own API.
+fn make_tls(dir: &Path) -> String {
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let leaf = CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, &root)
+        .unwrap();
+    fs::write(dir.join("tls.pem"), leaf.pem()).unwrap();
+    fs::write(dir.join("tls.key"), key.serialize_pem()).unwrap();
+    root.pem()
+}
+
+fn free_tcp() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn free_udp() -> SocketAddr {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
