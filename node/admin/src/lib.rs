@@ -1,1 +1,127 @@
-//! (being written)
+//! The operators' API: gRPC services over the replicated state.
+//!
+//! A write becomes a [`state::Change`] for the [`state::ports::Propose`] port and
+//! is answered within three seconds, whatever the cluster does: done, refused with
+//! its reason, or "the outcome is unknown". A read is answered from this node's own
+//! state and needs nobody. Who may call what stands in one table, held against the
+//! descriptors by a test. Every change, and every denial, leaves an audit line
+//! (tracing target `audit`).
+//!
+//! This crate never touches Raft, TLS or keys: the listener establishes who calls
+//! (an [`state::ports::OperatorIdentity`] in the request's extensions) and the
+//! maker of tokens is handed in. It opens no socket, reads no clock of its own and
+//! never shows a private key or, but once to its maker, a token.
+
+mod audit;
+mod authorize;
+mod budget;
+mod convert;
+mod explain;
+mod gate;
+pub mod limits;
+mod names;
+pub mod overview;
+mod page;
+mod problem;
+mod removal;
+mod service;
+pub mod tokens;
+mod watch;
+
+use std::sync::Arc;
+
+use proto::admin::v1::{
+    cluster_server::ClusterServer, hostnames_server::HostnamesServer,
+    invitations_server::InvitationsServer, zones_server::ZonesServer,
+};
+use state::{
+    State,
+    ports::{Bodies, Clock, Leadership, Members, Propose, ServingSet},
+};
+use tokio::sync::watch as watched;
+use tonic::service::Routes;
+use tonic_health::server::{HealthReporter, HealthService};
+
+pub use overview::Overview;
+pub use tokens::{Drawn, Tokens, TokensError};
+
+use gate::{Gate, Gated};
+use service::Desk;
+
+/// The services, to be mounted on the admin listener.
+///
+/// The listener puts an [`state::ports::OperatorIdentity`] into the extensions of
+/// each request whose caller presented a valid client certificate; whoever comes
+/// without one is refused here.
+#[derive(Clone, Debug)]
+pub struct Services {
+    routes: Routes,
+}
+
+/// What the services stand on.
+pub struct Inputs {
+    /// The replicated state, as this node has applied it.
+    pub states: watched::Receiver<Arc<State>>,
+    /// Who leads.
+    pub leadership: watched::Receiver<Leadership>,
+    /// The health of this node in words.
+    pub overview: watched::Receiver<Overview>,
+    /// The door for changes.
+    pub propose: Arc<dyn Propose>,
+    /// Raft's membership.
+    pub members: Arc<dyn Members>,
+    /// Who serves what.
+    pub serving: Arc<dyn ServingSet>,
+    /// Timelines, from this node's disk.
+    pub bodies: Arc<dyn Bodies>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes invitations' tokens.
+    pub tokens: Arc<dyn Tokens>,
+}
+
+/// The descriptors that reflection would show are damaged: a fault of the build.
+#[derive(Debug, thiserror::Error)]
+#[error("the API's descriptors cannot be read, this program was built wrongly")]
+pub struct DescriptorsError(#[from] tonic_reflection::server::Error);
+
+impl Services {
+    /// Builds all services: hostnames, zones, cluster, invitations, health and
+    /// reflection.
+    pub fn new(inputs: Inputs) -> Result<Self, DescriptorsError> {
+        let desk = Arc::new(Desk::new(inputs));
+        let gate = Arc::new(Gate::new(desk.clone()));
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        let health = tonic_health::pb::health_server::HealthServer::new(
+            HealthService::from_health_reporter(HealthReporter::new()),
+        );
+        macro_rules! limited {
+            ($server:ident) => {
+                $server::from_arc(desk.clone())
+                    .max_decoding_message_size(limits::REQUEST_BYTES_MAX)
+                    .max_encoding_message_size(limits::RESPONSE_BYTES_MAX)
+            };
+        }
+        let routes = Routes::new(Gated::new(limited!(HostnamesServer), &gate))
+            .add_service(Gated::new(limited!(ZonesServer), &gate))
+            .add_service(Gated::new(limited!(ClusterServer), &gate))
+            .add_service(Gated::new(limited!(InvitationsServer), &gate))
+            .add_service(Gated::new(
+                reflection.max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+                &gate,
+            ))
+            .add_service(Gated::new(
+                health.max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+                &gate,
+            ));
+        Ok(Self { routes })
+    }
+
+    /// The services as routes; others may be mounted next to them.
+    pub fn into_routes(self) -> Routes {
+        self.routes
+    }
+}

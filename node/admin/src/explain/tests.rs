@@ -1,0 +1,273 @@
+//! The sentences, as data.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use state::{
+    CertificateId, ChainId, Index, KeyPurpose, OrderId, Sealed, Term,
+    testing::{START, found, host, placed},
+};
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Case {
+    hostname: Hostname,
+    record: HostnameRecord,
+    certificate: Option<Certificate>,
+    order: Option<Order>,
+    account: Account,
+    progress: Vec<String>,
+    led: bool,
+    origin: bool,
+    behind: Vec<String>,
+    due: Option<Timestamp>,
+}
+
+fn case() -> Case {
+    let mut account = found().account;
+    account.registration = Registration::Registered {
+        key: key(),
+        thumbprint: "t".to_owned(),
+        url: "https://ca.example/account/1".to_owned(),
+    };
+    Case {
+        hostname: host("shop.example"),
+        record: HostnameRecord {
+            authorized_at: START,
+            authorized_by: "operator:alice".into(),
+            claim: Index(1),
+            certificate: None,
+            order: None,
+            failure: None,
+            events: 1,
+            revision: Index(1),
+        },
+        certificate: None,
+        order: None,
+        account,
+        progress: Vec::new(),
+        led: true,
+        origin: true,
+        behind: Vec::new(),
+        due: None,
+    }
+}
+
+fn key() -> Sealed {
+    Sealed {
+        purpose: KeyPurpose::Serving,
+        generation: 1,
+        nonce: [0; 12],
+        ciphertext: Bytes::new(),
+    }
+}
+
+fn certificate(days: u64) -> Certificate {
+    Certificate {
+        id: CertificateId([1; 32]),
+        hostname: host("shop.example"),
+        chain: ChainId([2; 32]),
+        issuer: Arc::from("Test CA"),
+        serial: vec![0xab, 0xcd].into(),
+        not_before: START,
+        not_after: START.plus(HOUR * 24 * u32::try_from(days).unwrap()),
+        renew_at: START.plus(HOUR * 24 * 60),
+        forget_at: None,
+        kept: false,
+    }
+}
+
+fn order(stage: Stage) -> Order {
+    Order {
+        id: OrderId(7),
+        hostname: host("shop.example"),
+        claim: Index(1),
+        attempt: 2,
+        admitted_at: START,
+        key: key(),
+        csr: Bytes::new(),
+        stage,
+        stage_at: START,
+        epoch: Term(1),
+    }
+}
+
+fn failure(class: FailureClass, count: u32) -> Failure {
+    Failure {
+        class,
+        reason: "connection refused".into(),
+        count,
+        at: START,
+        next_try: START.plus(HOUR),
+    }
+}
+
+impl Case {
+    #[track_caller]
+    fn check(&self, after: Duration, expected: &str) -> Option<Timestamp> {
+        let answer = explain(&Situation {
+            now: START.plus(after),
+            hostname: &self.hostname,
+            record: &self.record,
+            certificate: self.certificate.as_ref(),
+            order: self.order.as_ref(),
+            account: Some(&self.account),
+            progress: &self.progress,
+            led: self.led,
+            origin: self.origin,
+            behind: &self.behind,
+            due: self.due,
+        });
+        assert_eq!(answer.summary, expected);
+        answer.next_try
+    }
+}
+
+#[test]
+fn a_live_hostname() {
+    let mut case = case();
+    case.certificate = Some(certificate(90));
+    case.due = Some(START.plus(HOUR * 24 * 60));
+    let next = case.check(
+        HOUR,
+        "shop.example is live: its certificate abcd from Test CA is valid until \
+         2026-04-01T00:00:00Z (89 days left), and its renewal begins at 2026-03-02T00:00:00Z.",
+    );
+    assert_eq!(next, case.due);
+}
+
+#[test]
+fn a_live_hostname_that_not_all_serve_and_that_leads_nowhere() {
+    let mut case = case();
+    case.certificate = Some(certificate(90));
+    case.behind = vec!["node-2".to_owned(), "node-3".to_owned()];
+    case.origin = false;
+    case.check(
+        HOUR,
+        "shop.example is live: its certificate abcd from Test CA is valid until \
+         2026-04-01T00:00:00Z (89 days left), and its renewal begins at 2026-03-02T00:00:00Z. \
+         Not every node serves this state yet: node-2, node-3 are behind or silent. No origin is \
+         set, so requests have nowhere to go: run `hostquorum origin set URL`.",
+    );
+}
+
+#[test]
+fn a_hostname_whose_order_has_not_begun() {
+    let mut case = case();
+    case.due = Some(START);
+    let next = case.check(
+        Duration::from_secs(3),
+        "shop.example is not live: it was authorized 3 s ago and has no certificate yet. The \
+         leader begins its order by itself, within seconds.",
+    );
+    assert_eq!(next, Some(START.plus(Duration::from_secs(3))), "due now");
+}
+
+#[test]
+fn an_account_that_is_not_registered_and_no_leader() {
+    let mut case = case();
+    case.account.registration = Registration::None;
+    case.led = false;
+    case.check(
+        HOUR,
+        "shop.example is not live: it was authorized 60 min ago and has no certificate yet. Its \
+         order begins when the account at https://ca.example/directory is registered, which the \
+         leader does by itself. This node knows of no leader, and only a leader obtains \
+         certificates: is a majority of the voters up? See `hostquorum cluster status`.",
+    );
+}
+
+#[test]
+fn what_the_leader_says_is_passed_on() {
+    let mut case = case();
+    case.account.registration = Registration::None;
+    case.progress = vec!["the CA's directory cannot be reached".to_owned()];
+    case.check(
+        Duration::ZERO,
+        "shop.example is not live: it was authorized less than a second ago and has no \
+         certificate yet. Its order begins when the account at https://ca.example/directory is \
+         registered, which the leader does by itself. The leader says: the CA's directory cannot \
+         be reached.",
+    );
+}
+
+#[test]
+fn an_order_under_way() {
+    let mut case = case();
+    case.order = Some(order(Stage::Prepared(placed(OrderId(7), "token"))));
+    let next = case.check(
+        Duration::from_secs(2),
+        "shop.example is not live: it was authorized 2 s ago and has no certificate yet. Order 7 \
+         (attempt 2) waits until every node can answer the CA's challenge, for 2 s now.",
+    );
+    assert_eq!(next, None);
+}
+
+#[test]
+fn an_order_that_takes_too_long() {
+    let mut case = case();
+    case.order = Some(order(Stage::ReadyIntent(placed(OrderId(7), "token"))));
+    case.check(
+        HOUR,
+        "shop.example is not live: it was authorized 60 min ago and has no certificate yet. Order \
+         7 (attempt 2) waits for the CA to check the challenge, for 60 min now. That is longer \
+         than usual. The CA must reach http://shop.example/.well-known/acme-challenge/ on port \
+         80: does the DNS of shop.example point to the nodes, and is port 80 open to the world?",
+    );
+}
+
+#[test]
+fn a_failed_order() {
+    let mut case = case();
+    case.record.failure = Some(Box::new(failure(FailureClass::Challenge, 3)));
+    case.due = Some(START.plus(HOUR));
+    case.check(
+        Duration::from_secs(600),
+        "shop.example is not live: it was authorized 10 min ago and has no certificate yet. The \
+         last order failed at 2026-01-01T00:00:00Z (10 min ago), 3 times in a row: connection \
+         refused. The next try is at 2026-01-01T01:00:00Z (in 50 min). Check that the DNS of \
+         shop.example points to the nodes and that port 80 is open to the world.",
+    );
+}
+
+#[test]
+fn a_renewal_that_fails_while_the_hostname_is_live() {
+    let mut case = case();
+    case.certificate = Some(certificate(90));
+    case.record.failure = Some(Box::new(failure(FailureClass::Unavailable, 1)));
+    case.check(
+        HOUR * 2,
+        "shop.example is live: its certificate abcd from Test CA is valid until \
+         2026-04-01T00:00:00Z (89 days left). Its renewal failed at 2026-01-01T00:00:00Z (2 h \
+         ago): connection refused. The next try is due now. Check that the leader reaches the CA \
+         over https, and the CA's own status page.",
+    );
+}
+
+#[test]
+fn a_certificate_that_has_ended() {
+    let mut case = case();
+    case.certificate = Some(certificate(1));
+    case.order = Some(order(Stage::Admitted));
+    case.check(
+        HOUR * 25,
+        "shop.example is not live: its certificate ended at 2026-01-02T00:00:00Z (60 min ago). \
+         Order 7 (attempt 2) is being placed with the CA, for 25 h now. That is longer than \
+         usual. Can the leader reach the CA over https?",
+    );
+}
+
+#[test]
+fn a_clock_before_the_certificate() {
+    let mut case = case();
+    let mut early = certificate(90);
+    early.not_before = START.plus(HOUR);
+    case.certificate = Some(early);
+    case.check(
+        Duration::ZERO,
+        "shop.example is not live: its certificate is valid only from 2026-01-01T01:00:00Z; does \
+         this node's clock go right? The leader begins its order by itself, within seconds.",
+    );
+}

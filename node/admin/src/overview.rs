@@ -1,0 +1,17 @@
+//! The health of the answering node as plain words, filled by whoever joins the
+//! rooms.
+
+use state::NodeId;
+
+/// What the node knows of itself beyond the replicated state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// Who it is.
+    pub node: NodeId,
+    /// Its program's version.
+    pub version: String,
+    /// Why its replica stopped; absent while it runs.
+    pub replica_fault: Option<String>,
+    /// What it does about issuance now, a sentence each; empty unless it leads.
+    pub acme_progress: Vec<String>,
+}

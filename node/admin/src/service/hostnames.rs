@@ -1,0 +1,246 @@
+//! Hostnames: authorized, looked at, explained and withdrawn.
+
+use std::sync::Arc;
+
+use prost::Message;
+use proto::admin::v1::{
+    self, CreateHostnameRequest, DeleteHostnameRequest, DeleteHostnameResponse,
+    ExplainHostnameRequest, Explanation, GetHostnameRequest, ListHostnamesRequest,
+    ListHostnamesResponse, WatchHostnameRequest, hostnames_server::Hostnames,
+};
+use state::{Change, Event, Hostname, State, outcome::Kind};
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{Desk, caller, deadline, left};
+use crate::{
+    convert,
+    explain::{self, Situation},
+    limits, names, page,
+    problem::Problem,
+    watch::{self, Watch},
+};
+
+#[tonic::async_trait]
+impl Hostnames for Desk {
+    async fn create_hostname(
+        &self,
+        request: Request<CreateHostnameRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let hostname = Hostname::parse(&request.get_ref().hostname)
+            .map_err(|error| Problem::field("hostname", error.to_string()))?;
+        let asked = who.asks(names::hostname_name(&hostname));
+        let change = Change::AuthorizeHostname {
+            hostname: hostname.clone(),
+        };
+        let changed = self.change(asked, change, deadline).await?;
+        let state = self.state_at(changed.index, deadline).await?;
+        Ok(Response::new(self.shown(&state, &hostname)?))
+    }
+
+    async fn get_hostname(
+        &self,
+        request: Request<GetHostnameRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let hostname = names::hostname(&request.get_ref().name)?;
+        Ok(Response::new(self.shown(&self.state(), &hostname)?))
+    }
+
+    async fn list_hostnames(
+        &self,
+        request: Request<ListHostnamesRequest>,
+    ) -> Result<Response<ListHostnamesResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size)?;
+        let filter = convert::state_filter(request.state)?;
+        let after = page::hostnames_after(&request.page_token, request.state)?;
+        let page = self.page(size, filter, after.as_ref());
+        Ok(Response::new(ListHostnamesResponse {
+            hostnames: page.hostnames,
+            next_page_token: page
+                .more_after
+                .map(|last| page::hostnames_token(request.state, &last))
+                .unwrap_or_default(),
+            total_size: page.total,
+        }))
+    }
+
+    async fn delete_hostname(
+        &self,
+        request: Request<DeleteHostnameRequest>,
+    ) -> Result<Response<DeleteHostnameResponse>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let request = request.into_inner();
+        let hostname = names::hostname(&request.name)?;
+        let asked = who.asks(names::hostname_name(&hostname));
+        let change = Change::RemoveHostname {
+            hostname,
+            revision: convert::revision(request.revision),
+        };
+        let index = self.change(asked, change, deadline).await?.index;
+        let within = left(deadline, limits::PUBLISHED_WITHIN);
+        // The answer tells who has; who has not is no reason to fail.
+        let _behind = timeout(within, self.serving.published(index, within)).await;
+        Ok(Response::new(DeleteHostnameResponse {
+            index: index.0,
+            serving: convert::serving(&self.state(), &self.reports(), index),
+        }))
+    }
+
+    type WatchHostnameStream = ReceiverStream<Result<v1::Hostname, Status>>;
+
+    async fn watch_hostname(
+        &self,
+        request: Request<WatchHostnameRequest>,
+    ) -> Result<Response<Self::WatchHostnameStream>, Status> {
+        let who = caller(&request)?;
+        let hostname = names::hostname(&request.get_ref().name)?;
+        self.shown(&self.state(), &hostname)?;
+        let place = self.watches.take(who.operator).ok_or_else(|| {
+            Problem::overloaded("too many watches are open; end some of them first")
+        })?;
+        let watch = Watch {
+            hostname,
+            operator: who.operator,
+            states: self.states.clone(),
+            serving: self.serving.clone(),
+            clock: self.clock.clone(),
+        };
+        Ok(Response::new(watch::begin(watch, place)))
+    }
+
+    async fn explain_hostname(
+        &self,
+        request: Request<ExplainHostnameRequest>,
+    ) -> Result<Response<Explanation>, Status> {
+        let name = names::hostname(&request.get_ref().name)?;
+        let state = self.state();
+        let hostname = self.shown(&state, &name)?;
+        let (timeline, timeline_fault) = match self.timeline(&state, &name).await {
+            Ok(events) => (events.iter().map(convert::event).collect(), String::new()),
+            Err(fault) => (Vec::new(), fault),
+        };
+        let answer = self.explain(&state, &name, &hostname)?;
+        Ok(Response::new(Explanation {
+            hostname: Some(hostname),
+            summary: answer.summary,
+            next_try: answer.next_try.map(convert::timestamp),
+            timeline,
+            timeline_fault,
+        }))
+    }
+}
+
+/// What a page holds, and how it goes on.
+struct Page {
+    hostnames: Vec<v1::Hostname>,
+    more_after: Option<Hostname>,
+    total: u64,
+}
+
+impl Desk {
+    fn shown(&self, state: &State, name: &Hostname) -> Result<v1::Hostname, Problem> {
+        let record = state
+            .hostname(name.as_str())
+            .ok_or_else(|| Problem::not_found(Kind::Hostname, name.as_str()))?;
+        Ok(convert::hostname(
+            state,
+            &self.reports(),
+            name,
+            record,
+            self.now(),
+        ))
+    }
+
+    fn page(
+        &self,
+        size: usize,
+        filter: Option<v1::HostnameState>,
+        after: Option<&Hostname>,
+    ) -> Page {
+        let (state, reports, now) = (self.state(), self.reports(), self.now());
+        let mut found = state
+            .hostnames_after(after.map_or("", Hostname::as_str))
+            .peekable();
+        let mut page = Page {
+            hostnames: Vec::new(),
+            more_after: None,
+            total: u64::try_from(state.hostname_count()).unwrap_or(u64::MAX),
+        };
+        let (mut bytes, mut looked_at) = (0, 0);
+        while let Some((name, record)) = found.next() {
+            let standing = convert::hostname_state(convert::standing(&state, record, now));
+            if filter.is_none_or(|wanted| wanted == standing) {
+                let hostname = convert::hostname(&state, &reports, name, record, now);
+                bytes += hostname.encoded_len();
+                page.hostnames.push(hostname);
+            }
+            looked_at += 1;
+            let full = page.hostnames.len() >= size
+                || bytes >= limits::PAGE_BYTES_MAX
+                || looked_at >= limits::PAGE_LOOKED_AT_MAX;
+            if full {
+                page.more_after = found.peek().map(|_| name.clone());
+                break;
+            }
+        }
+        page
+    }
+
+    fn explain(
+        &self,
+        state: &State,
+        name: &Hostname,
+        shown: &v1::Hostname,
+    ) -> Result<explain::Answer, Problem> {
+        let record = state
+            .hostname(name.as_str())
+            .ok_or_else(|| Problem::not_found(Kind::Hostname, name.as_str()))?;
+        let behind: Vec<String> = shown
+            .serving
+            .iter()
+            .filter(|node| !node.current)
+            .map(|node| node.node_name.clone())
+            .collect();
+        let progress = self.overview.borrow().acme_progress.clone();
+        Ok(explain::explain(&Situation {
+            now: self.now(),
+            hostname: name,
+            record,
+            certificate: record
+                .certificate
+                .and_then(|id| state.certificate(&id))
+                .map(Arc::as_ref),
+            order: record.order.and_then(|id| state.order(id)).map(Arc::as_ref),
+            account: state.account().map(Arc::as_ref),
+            progress: &progress,
+            led: self.leader().is_some(),
+            origin: state.zone().origin.is_some(),
+            behind: &behind,
+            due: state.hostname_due(record),
+        }))
+    }
+
+    /// The last events from this node's disk, or why they could not be read. A disk
+    /// that hangs costs a thread for as long as it does, hence the bound.
+    async fn timeline(&self, state: &State, name: &Hostname) -> Result<Vec<Event>, String> {
+        let Some(record) = state.hostname(name.as_str()).cloned() else {
+            return Ok(Vec::new());
+        };
+        let permit = self.timelines.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| "this node's disk is busy or hangs".to_owned())?;
+        let (bodies, name) = (self.bodies.clone(), name.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let events = bodies.events(&name, &record);
+            drop(permit);
+            events
+        });
+        match timeout(limits::TIMELINE_WITHIN, reading).await {
+            Ok(Ok(events)) => events.map_err(|error| error.to_string()),
+            Ok(Err(_)) => Err("reading it failed inside this node; its log says why".to_owned()),
+            Err(_) => Err("this node's disk does not answer".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The audit: a line for each change and each denial, and no secret in any.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use proto::admin::v1::*;
+use state::ports::ProposeError;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::stand::{Stand, told};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// All that this process logs from the first call on.
+fn lines() -> &'static Lines {
+    static LINES: OnceLock<Lines> = OnceLock::new();
+    LINES.get_or_init(|| {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(lines.clone())
+            .with_max_level(tracing::Level::TRACE)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        lines
+    })
+}
+
+/// The audit's lines that contain `word`.
+fn audited(word: &str) -> Vec<String> {
+    let bytes = lines().0.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines()
+        .filter(|line| line.contains("\"target\":\"audit\"") && line.contains(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[track_caller]
+fn has(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+}
+
+#[tokio::test]
+async fn each_change_and_each_denial_leaves_a_line() {
+    lines();
+    let stand = Stand::start().await;
+    let mut admin = stand.admin().await;
+    let request = CreateHostnameRequest {
+        hostname: "audited.example".to_owned(),
+    };
+    admin
+        .hostnames
+        .create_hostname(request.clone())
+        .await
+        .unwrap();
+    let index = stand.alone.state().index();
+    let written = audited("audited.example");
+    assert_eq!(written.len(), 1, "{written:?}");
+    has(
+        &written[0],
+        &[
+            "\"who\":\"operator:founder\"",
+            "\"method\":\"hostquorum.admin.v1.Hostnames/CreateHostname\"",
+            "\"what\":\"hostnames/audited.example\"",
+            "\"result\":\"done\"",
+            &format!("\"index\":{index}"),
+        ],
+    );
+
+    told(admin.hostnames.create_hostname(request).await);
+    has(
+        &audited("audited.example")[1],
+        &["\"result\":\"HOSTNAME_EXISTS\""],
+    );
+
+    *stand.doubles.refusal.lock().unwrap() = Some(ProposeError::Unknown);
+    let name = "hostnames/audited.example".to_owned();
+    told(
+        admin
+            .hostnames
+            .delete_hostname(DeleteHostnameRequest { name, revision: 0 })
+            .await,
+    );
+    has(
+        &audited("audited.example")[2],
+        &["DeleteHostname", "\"result\":\"OUTCOME_UNKNOWN\""],
+    );
+
+    let viewer = stand.operator("audited-viewer", state::Role::Viewer);
+    let mut viewer = stand.clients(Some(viewer)).await;
+    let remove = RemoveMemberRequest {
+        name: "members/1".to_owned(),
+    };
+    told(viewer.cluster.remove_member(remove).await);
+    has(
+        &audited("audited-viewer")[0],
+        &["RemoveMember", "\"result\":\"PERMISSION_DENIED\""],
+    );
+}
+
+#[tokio::test]
+async fn no_token_is_logged() {
+    lines();
+    let stand = Stand::start().await;
+    let mut invitations = stand.admin().await.invitations;
+    let request = CreateInvitationRequest {
+        role: Role::Viewer.into(),
+        ttl_seconds: 0,
+    };
+    let made = invitations
+        .create_invitation(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(!audited("CreateInvitation").is_empty());
+    let all = String::from_utf8(lines().0.lock().unwrap().clone()).unwrap();
+    assert!(!all.contains(&made.token), "the token is in the log");
+}
