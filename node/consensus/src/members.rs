@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use openraft::ChangeMembers;
 use openraft::error::{ClientWriteError, RaftError};
 use proto::peer::v1::{ElectRequest, TransferRequest, transfer_reply};
-use state::NodeId;
+use state::{NodeId, Term};
 use state::ports::{Configuration, Leadership, Members, MembersError};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 
-use crate::acks::is_quorum;
 use crate::leadership::{term_of, vote_of};
 use crate::replica::{Replica, Shared};
 use crate::transport::links::{Client, LinkError, Purpose};
@@ -133,6 +132,9 @@ impl Shared {
         }
         let present: BTreeSet<u64> = self.metrics(|metrics| metrics.membership_config.voter_ids().collect());
         for node in voters.difference(&present) {
+            if !self.answers(NodeId(*node), term) {
+                return Err(MembersError::Refused(format!("node {node} does not answer")));
+            }
             match self.metrics(|metrics| lag(metrics, NodeId(*node))) {
                 Some(lag) if lag <= MAX_LAG => {}
                 Some(lag) => return Err(MembersError::Refused(format!("node {node} lacks {lag} entries yet"))),
@@ -140,6 +142,14 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Whether `node` acknowledged the leader of `term` lately. Of two, both are the
+    /// majority.
+    fn answers(&self, node: NodeId, term: Term) -> bool {
+        let me = self.identity.node.0;
+        let now = self.clock.boottime();
+        self.acks.quorum(me, vote_of(term), &[BTreeSet::from([me, node.0])], now, PRESENT_WITHIN)
     }
 
     /// Carries one change through the log.
@@ -228,14 +238,8 @@ impl Shared {
                 Err(MembersError::Refused(format!("node {target} is no voter")))
             };
         }
-        let now = self.clock.boottime();
         let Leadership::Leading(term) = *self.leadership.borrow() else { return Err(self.not_leader()) };
-        // Alone with this node it must be a majority of two: that is, it answers.
-        let there = |node: &u64| {
-            let pair = BTreeSet::from([me.0, *node]);
-            self.acks.quorum(me.0, vote_of(term), &[pair], now, PRESENT_WITHIN)
-        };
-        let others = voters.iter().filter(|node| **node != me.0 && there(node));
+        let others = voters.iter().filter(|node| **node != me.0 && self.answers(NodeId(**node), term));
         let best = others.min_by_key(|node| self.metrics(|metrics| lag(metrics, NodeId(**node))).unwrap_or(u64::MAX));
         best.copied().map(NodeId).ok_or_else(|| MembersError::Refused("no other voter answers".into()))
     }
@@ -291,7 +295,6 @@ impl Shared {
         let Leadership::Leading(term) = *self.leadership.borrow() else { return false };
         let voters = self.metrics(|metrics| metrics.membership_config.membership().get_joint_config().clone());
         let now = self.clock.boottime();
-        debug_assert!(is_quorum(&voters, |_| true) || voters.is_empty());
         self.acks.quorum(self.identity.node.0, vote_of(term), &voters, now, PRESENT_WITHIN)
     }
 }

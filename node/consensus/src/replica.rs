@@ -273,7 +273,7 @@ impl Replica {
     /// extensions.
     #[must_use]
     pub fn peer_service(&self) -> PeerService {
-        Receiver::service(Arc::clone(&self.shared))
+        Receiver::service(&self.shared)
     }
 
     /// The present figures.

@@ -4,7 +4,7 @@
 //! and both ends named in the message agree, unless the sender may be a member as far
 //! as this node knows, and once the replica has ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use state::{NodeId, codec};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{MAX_MESSAGE_BYTES, PeerIdentity};
+use crate::fence::Halt;
 use crate::replica::Shared;
 use crate::snapshot_receiver;
 use crate::types::{TypeConfig, Vote};
@@ -30,14 +31,15 @@ use crate::wire;
 /// The service that peers call, for the listener to mount.
 pub type PeerService = ConsensusServer<Receiver>;
 
-/// See the module.
+/// See the module. Does not keep the replica: a peer may hold its connection open for
+/// longer than the replica lives.
 pub struct Receiver {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 impl Receiver {
-    pub(crate) fn service(shared: Arc<Shared>) -> PeerService {
-        ConsensusServer::new(Self { shared })
+    pub(crate) fn service(shared: &Arc<Shared>) -> PeerService {
+        ConsensusServer::new(Self { shared: Arc::downgrade(shared) })
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
@@ -51,12 +53,14 @@ impl Receiver {
     }
 
     /// Checks the envelope against the connection's owner and what is known here.
-    fn check(&self, caller: NodeId, envelope: Option<&Envelope>) -> Result<NodeId, Status> {
-        if let Some(halt) = self.shared.fence.halted() {
-            return Err(Status::unavailable(format!("this replica has ended: {halt}")));
+    /// Answers with the replica, and the sender.
+    fn check(&self, caller: NodeId, envelope: Option<&Envelope>) -> Result<(Arc<Shared>, NodeId), Status> {
+        let shared = self.shared.upgrade().ok_or_else(|| Status::unavailable("this replica has ended"))?;
+        if let Some(halt) = shared.fence.halted() {
+            return Err(ended(&halt));
         }
         let envelope = envelope.ok_or_else(|| Status::invalid_argument("the message has no envelope"))?;
-        let me = self.shared.identity;
+        let me = shared.identity;
         if envelope.cluster_id[..] != me.cluster.0[..] {
             return Err(Status::permission_denied("the message is for another cluster"));
         }
@@ -67,35 +71,37 @@ impl Receiver {
         if envelope.from != caller.0 {
             return Err(Status::permission_denied("the message names another sender than the connection's owner"));
         }
-        if !self.shared.may_be_member(caller) {
+        if !shared.may_be_member(caller) {
             return Err(Status::permission_denied(format!("node {caller} is no member of this cluster")));
         }
-        Ok(caller)
-    }
-
-    /// Waits for `answer`, but not beyond the end of the replica: Raft's core may be
-    /// stuck behind a disk that hangs.
-    async fn until_ended<T>(&self, answer: impl Future<Output = T>) -> Result<T, Status> {
-        tokio::select! {
-            answer = answer => Ok(answer),
-            halt = self.shared.fence.tripped() => {
-                Err(Status::unavailable(format!("this replica has ended: {halt}")))
-            }
-        }
+        Ok((shared, caller))
     }
 
     fn read<T: DeserializeOwned>(message: &RaftMessage) -> Result<T, Status> {
         wire::from_sent(message.version, &message.body).map_err(|error| Status::invalid_argument(error.to_string()))
     }
+}
 
-    fn answer<T: Serialize>(&self, to: NodeId, body: &T) -> Result<Response<RaftMessage>, Status> {
-        let body = wire::to_sent(body).map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(RaftMessage {
-            envelope: self.shared.links.envelope(to),
-            version: u32::from(wire::VERSION),
-            body: Bytes::from(body),
-        }))
+/// Waits for `answer`, but not beyond the end of the replica: Raft's core may be stuck
+/// behind a disk that hangs.
+async fn until_ended<T>(shared: &Shared, answer: impl Future<Output = T>) -> Result<T, Status> {
+    tokio::select! {
+        answer = answer => Ok(answer),
+        halt = shared.fence.tripped() => Err(ended(&halt)),
     }
+}
+
+fn ended(halt: &Halt) -> Status {
+    Status::unavailable(format!("this replica has ended: {halt}"))
+}
+
+fn answer<T: Serialize>(shared: &Shared, to: NodeId, body: &T) -> Result<Response<RaftMessage>, Status> {
+    let body = wire::to_sent(body).map_err(|error| Status::internal(error.to_string()))?;
+    Ok(Response::new(RaftMessage {
+        envelope: shared.links.envelope(to),
+        version: u32::from(wire::VERSION),
+        body: Bytes::from(body),
+    }))
 }
 
 /// openraft answers a peer with an error only when it has stopped.
@@ -108,21 +114,21 @@ impl Consensus for Receiver {
     async fn append(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let caller = Self::caller(&request)?;
         let message = request.into_inner();
-        let from = self.check(caller, message.envelope.as_ref())?;
+        let (shared, from) = self.check(caller, message.envelope.as_ref())?;
         let rpc: AppendEntriesRequest<TypeConfig> = Self::read(&message)?;
         // Before the core sees it: the core may be waiting for the disk.
-        self.shared.heard.heard(rpc.vote, self.shared.clock.boottime());
-        let answer = self.until_ended(self.shared.raft.append_entries(rpc)).await?.map_err(stopped)?;
-        self.answer(from, &answer)
+        shared.heard.heard(rpc.vote, shared.clock.boottime());
+        let answer = until_ended(&shared, shared.raft.append_entries(rpc)).await?.map_err(stopped)?;
+        answer(&shared, from, &answer)
     }
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let caller = Self::caller(&request)?;
         let message = request.into_inner();
-        let from = self.check(caller, message.envelope.as_ref())?;
+        let (shared, from) = self.check(caller, message.envelope.as_ref())?;
         let rpc: VoteRequest<u64> = Self::read(&message)?;
-        let answer = self.until_ended(self.shared.raft.vote(rpc)).await?.map_err(stopped)?;
-        self.answer(from, &answer)
+        let answer = until_ended(&shared, shared.raft.vote(rpc)).await?.map_err(stopped)?;
+        answer(&shared, from, &answer)
     }
 
     async fn install_snapshot(
@@ -132,16 +138,16 @@ impl Consensus for Receiver {
         let caller = Self::caller(&request)?;
         let mut parts = request.into_inner();
         let header = snapshot_receiver::header(&mut parts).await?;
-        let from = self.check(caller, header.envelope.as_ref())?;
-        let receive = snapshot_receiver::receive(&self.shared, header, parts);
-        let vote: Vote = self.until_ended(receive).await??;
-        self.answer(from, &vote)
+        let (shared, from) = self.check(caller, header.envelope.as_ref())?;
+        let receive = snapshot_receiver::receive(&shared, header, parts);
+        let vote: Vote = until_ended(&shared, receive).await??;
+        answer(&shared, from, &vote)
     }
 
     async fn heard(&self, request: Request<HeardRequest>) -> Result<Response<HeardReply>, Status> {
         let caller = Self::caller(&request)?;
-        self.check(caller, request.get_ref().envelope.as_ref())?;
-        let since = self.shared.heard.since(self.shared.clock.boottime());
+        let (shared, _) = self.check(caller, request.get_ref().envelope.as_ref())?;
+        let since = shared.heard.since(shared.clock.boottime());
         let since_ms = since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         Ok(Response::new(HeardReply { since_ms }))
     }
@@ -149,10 +155,10 @@ impl Consensus for Receiver {
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
         let caller = Self::caller(&request)?;
         let message = request.into_inner();
-        self.check(caller, message.envelope.as_ref())?;
+        let (shared, _) = self.check(caller, message.envelope.as_ref())?;
         let (actor, change) = codec::proposal_from(&message.command)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let reply = match self.shared.propose_here(actor, None, change, self.shared.deadline()).await {
+        let reply = match shared.propose_here(actor, None, change, shared.deadline()).await {
             Ok(applied) => propose_reply::Reply::Applied(Applied {
                 index: applied.index.0,
                 outcome: codec::outcome_to(&applied.outcome).into(),
@@ -167,8 +173,8 @@ impl Consensus for Receiver {
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
         let caller = Self::caller(&request)?;
-        self.check(caller, request.get_ref().envelope.as_ref())?;
-        let reply = match self.shared.read_index_here(self.shared.deadline()).await {
+        let (shared, _) = self.check(caller, request.get_ref().envelope.as_ref())?;
+        let reply = match shared.read_index_here(shared.deadline()).await {
             Ok(index) => read_index_reply::Reply::Index(index.0),
             Err(error) => match failure(&error) {
                 Ok(leader) => read_index_reply::Reply::NotLeader(leader),
@@ -180,10 +186,10 @@ impl Consensus for Receiver {
 
     async fn transfer(&self, request: Request<TransferRequest>) -> Result<Response<TransferReply>, Status> {
         let caller = Self::caller(&request)?;
-        self.check(caller, request.get_ref().envelope.as_ref())?;
+        let (shared, _) = self.check(caller, request.get_ref().envelope.as_ref())?;
         let target = request.get_ref().target;
         let target = (target != 0).then_some(NodeId(target));
-        let reply = match self.shared.transfer_here(target).await {
+        let reply = match shared.transfer_here(target).await {
             Ok(leader) => transfer_reply::Reply::Leader(leader.0),
             Err(MembersError::NotLeader(leader)) => {
                 transfer_reply::Reply::NotLeader(leader.unwrap_or_default().0)
@@ -195,8 +201,8 @@ impl Consensus for Receiver {
 
     async fn elect(&self, request: Request<ElectRequest>) -> Result<Response<ElectReply>, Status> {
         let caller = Self::caller(&request)?;
-        let from = self.check(caller, request.get_ref().envelope.as_ref())?;
-        self.shared.stand_for(from, request.get_ref().term).await?;
+        let (shared, from) = self.check(caller, request.get_ref().envelope.as_ref())?;
+        shared.stand_for(from, request.get_ref().term).await?;
         Ok(Response::new(ElectReply {}))
     }
 }

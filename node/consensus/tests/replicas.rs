@@ -1,0 +1,20 @@
+//! Several real replicas in one process: real disks, real gRPC over loopback.
+
+#[path = "replicas/agreement.rs"]
+mod agreement;
+#[path = "replicas/disks.rs"]
+mod disks;
+#[path = "replicas/failover.rs"]
+mod failover;
+#[path = "replicas/load.rs"]
+mod load;
+#[path = "replicas/membership.rs"]
+mod membership;
+#[path = "replicas/network.rs"]
+mod network;
+#[path = "replicas/snapshots.rs"]
+mod snapshots;
+#[path = "replicas/store.rs"]
+mod store;
+#[path = "replicas/world.rs"]
+mod world;
