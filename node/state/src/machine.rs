@@ -219,11 +219,7 @@ impl State {
     /// A key of the same log entry as the removal counts as known: it may stand
     /// before it.
     pub fn rotations_due(&self) -> Vec<KeyPurpose> {
-        let last_removal = self
-            .removed
-            .values()
-            .map(|removed| removed.removed)
-            .max();
+        let last_removal = self.removed.values().map(|removed| removed.removed).max();
         let Some(last_removal) = last_removal else {
             return Vec::new();
         };

@@ -155,7 +155,10 @@ impl Cluster {
         let name = Hostname::parse(name).map_err(|error| error.to_string())?;
         let prefix = bodies::event_key(&name, 0);
         let prefix = &prefix[..prefix.len() - 4];
-        let of_name = self.bodies.iter().filter(|(key, _)| key.starts_with(prefix));
+        let of_name = self
+            .bodies
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix));
         of_name
             .map(|(key, value)| {
                 let event = codec::event_from(value).map_err(|error| error.to_string())?;

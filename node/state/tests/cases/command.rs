@@ -57,7 +57,10 @@ impl<'a> Words<'a> {
 
     pub(crate) fn numbers(&self, name: &str) -> Result<Vec<u64>, String> {
         let list = self.get(name).unwrap_or_default();
-        list.split(',').filter(|one| !one.is_empty()).map(number).collect()
+        list.split(',')
+            .filter(|one| !one.is_empty())
+            .map(number)
+            .collect()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use state::{
-    Done, Due, Failure, Hostname, InvitationId, KeyPurpose, NodeId, OperatorId, OrderId, Outcome, Stage,
-    State, Timestamp, codec::record::kind, invitation::Became, testing,
+    Done, Due, Failure, Hostname, InvitationId, KeyPurpose, NodeId, OperatorId, OrderId, Outcome,
+    Stage, State, Timestamp, codec::record::kind, invitation::Became, testing,
 };
 
 use crate::command;
@@ -49,7 +49,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// Bytes that were text, padded with zeros.
 pub(crate) fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |at| at + 1);
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -233,9 +236,11 @@ fn invitation(state: &State, id: InvitationId) -> Option<String> {
         invitation.created_by,
         moment(invitation.expires_at),
         if invitation.revoked { " revoked" } else { "" },
-        optional("spent by", redemption, |redemption| match redemption.became {
-            Became::Node(node) => format!("node {node}"),
-            Became::Operator(operator) => format!("operator {operator}"),
+        optional("spent by", redemption, |redemption| {
+            match redemption.became {
+                Became::Node(node) => format!("node {node}"),
+                Became::Operator(operator) => format!("operator {operator}"),
+            }
         })
     ))
 }
@@ -271,7 +276,10 @@ fn certificate(state: &State, id: &[u8]) -> Option<String> {
 fn order(state: &State, id: OrderId) -> Option<String> {
     let order = state.order(id)?;
     let url = order.stage.placed().map(|placed| &placed.url);
-    let token = order.stage.placed().and_then(|placed| placed.challenge.as_ref());
+    let token = order
+        .stage
+        .placed()
+        .and_then(|placed| placed.challenge.as_ref());
     debug_assert!(url.is_none() == matches!(order.stage, Stage::Admitted));
     Some(format!(
         "{} claim {} attempt {} {} since {} in term {}{}{}",

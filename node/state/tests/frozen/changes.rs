@@ -1,0 +1,527 @@
+//! Commands and batches, as they stand in the log and travel to the leader.
+
+use bytes::Bytes;
+use state::{
+    Account, Actor, Authority, Batch, CertificateId, ChainId, Change, ClusterId, Command, DataKey,
+    Evidence, FailureClass, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate,
+    KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol, OriginScheme, Placed,
+    Registration, Role, Sealed, Term, Timestamp, codec,
+    codec::DecodeError,
+    command::{Found, Install, Newcomer},
+    order::PlacedChallenge,
+};
+
+use crate::{complete, frozen, none_lost, variants};
+
+variants!(CHANGES, change_name, Change, {
+    Change::Found(_) => "found",
+    Change::TakeOver { .. } => "take-over",
+    Change::Confirm => "confirm",
+    Change::AuthorizeHostname { .. } => "authorize-hostname",
+    Change::RemoveHostname { .. } => "remove-hostname",
+    Change::SetOrigin { .. } => "set-origin",
+    Change::CreateInvitation { .. } => "create-invitation",
+    Change::RevokeInvitation { .. } => "revoke-invitation",
+    Change::SweepInvitation { .. } => "sweep-invitation",
+    Change::AdmitNode { .. } => "admit-node",
+    Change::AdmitOperator { .. } => "admit-operator",
+    Change::CertifyNode { .. } => "certify-node",
+    Change::CertifyOperator { .. } => "certify-operator",
+    Change::RenewIssuing { .. } => "renew-issuing",
+    Change::ShareDataKey { .. } => "share-data-key",
+    Change::RotateDataKey { .. } => "rotate-data-key",
+    Change::RemoveNode { .. } => "remove-node",
+    Change::FinishRemoval { .. } => "finish-removal",
+    Change::CommitAccountKey { .. } => "commit-account-key",
+    Change::RegisterAccount { .. } => "register-account",
+    Change::AdmitOrder { .. } => "admit-order",
+    Change::IntendOrder { .. } => "intend-order",
+    Change::PrepareOrder { .. } => "prepare-order",
+    Change::IntendReady { .. } => "intend-ready",
+    Change::IntendFinalize { .. } => "intend-finalize",
+    Change::InstallCertificate(_) => "install-certificate",
+    Change::FailOrder { .. } => "fail-order",
+    Change::ForgetCertificate { .. } => "forget-certificate",
+});
+
+variants!(ROLES, role_name, Role, {
+    Role::Node => "node",
+    Role::Admin => "admin",
+    Role::Viewer => "viewer",
+});
+
+variants!(PURPOSES, purpose_name, KeyPurpose, {
+    KeyPurpose::Serving => "serving",
+    KeyPurpose::Control => "control",
+});
+
+variants!(PROTOCOLS, protocol_name, OriginProtocol, {
+    OriginProtocol::Auto => "auto",
+    OriginProtocol::Http1 => "http1",
+    OriginProtocol::Http2 => "http2",
+});
+
+variants!(EVIDENCE, evidence_name, Evidence, {
+    Evidence::NeverPlaced => "never-placed",
+    Evidence::Invalid => "invalid",
+    Evidence::Gone => "gone",
+    Evidence::Withdrawn => "withdrawn",
+    Evidence::Unusable => "unusable",
+});
+
+variants!(CLASSES, class_name, FailureClass, {
+    FailureClass::Challenge => "challenge",
+    FailureClass::Rejected => "rejected",
+    FailureClass::RateLimited => "rate-limited",
+    FailureClass::Unavailable => "unavailable",
+    FailureClass::Unusable => "unusable",
+});
+
+#[test]
+fn commands_are_read_as_they_were_written() {
+    let samples = samples();
+    for (name, change) in &samples {
+        let batch = Batch {
+            commands: vec![command(change.clone())],
+        };
+        let written = codec::batch_to(&batch);
+        let bytes = frozen(&format!("command.{name}.bin"), &written);
+        assert_eq!(written, bytes, "{name} is written otherwise now");
+        assert_eq!(codec::batch_from(&bytes), Ok(batch), "{name}");
+    }
+    complete(
+        CHANGES,
+        samples.iter().map(|(_, change)| change_name(change)),
+    );
+    let names = samples
+        .iter()
+        .map(|(name, _)| format!("command.{name}.bin"));
+    none_lost("command.", names);
+}
+
+#[test]
+fn a_change_has_one_name_everywhere() {
+    for (_, change) in samples() {
+        assert_eq!(change.name(), change_name(&change));
+    }
+}
+
+#[test]
+fn batches_and_proposals_are_read_as_they_were_written() {
+    let batch = Batch {
+        commands: vec![
+            command(Change::Confirm),
+            Command {
+                at: Timestamp(0),
+                actor: Actor::operator("alice"),
+                duty: None,
+                change: Change::AuthorizeHostname {
+                    hostname: host("shop.example"),
+                },
+            },
+        ],
+    };
+    for (name, batch) in [("two", batch), ("none", Batch::default())] {
+        let written = codec::batch_to(&batch);
+        let bytes = frozen(&format!("batch.{name}.bin"), &written);
+        assert_eq!(written, bytes, "{name} is written otherwise now");
+        assert_eq!(codec::batch_from(&bytes), Ok(batch));
+    }
+    none_lost("batch.", ["batch.two.bin".into(), "batch.none.bin".into()]);
+
+    let (actor, change) = (Actor::operator("alice"), Change::Confirm);
+    let written = codec::proposal_to(&actor, &change);
+    let bytes = frozen("proposal.confirm.bin", &written);
+    assert_eq!(written, bytes, "a proposal is written otherwise now");
+    assert_eq!(codec::proposal_from(&bytes), Ok((actor, change)));
+    none_lost("proposal.", ["proposal.confirm.bin".into()]);
+}
+
+#[test]
+fn what_a_newer_program_wrote_is_refused_and_never_skipped() {
+    let bytes = codec::batch_to(&Batch {
+        commands: vec![command(Change::Confirm)],
+    });
+    let mut newer = bytes.clone();
+    newer[0] = codec::VERSION + 1;
+    assert_eq!(
+        codec::batch_from(&newer),
+        Err(DecodeError::Version(codec::VERSION + 1))
+    );
+    // Field 15 of the batch, a varint.
+    let mut more = bytes.clone();
+    more.extend_from_slice(&[15 << 3, 1]);
+    assert_eq!(codec::batch_from(&more), Err(DecodeError::Unknown("field")));
+    // A command whose change has tag 120.
+    let strange = [codec::VERSION, 0x0a, 0x03, 0xc0, 0x07, 0x01];
+    assert!(matches!(
+        codec::batch_from(&strange),
+        Err(DecodeError::Unknown(_))
+    ));
+    assert_eq!(codec::batch_from(&[]), Err(DecodeError::Empty));
+}
+
+fn command(change: Change) -> Command {
+    Command {
+        at: Timestamp(1_767_225_600_123),
+        actor: Actor::node(NodeId(2)),
+        duty: Some(Term(3)),
+        change,
+    }
+}
+
+fn host(name: &str) -> Hostname {
+    Hostname::parse(name).unwrap()
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn sealed(purpose: KeyPurpose) -> Sealed {
+    Sealed {
+        purpose,
+        generation: 7,
+        nonce: *b"twelve bytes",
+        ciphertext: bytes("ciphertext and tag"),
+    }
+}
+
+fn hpke(text: &'static str) -> HpkeSealed {
+    HpkeSealed {
+        encapsulated: bytes("encapsulated"),
+        ciphertext: bytes(text),
+    }
+}
+
+fn newcomer() -> Newcomer {
+    Newcomer {
+        name: "frankfurt-1".to_owned(),
+        peer_address: "10.0.0.1:7443".to_owned(),
+        admin_address: "10.0.0.1:7444".to_owned(),
+        public_key: bytes("public key"),
+        hpke_public_key: bytes("hpke public key"),
+    }
+}
+
+fn issued(renew_at: Option<Timestamp>) -> IssuedCertificate {
+    IssuedCertificate {
+        leaf: bytes("leaf"),
+        issuing: bytes("issuing"),
+        not_after: Timestamp(20),
+        renew_at,
+    }
+}
+
+fn origin(protocol: OriginProtocol) -> Origin {
+    Origin {
+        scheme: OriginScheme::Https,
+        host: "app.internal".to_owned(),
+        port: 8443,
+        protocol,
+    }
+}
+
+fn placed(challenge: Option<PlacedChallenge>, expires: Option<Timestamp>) -> Placed {
+    Placed {
+        url: "https://ca.example/order/1".to_owned(),
+        finalize_url: "https://ca.example/finalize/1".to_owned(),
+        authorization_url: "https://ca.example/authz/1".to_owned(),
+        challenge,
+        expires,
+    }
+}
+
+pub(crate) fn found(registration: Registration, origin: Option<Origin>) -> Found {
+    let data_key = |purpose| DataKey {
+        purpose,
+        generation: 1,
+        created_at: Timestamp(4),
+        created: Index(5),
+        sealed_for: [(NodeId(1), hpke("one")), (NodeId(2), hpke("two"))]
+            .into_iter()
+            .collect(),
+    };
+    Found {
+        cluster_id: ClusterId(*b"sixteen bytes id"),
+        authority: Authority {
+            root: bytes("root"),
+            root_key: sealed(KeyPurpose::Control),
+            issuing: bytes("issuing"),
+            issuing_key: sealed(KeyPurpose::Control),
+            issuing_not_after: Timestamp(10),
+            issuing_renew_at: Timestamp(11),
+        },
+        founder: newcomer(),
+        founder_certificate: issued(Some(Timestamp(21))),
+        data_keys: KeyPurpose::ALL.map(data_key).to_vec(),
+        admin_name: "alice".to_owned(),
+        admin_public_key: bytes("alice's key"),
+        admin_certificate: issued(None),
+        account: Account {
+            directory: "https://ca.example/directory".to_owned(),
+            trust_roots_pem: "-----BEGIN CERTIFICATE-----".to_owned(),
+            contacts: vec![
+                "mailto:one@saas.example".into(),
+                "mailto:two@saas.example".into(),
+            ],
+            terms_agreed: true,
+            registration,
+        },
+        origin,
+    }
+}
+
+fn samples() -> Vec<(String, Change)> {
+    let mut samples: Vec<(String, Change)> = Vec::new();
+    let mut add = |name: &str, change| samples.push((name.to_owned(), change));
+    let found = |registration, origin| Change::Found(Box::new(found(registration, origin)));
+    let thumbprint = "thumbprint".to_owned();
+    add("found", found(Registration::None, None));
+    add(
+        "found.with-account-key",
+        found(
+            Registration::KeyCommitted {
+                key: sealed(KeyPurpose::Control),
+                thumbprint: thumbprint.clone(),
+            },
+            Some(origin(OriginProtocol::Auto)),
+        ),
+    );
+    add(
+        "found.with-account",
+        found(
+            Registration::Registered {
+                key: sealed(KeyPurpose::Control),
+                thumbprint: thumbprint.clone(),
+                url: "https://ca.example/acct/1".to_owned(),
+            },
+            None,
+        ),
+    );
+    add("take-over", Change::TakeOver { node: NodeId(3) });
+    add("confirm", Change::Confirm);
+    add(
+        "authorize-hostname",
+        Change::AuthorizeHostname {
+            hostname: host("bücher.example"),
+        },
+    );
+    for (name, revision) in [("", None), (".at-revision", Some(Index(9)))] {
+        add(
+            &format!("remove-hostname{name}"),
+            Change::RemoveHostname {
+                hostname: host("shop.example"),
+                revision,
+            },
+        );
+    }
+    members(&mut add);
+    add(
+        "commit-account-key",
+        Change::CommitAccountKey {
+            key: sealed(KeyPurpose::Control),
+            thumbprint,
+        },
+    );
+    add(
+        "register-account",
+        Change::RegisterAccount {
+            url: "https://ca.example/acct/1".to_owned(),
+        },
+    );
+    origins(&mut add);
+    orders(&mut add);
+    samples
+}
+
+fn origins(add: &mut impl FnMut(&str, Change)) {
+    let protocols = [
+        OriginProtocol::Auto,
+        OriginProtocol::Http1,
+        OriginProtocol::Http2,
+    ];
+    for protocol in protocols {
+        add(
+            &format!("set-origin.{}", protocol_name(&protocol)),
+            Change::SetOrigin {
+                origin: origin(protocol),
+                revision: Some(Index(9)),
+            },
+        );
+    }
+    complete(PROTOCOLS, protocols.iter().map(protocol_name));
+    let address = Origin {
+        scheme: OriginScheme::Http,
+        host: "::1".to_owned(),
+        port: 80,
+        protocol: OriginProtocol::Auto,
+    };
+    add(
+        "set-origin.address",
+        Change::SetOrigin {
+            origin: address,
+            revision: None,
+        },
+    );
+}
+
+fn members(add: &mut impl FnMut(&str, Change)) {
+    for role in Role::ALL {
+        add(
+            &format!("create-invitation.{}", role_name(&role)),
+            Change::CreateInvitation {
+                role,
+                verifier: [9; 32],
+                expires_at: Timestamp(30),
+            },
+        );
+    }
+    complete(ROLES, Role::ALL.iter().map(role_name));
+    let id = InvitationId(4);
+    add("revoke-invitation", Change::RevokeInvitation { id });
+    add("sweep-invitation", Change::SweepInvitation { id });
+    add(
+        "admit-node",
+        Change::AdmitNode {
+            invitation: id,
+            newcomer: newcomer(),
+        },
+    );
+    add(
+        "admit-operator",
+        Change::AdmitOperator {
+            invitation: id,
+            name: "bob".to_owned(),
+            public_key: bytes("bob's key"),
+        },
+    );
+    add(
+        "certify-node",
+        Change::CertifyNode {
+            node: NodeId(2),
+            certificate: issued(Some(Timestamp(21))),
+        },
+    );
+    add(
+        "certify-operator",
+        Change::CertifyOperator {
+            operator: OperatorId(5),
+            certificate: issued(None),
+        },
+    );
+    add(
+        "renew-issuing",
+        Change::RenewIssuing {
+            issuing: bytes("issuing"),
+            issuing_key: sealed(KeyPurpose::Control),
+            not_after: Timestamp(40),
+            renew_at: Timestamp(41),
+        },
+    );
+    for purpose in KeyPurpose::ALL {
+        add(
+            &format!("share-data-key.{}", purpose_name(&purpose)),
+            Change::ShareDataKey {
+                node: NodeId(2),
+                purpose,
+                generation: 1,
+                sealed: hpke("two"),
+            },
+        );
+    }
+    complete(PURPOSES, KeyPurpose::ALL.iter().map(purpose_name));
+    add(
+        "rotate-data-key",
+        Change::RotateDataKey {
+            purpose: KeyPurpose::Serving,
+            generation: 2,
+            sealed_for: vec![(NodeId(2), hpke("two")), (NodeId(1), hpke("one"))],
+        },
+    );
+    add("remove-node", Change::RemoveNode { node: NodeId(2) });
+    add("finish-removal", Change::FinishRemoval { node: NodeId(2) });
+}
+
+fn orders(add: &mut impl FnMut(&str, Change)) {
+    let order = OrderId(6);
+    add(
+        "admit-order",
+        Change::AdmitOrder {
+            hostname: host("shop.example"),
+            claim: Index(8),
+            key: sealed(KeyPurpose::Serving),
+            csr: bytes("csr"),
+        },
+    );
+    add("intend-order", Change::IntendOrder { order });
+    let challenge = PlacedChallenge {
+        url: "https://ca.example/chall/1".to_owned(),
+        token: "token".to_owned(),
+    };
+    add(
+        "prepare-order",
+        Change::PrepareOrder {
+            order,
+            placed: placed(Some(challenge), Some(Timestamp(50))),
+        },
+    );
+    add(
+        "prepare-order.valid-already",
+        Change::PrepareOrder {
+            order,
+            placed: placed(None, None),
+        },
+    );
+    add("intend-ready", Change::IntendReady { order });
+    add("intend-finalize", Change::IntendFinalize { order });
+    add(
+        "install-certificate",
+        Change::InstallCertificate(Box::new(Install {
+            order,
+            id: CertificateId([1; 32]),
+            leaf: bytes("leaf"),
+            chain_id: ChainId([2; 32]),
+            chain: vec![bytes("issuer"), bytes("root")],
+            issuer: "Test CA".to_owned(),
+            serial: bytes("serial"),
+            not_before: Timestamp(60),
+            not_after: Timestamp(61),
+            renew_at: Timestamp(62),
+        })),
+    );
+    failures(order, add);
+    add(
+        "forget-certificate",
+        Change::ForgetCertificate {
+            id: CertificateId([1; 32]),
+        },
+    );
+}
+
+fn failures(order: OrderId, add: &mut impl FnMut(&str, Change)) {
+    let pairs = [
+        (Evidence::NeverPlaced, FailureClass::Unavailable),
+        (Evidence::Invalid, FailureClass::Challenge),
+        (Evidence::Gone, FailureClass::RateLimited),
+        (Evidence::Withdrawn, FailureClass::Rejected),
+        (Evidence::Unusable, FailureClass::Unusable),
+    ];
+    for (evidence, class) in pairs {
+        add(
+            &format!("fail-order.{}", evidence_name(&evidence)),
+            Change::FailOrder {
+                order,
+                evidence,
+                class,
+                reason: "no answer from 192.0.2.1".to_owned(),
+                next_try: Timestamp(70),
+            },
+        );
+    }
+    complete(
+        EVIDENCE,
+        pairs.iter().map(|(evidence, _)| evidence_name(evidence)),
+    );
+    complete(CLASSES, pairs.iter().map(|(_, class)| class_name(class)));
+}

@@ -1,0 +1,11 @@
+//! What holds of every history.
+//!
+//! Histories are drawn at random: steps that are resolved against the state they
+//! meet (`step.rs`), so that most commands have an effect and many are refused,
+//! and grouped into log entries (`history.rs`).
+
+mod bytes;
+mod history;
+mod invariants;
+mod replicas;
+mod step;
