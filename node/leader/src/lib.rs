@@ -1,1 +1,38 @@
-//! (being written)
+//! What only the leader does.
+//!
+//! Five duties: the ACME account, issuance, membership, the cluster's own certificates,
+//! and clearing away what ended. Each is a plan, which is a function of the replicated
+//! state, and an executor that is idempotent and takes no other input: whoever leads next
+//! plans from the same state and goes on. [`Leader::start`] runs them while this node
+//! leads, and cancels them when it does not.
+//!
+//! One certificate per name and period, whatever crashes (RFC 8555 as the CA's side):
+//! - the private key is made and sealed, and each step committed, before the CA hears of
+//!   it;
+//! - what has an effect at the CA leaves this machine only under a permission that is
+//!   checked right before the bytes are written ([`fence`]);
+//! - a new leader reads an order from the CA before it goes on, and sends `finalize` again
+//!   only when what its predecessor sent can no longer arrive.
+//!
+//! This crate knows nothing of openraft, has no listening socket, reads no clock, no
+//! environment and no file, and never deactivates an authorization: Boulder counts that as
+//! a failed validation.
+
+mod account;
+mod clocks;
+pub mod config;
+mod driver;
+mod expiry;
+pub mod failpoint;
+pub mod fence;
+mod identities;
+pub mod issuance;
+pub mod membership;
+pub mod metrics;
+mod ports;
+mod reign;
+pub mod status;
+
+pub use config::Config;
+pub use driver::{Leader, Running};
+pub use ports::Ports;

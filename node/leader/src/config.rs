@@ -1,0 +1,79 @@
+//! What the leader can be told.
+
+use std::time::Duration;
+
+use state::NodeId;
+
+use crate::{
+    failpoint::Failpoint,
+    fence,
+    issuance::{inspect::Fraction, pace::Backoff},
+    membership,
+};
+
+/// Directories of CAs whose finalize is atomic: of two requests for one order, one is
+/// refused. Boulder is known to be so.
+pub const FINALIZE_ATOMIC: [&str; 2] = [
+    "https://acme-v02.api.letsencrypt.org/directory",
+    "https://acme-staging-v02.api.letsencrypt.org/directory",
+];
+
+/// The leader's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This node.
+    pub node: NodeId,
+    /// Most orders that go forward at once, from 1. More of them help only until the CA
+    /// or the log is busy; each costs a connection and some 20 KB.
+    pub orders_in_flight: usize,
+    /// How long to wait after a takeover before an order is finalized again; not waited at
+    /// a CA in [`Config::finalize_atomic`].
+    pub finalize_wait: Duration,
+    /// Directories of CAs that need no such wait.
+    pub finalize_atomic: Vec<String>,
+    /// How far into its life a certificate is renewed.
+    pub renew: Fraction,
+    /// How long a hostname waits after failures.
+    pub backoff: Backoff,
+    /// First and longest wait between two looks at an order, if the CA does not say.
+    pub poll: (Duration, Duration),
+    /// How long to wait until all edges have published a challenge.
+    pub barrier: Duration,
+    /// Longest disagreement of clocks at which duties driven by time go on.
+    pub clock_tolerance: Duration,
+    /// Who becomes a voter, and when.
+    pub membership: membership::Config,
+    /// How often to look around without being woken: at what no watch tells, such as lag
+    /// and reports.
+    pub tick: Duration,
+    /// Where to end the process, in tests.
+    pub failpoint: Failpoint,
+}
+
+impl Config {
+    /// What suits production, for `node`.
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            orders_in_flight: 32,
+            finalize_wait: fence::FINALIZE_WAIT,
+            finalize_atomic: FINALIZE_ATOMIC.map(ToOwned::to_owned).to_vec(),
+            renew: Fraction::TWO_THIRDS,
+            backoff: Backoff::default(),
+            poll: (Duration::from_millis(100), Duration::from_secs(5)),
+            barrier: Duration::from_secs(2),
+            clock_tolerance: Duration::from_secs(5),
+            membership: membership::Config::default(),
+            tick: Duration::from_millis(500),
+            failpoint: Failpoint::default(),
+        }
+    }
+
+    pub(crate) fn finalize_wait_at(&self, directory: &str) -> Duration {
+        if self.finalize_atomic.iter().any(|known| known == directory) {
+            Duration::ZERO
+        } else {
+            self.finalize_wait
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The table of 2.3 of the issuance design: what follows from each situation.
+
+use bytes::Bytes;
+use state::{
+    Index, KeyPurpose, Sealed, Term, Timestamp,
+    testing::{host, placed},
+};
+
+use super::*;
+
+fn order(stage: &str) -> Order {
+    let placed = placed(state::OrderId(1), "token");
+    let unchallenged = state::Placed {
+        challenge: None,
+        ..placed.clone()
+    };
+    Order {
+        id: state::OrderId(1),
+        hostname: host("shop.example"),
+        claim: Index(1),
+        attempt: 1,
+        admitted_at: Timestamp(0),
+        key: Sealed {
+            purpose: KeyPurpose::Serving,
+            generation: 1,
+            nonce: [0; 12],
+            ciphertext: Bytes::new(),
+        },
+        csr: Bytes::new(),
+        stage: match stage {
+            "admitted" => Stage::Admitted,
+            "prepared" => Stage::Prepared(placed),
+            "unchallenged" => Stage::Prepared(unchallenged),
+            "ready" => Stage::ReadyIntent(placed),
+            "finalize" => Stage::FinalizeIntent(placed),
+            other => panic!("no stage {other}"),
+        },
+        stage_at: Timestamp(0),
+        epoch: Term(7),
+    }
+}
+
+fn view(status: OrderStatus) -> OrderView {
+    OrderView {
+        url: String::new(),
+        status,
+        finalize_url: String::new(),
+        authorization_url: String::new(),
+        expires: None,
+        error: None,
+        retry_after: None,
+    }
+}
+
+/// A line is a stage, what is known, and `=> move`.
+#[track_caller]
+fn check(line: &str) {
+    let (facts, expected) = line.split_once("=>").unwrap();
+    let mut facts = facts.split_whitespace();
+    let order = order(facts.next().unwrap());
+    let problem = Problem::default();
+    let mut seen = None;
+    let mut situation = Situation {
+        order: &order,
+        claimed: true,
+        seen: None,
+        challenge: None,
+        permitted: false,
+        unprepared: false,
+        confirmed: false,
+        told: false,
+        settled: true,
+        refused: None,
+        expired: false,
+        stuck: false,
+    };
+    for fact in facts {
+        match fact {
+            "permitted" => situation.permitted = true,
+            "unprepared" => situation.unprepared = true,
+            "confirmed" => situation.confirmed = true,
+            "told" => situation.told = true,
+            "unsettled" => situation.settled = false,
+            "expired" => situation.expired = true,
+            "stuck" => situation.stuck = true,
+            "unclaimed" => situation.claimed = false,
+            "refused" => situation.refused = Some(&problem),
+            "Pending" => seen = Some(view(OrderStatus::Pending)),
+            "Ready" => seen = Some(view(OrderStatus::Ready)),
+            "Processing" => seen = Some(view(OrderStatus::Processing)),
+            "Valid" => seen = Some(view(OrderStatus::Valid)),
+            "Invalid" => seen = Some(view(OrderStatus::Invalid)),
+            "challenge-pending" => situation.challenge = Some(ChallengeStatus::Pending),
+            "challenge-processing" => situation.challenge = Some(ChallengeStatus::Processing),
+            "challenge-valid" => situation.challenge = Some(ChallengeStatus::Valid),
+            other => panic!("no fact {other}"),
+        }
+    }
+    situation.seen = seen.as_ref();
+    let got = match decide(&situation) {
+        Move::Fail(evidence, ..) => format!("Fail {evidence:?}"),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(got, expected.trim(), "{line}");
+}
+
+#[test]
+fn an_admitted_order_is_placed_under_a_fresh_intent_only() {
+    check("admitted => IntendOrder");
+    check("admitted permitted => Place");
+    check("admitted unprepared => Prepare");
+    check("admitted unclaimed => Fail NeverPlaced");
+}
+
+#[test]
+fn a_prepared_order_waits_for_the_edges_and_then_tells() {
+    check("prepared => Look");
+    check("prepared Pending => Confirm");
+    check("prepared Pending confirmed => IntendReady");
+    check("prepared Pending expired => Fail Gone");
+    check("prepared Invalid => Bury");
+}
+
+#[test]
+fn an_order_that_is_born_ready_needs_no_challenge() {
+    check("unchallenged => Look");
+    check("unchallenged Pending => Poll");
+    check("unchallenged Ready => IntendFinalize");
+    check("prepared Ready => IntendFinalize");
+}
+
+#[test]
+fn a_challenge_is_told_under_a_permission_and_told_again_only_if_pending() {
+    check("ready permitted => Tell");
+    check("ready permitted Pending => Tell");
+    check("ready => Look");
+    check("ready Pending told => Poll");
+    check("ready Pending => LookAtChallenge");
+    check("ready Pending challenge-pending => IntendReady");
+    check("ready Pending challenge-processing => Poll");
+    check("ready Pending challenge-valid => Poll");
+    check("ready Pending expired => Fail Gone");
+    check("ready Ready => IntendFinalize");
+    check("ready Invalid => Bury");
+}
+
+#[test]
+fn finalize_is_sent_to_a_ready_order_and_again_only_when_all_is_settled() {
+    check("finalize => Look");
+    check("finalize permitted => Look");
+    check("finalize Ready permitted => Finalize");
+    check("finalize Ready unsettled => Settle");
+    check("finalize Ready => IntendFinalize");
+    check("finalize Ready refused => Bury");
+    check("finalize Ready refused unsettled => Settle");
+    check("finalize Ready expired => Fail Gone");
+}
+
+#[test]
+fn an_order_that_may_be_issued_is_carried_on_whatever_the_claim() {
+    check("finalize Processing => Poll");
+    check("finalize Processing unclaimed => Poll");
+    check("finalize Valid => Download");
+    check("finalize Valid unclaimed => Download");
+    check("finalize Ready unclaimed unsettled => Settle");
+    check("finalize Ready unclaimed => Fail Withdrawn");
+    check("finalize Invalid => Bury");
+}
+
+#[test]
+fn an_order_stuck_at_the_ca_is_given_up_in_the_end() {
+    check("finalize Processing stuck => Fail Gone");
+    check("finalize Processing expired => Fail Gone");
+    check("finalize Processing expired unsettled => Poll");
+}
+
+#[test]
+fn an_order_that_the_ca_has_further_than_we_know_needs_the_intent_first() {
+    check("prepared Processing => IntendFinalize");
+    check("ready Valid => IntendFinalize");
+    check("finalize Valid permitted => Download");
+}

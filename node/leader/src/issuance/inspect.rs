@@ -1,0 +1,204 @@
+//! What came from the CA, before it is installed: is it a certificate for our key, for
+//! this name and nothing else, valid now, and does its chain hold together?
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use rcgen::{KeyPair, PublicKeyData};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject};
+use state::{CertificateId, ChainId, Hostname, OrderId, Secret, Timestamp, command::Install};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// Most certificates in an answer: no public chain has more than four.
+const CHAIN_MOST: usize = 10;
+/// CAs date certificates back by up to an hour, and clocks differ by seconds: one that
+/// begins later than this is no use.
+const AHEAD_MOST: Duration = Duration::from_secs(5 * 60);
+
+/// Why a certificate is not installed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Not PEM, or not X.509.
+    #[error("the CA's answer is no certificate: {0}")]
+    Unreadable(String),
+    /// Nothing in it, or far too much.
+    #[error("the CA's answer has {0} certificates")]
+    Count(usize),
+    /// For another key.
+    #[error("the certificate is for another key than ours")]
+    Key,
+    /// Not for the hostname alone.
+    #[error("the certificate names {0}")]
+    Names(String),
+    /// Not valid now.
+    #[error("the certificate is valid from {0} to {1}, and not now")]
+    Validity(Timestamp, Timestamp),
+    /// The chain does not lead from the leaf to its last certificate.
+    #[error("the certificate's chain does not hold together: {0}")]
+    Chain(String),
+    /// Our own key cannot be read.
+    #[error("the order's own key cannot be read")]
+    OwnKey,
+}
+
+/// How far into its life a certificate is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fraction {
+    /// Over.
+    pub numerator: u32,
+    /// Under; more than the numerator.
+    pub denominator: u32,
+}
+
+impl Fraction {
+    /// Two thirds: with 90 days, thirty are left for whatever goes wrong.
+    pub const TWO_THIRDS: Self = Self {
+        numerator: 2,
+        denominator: 3,
+    };
+
+    fn of(self, whole: Duration) -> Duration {
+        whole.mul_f64(f64::from(self.numerator) / f64::from(self.denominator.max(1)))
+    }
+}
+
+/// Checks `pem` against an order's hostname and private key (PKCS #8), and says what to
+/// install.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn inspect(
+    order: OrderId,
+    pem: &str,
+    hostname: &Hostname,
+    key: &Secret,
+    now: Timestamp,
+    renew: Fraction,
+) -> Result<Install, Unusable> {
+    let chain = parse(pem)?;
+    let (leaf, issuers) = chain.split_first().ok_or(Unusable::Count(0))?;
+    let (_, parsed) =
+        X509Certificate::from_der(leaf).map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    if parsed.public_key().raw != public_key(key)? {
+        return Err(Unusable::Key);
+    }
+    check_names(&parsed, hostname)?;
+    let not_before = moment(parsed.validity().not_before.timestamp());
+    let not_after = moment(parsed.validity().not_after.timestamp());
+    if not_before > now.plus(AHEAD_MOST) || not_after <= now || not_after <= not_before {
+        return Err(Unusable::Validity(not_before, not_after));
+    }
+    check_chain(leaf, issuers, now.max(not_before))?;
+    let life = not_after.since(not_before);
+    Ok(Install {
+        order,
+        id: CertificateId(sha256([leaf])),
+        leaf: Bytes::copy_from_slice(leaf),
+        chain_id: ChainId(sha256(issuers)),
+        chain: issuers.iter().map(|der| der.to_vec().into()).collect(),
+        issuer: issuer(&parsed),
+        serial: serial(&parsed),
+        not_before,
+        not_after,
+        // A CA that hands out a certificate late in its life must not make us order again
+        // at once.
+        renew_at: not_before
+            .plus(renew.of(life))
+            .max(now.plus(not_after.since(now) / 10)),
+    })
+}
+
+fn parse(pem: &str) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .take(CHAIN_MOST + 1)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    if chain.is_empty() || chain.len() > CHAIN_MOST {
+        return Err(Unusable::Count(chain.len()));
+    }
+    Ok(chain)
+}
+
+fn public_key(key: &Secret) -> Result<Vec<u8>, Unusable> {
+    let key = PrivatePkcs8KeyDer::from(key.expose());
+    let pair = KeyPair::try_from(&key).map_err(|_| Unusable::OwnKey)?;
+    Ok(pair.subject_public_key_info())
+}
+
+fn check_names(leaf: &X509Certificate<'_>, hostname: &Hostname) -> Result<(), Unusable> {
+    let names = leaf
+        .subject_alternative_name()
+        .map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    let names: &[GeneralName<'_>] = names
+        .as_ref()
+        .map_or(&[], |names| &names.value.general_names);
+    match names {
+        [GeneralName::DNSName(name)] if name.eq_ignore_ascii_case(hostname.as_str()) => Ok(()),
+        [] => Err(Unusable::Names("nothing".to_owned())),
+        names => {
+            let names: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
+            Err(Unusable::Names(names.join(", ")))
+        }
+    }
+}
+
+/// The leaf is signed by the first issuer and so on. Whom the last one is signed by is
+/// for browsers to know; a leaf alone is for a private CA to answer for.
+fn check_chain(
+    leaf: &CertificateDer<'_>,
+    issuers: &[CertificateDer<'_>],
+    at: Timestamp,
+) -> Result<(), Unusable> {
+    let chain = |error: webpki::Error| Unusable::Chain(error.to_string());
+    let Some((top, between)) = issuers.split_last() else {
+        return Ok(());
+    };
+    let anchor = anchor_from_trusted_cert(top).map_err(chain)?;
+    EndEntityCert::try_from(leaf)
+        .map_err(chain)?
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &[anchor],
+            between,
+            UnixTime::since_unix_epoch(Duration::from_secs(at.as_secs())),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map_err(chain)?;
+    Ok(())
+}
+
+fn issuer(leaf: &X509Certificate<'_>) -> String {
+    let name = leaf.issuer();
+    let common = name
+        .iter_common_name()
+        .next()
+        .and_then(|name| name.as_str().ok());
+    common.map_or_else(|| name.to_string(), ToOwned::to_owned)
+}
+
+fn serial(leaf: &X509Certificate<'_>) -> Bytes {
+    let raw = leaf.raw_serial();
+    let zeros = raw.iter().take_while(|byte| **byte == 0).count();
+    Bytes::copy_from_slice(raw.get(zeros..).unwrap_or_default())
+}
+
+fn moment(unix: i64) -> Timestamp {
+    Timestamp::from_secs(u64::try_from(unix).unwrap_or(0))
+}
+
+fn sha256<'a>(parts: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

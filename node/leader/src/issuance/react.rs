@@ -1,0 +1,162 @@
+//! What an answer that is none of the good ones means for an order. Pure.
+
+use state::FailureClass;
+
+use super::authority::AuthorityError;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Opening a connection.
+    Warm,
+    /// newOrder.
+    NewOrder,
+    /// Anything that only reads.
+    Read,
+    /// The challenge.
+    Ready,
+    /// finalize.
+    Finalize,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    /// Nothing happened at the CA: the same again, under a new intent.
+    Again,
+    /// What happened is for the next look to tell.
+    Look,
+    /// A finalize may be under way: wait until it cannot be, then look.
+    Unsettled,
+    /// The CA will never finalize this order with our request.
+    Refused,
+    /// The order is gone from the CA.
+    Gone,
+    /// The CA refused to make the order.
+    Fail(FailureClass),
+}
+
+/// How often `newOrder` may go wrong without a word of the CA before the order is given
+/// up, so that its hostname has a failure to show and waits its turn.
+pub(crate) const PLACE_TRIES: u32 = 5;
+
+/// What `error` means for an order, in answer to `request`; `tries` counts what went
+/// wrong in a row, this one included.
+pub(crate) fn react(request: Request, error: &AuthorityError, tries: u32) -> Reaction {
+    match error {
+        AuthorityError::Fenced(_) | AuthorityError::Unusable(_) => Reaction::Again,
+        AuthorityError::Unreachable(_) => Reaction::Again,
+        AuthorityError::Unknown(_) | AuthorityError::Malformed(_) => unknown(request, tries),
+        AuthorityError::Unavailable { .. } => unknown(request, tries),
+        AuthorityError::Refused(problem) if error.is_outage() => {
+            // A server that says `internal error` may have done half of it.
+            let definite = problem.kind == "rateLimited";
+            if definite {
+                Reaction::Again
+            } else {
+                unknown(request, tries)
+            }
+        }
+        AuthorityError::Refused(problem) => refused(request, problem.kind.as_str(), problem.status),
+    }
+}
+
+fn unknown(request: Request, tries: u32) -> Reaction {
+    match request {
+        Request::NewOrder if tries >= PLACE_TRIES => Reaction::Fail(FailureClass::Unavailable),
+        // The same newOrder again: at worst an order that nobody will finalize.
+        Request::NewOrder | Request::Warm | Request::Read => Reaction::Again,
+        Request::Ready => Reaction::Look,
+        Request::Finalize => Reaction::Unsettled,
+    }
+}
+
+fn refused(request: Request, kind: &str, status: u16) -> Reaction {
+    match (request, kind) {
+        (_, "badNonce") => Reaction::Again,
+        (Request::NewOrder, "rateLimited") => Reaction::Fail(FailureClass::RateLimited),
+        (_, "rateLimited") => Reaction::Again,
+        (Request::NewOrder, _) => Reaction::Fail(FailureClass::Rejected),
+        (Request::Read, _) if status == 404 => Reaction::Gone,
+        (Request::Read | Request::Warm, _) => Reaction::Again,
+        // Already valid, already processing, already failed: all are refusals somewhere.
+        (Request::Ready, _) => Reaction::Look,
+        (Request::Finalize, "orderNotReady") => Reaction::Look,
+        (Request::Finalize, _) => Reaction::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fence::Shut, issuance::authority::Problem};
+
+    fn problem(status: u16, kind: &str) -> AuthorityError {
+        AuthorityError::Refused(Problem {
+            kind: kind.to_owned(),
+            status,
+            ..Problem::default()
+        })
+    }
+
+    /// The reaction to each request, in the order newOrder, read, ready, finalize.
+    #[track_caller]
+    fn check(error: &AuthorityError, expected: [Reaction; 4]) {
+        let requests = [
+            Request::NewOrder,
+            Request::Read,
+            Request::Ready,
+            Request::Finalize,
+        ];
+        assert_eq!(requests.map(|request| react(request, error, 1)), expected);
+    }
+
+    #[test]
+    fn what_never_left_is_done_again() {
+        check(&AuthorityError::Fenced(Shut::Late), [Reaction::Again; 4]);
+        let unreachable = AuthorityError::Unreachable("refused".into());
+        check(&unreachable, [Reaction::Again; 4]);
+    }
+
+    #[test]
+    fn what_may_have_left_is_looked_into_and_a_finalize_waited_for() {
+        use Reaction::{Again, Look, Unsettled};
+        for error in [
+            AuthorityError::Unknown("timeout".into()),
+            AuthorityError::Malformed("html".into()),
+            AuthorityError::Unavailable {
+                status: 503,
+                retry_after: None,
+            },
+            problem(500, "serverInternal"),
+        ] {
+            check(&error, [Again, Again, Look, Unsettled]);
+        }
+    }
+
+    #[test]
+    fn refusals_mean_what_the_protocol_says() {
+        use Reaction::{Again, Fail, Gone, Look, Refused};
+        let rejected = Fail(FailureClass::Rejected);
+        let limited = Fail(FailureClass::RateLimited);
+        check(&problem(400, "badNonce"), [Again; 4]);
+        check(&problem(429, "rateLimited"), [limited, Again, Again, Again]);
+        check(&problem(503, "rateLimited"), [Again; 4]);
+        check(
+            &problem(403, "orderNotReady"),
+            [rejected, Again, Look, Look],
+        );
+        check(&problem(404, "malformed"), [rejected, Gone, Look, Refused]);
+        check(&problem(400, "badCSR"), [rejected, Again, Look, Refused]);
+        check(&problem(403, "caa"), [rejected, Again, Look, Refused]);
+    }
+
+    #[test]
+    fn an_order_that_is_never_placed_is_given_up_in_the_end() {
+        let error = AuthorityError::Unknown("timeout".into());
+        assert_eq!(
+            react(Request::NewOrder, &error, PLACE_TRIES),
+            Reaction::Fail(FailureClass::Unavailable)
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! A cluster as text, and what the leader does next.
+//!
+//! `1v 2l 3-` are members: voter, learner, not in Raft. `!` leaving, `?` not heard of,
+//! `*` has kept up, `k` holds the control key. Node 1 leads and holds it.
+
+use state::{
+    Actor, HpkeSealed, InvitationId, Role, Term,
+    testing::{Alone, ManualClock, START, newcomer},
+};
+use std::sync::Arc;
+
+use super::*;
+
+struct Cluster {
+    alone: Alone,
+    configuration: Configuration,
+    heard: BTreeSet<NodeId>,
+    ready: BTreeSet<NodeId>,
+}
+
+fn sealed() -> HpkeSealed {
+    HpkeSealed {
+        encapsulated: bytes::Bytes::new(),
+        ciphertext: bytes::Bytes::new(),
+    }
+}
+
+impl Cluster {
+    fn parse(text: &str) -> Self {
+        let mut cluster = Self {
+            alone: Alone::founded(Arc::new(ManualClock::default()), |_| {}),
+            configuration: Configuration::default(),
+            heard: BTreeSet::new(),
+            ready: BTreeSet::new(),
+        };
+        let take_over = Change::TakeOver { node: NodeId(1) };
+        cluster.alone.duty(Term(1), take_over);
+        for word in text.split_whitespace() {
+            cluster.member(word);
+        }
+        for word in text.split_whitespace().filter(|word| word.contains('!')) {
+            let node = NodeId(word[..1].parse().unwrap());
+            let change = Change::RemoveNode { node };
+            cluster.alone.apply(Actor::operator("ann"), None, change);
+        }
+        cluster
+    }
+
+    fn member(&mut self, word: &str) {
+        let number: u8 = word[..1].parse().unwrap();
+        let node = NodeId(number.into());
+        if number > 1 {
+            self.admit(number);
+            self.share(node, KeyPurpose::Serving);
+        }
+        if word.contains('v') {
+            self.configuration.voters.push(node);
+        }
+        if word.contains('l') {
+            self.configuration.learners.push(node);
+        }
+        if !word.contains('?') {
+            self.heard.insert(node);
+        }
+        if word.contains('*') {
+            self.ready.insert(node);
+        }
+        if number > 1 && word.contains('k') {
+            self.share(node, KeyPurpose::Control);
+        }
+    }
+
+    fn admit(&self, number: u8) {
+        let invite = Change::CreateInvitation {
+            role: Role::Node,
+            verifier: [1; 32],
+            expires_at: START.plus(Duration::from_secs(60)),
+        };
+        self.alone.apply(Actor::operator("ann"), None, invite);
+        let admit = Change::AdmitNode {
+            invitation: InvitationId(u64::from(number) - 1),
+            newcomer: newcomer(number),
+        };
+        self.alone.apply(Actor::node(NodeId(1)), None, admit);
+    }
+
+    fn share(&self, node: NodeId, purpose: KeyPurpose) {
+        let change = Change::ShareDataKey {
+            node,
+            purpose,
+            generation: 1,
+            sealed: sealed(),
+        };
+        self.alone.duty(Term(1), change);
+    }
+
+    fn plan(&self) -> Vec<String> {
+        let state = self.alone.state();
+        let steps = plan(&Picture {
+            state: &state,
+            configuration: &self.configuration,
+            me: NodeId(1),
+            heard: &self.heard,
+            ready: &self.ready,
+            voters_max: 5,
+        });
+        steps.iter().map(Step::describe).collect()
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(Cluster::parse(text).plan(), expected, "{text}");
+}
+
+#[test]
+fn one_member_alone_has_nothing_to_do() {
+    check("1v", &[]);
+}
+
+#[test]
+fn an_admitted_member_becomes_a_learner_and_two_members_have_one_voter() {
+    check("1v 2-", &["beginning to replicate to node 2"]);
+    check("1v 2l*k", &[]);
+}
+
+#[test]
+fn three_members_become_three_voters_at_once() {
+    check(
+        "1v 2l* 3l*",
+        &[
+            "sharing the control key 1 with node 2",
+            "sharing the control key 1 with node 3",
+        ],
+    );
+    check("1v 2l*k 3lk", &[]);
+    check("1v 2l*k 3l*k", &["making nodes 1, 2, 3 the voters"]);
+}
+
+#[test]
+fn who_is_not_heard_of_is_not_chosen_while_others_are() {
+    check(
+        "1v 2l? 3l* 4l*",
+        &[
+            "sharing the control key 1 with node 3",
+            "sharing the control key 1 with node 4",
+        ],
+    );
+}
+
+#[test]
+fn voters_are_odd_and_five_at_most() {
+    check("1v 2vk 3vk 4l*k", &[]);
+    check(
+        "1v 2vk 3vk 4l*k 5l*k",
+        &["making nodes 1, 2, 3, 4, 5 the voters"],
+    );
+    check("1v 2vk 3vk 4vk 5vk 6l* 7l*", &[]);
+}
+
+#[test]
+fn nobody_is_demoted_because_it_is_silent() {
+    check("1v 2vk? 3vk", &[]);
+    check("1v 2vk? 3vk?", &[]);
+}
+
+#[test]
+fn who_leaves_loses_its_vote_then_its_place_then_its_record() {
+    check("1v 2vk 3vk!", &["making nodes 1, 2 the voters"]);
+    check("1v 2vk 3l!", &["taking node 3 out of Raft"]);
+    check("1v 2vk 3-!", &["finishing the removal of node 3"]);
+}
+
+#[test]
+fn a_ready_learner_takes_the_place_of_who_leaves() {
+    check("1v 2vk 3vk! 4l*k", &["making nodes 1, 2, 4 the voters"]);
+}
+
+#[test]
+fn a_leaving_leader_hands_over_to_a_voter_that_is_heard_of() {
+    check("1v! 2vk? 3vk", &["handing leadership to node 3"]);
+    check("1v! 2vk? 3vk?", &["handing leadership over"]);
+}
+
+#[test]
+fn a_leaving_leader_that_votes_alone_makes_another_voter_first() {
+    check("1v! 2l", &["sharing the control key 1 with node 2"]);
+    check("1v! 2l*k", &["making nodes 1, 2 the voters"]);
+}
+
+#[test]
+fn nothing_is_begun_while_a_change_is_under_way() {
+    let mut cluster = Cluster::parse("1v 2-");
+    cluster.configuration.joint = true;
+    assert_eq!(cluster.plan(), Vec::<String>::new());
+}
+
+#[test]
+fn keys_that_a_removed_member_knew_are_replaced() {
+    let cluster = Cluster::parse("1v 2vk 3-!");
+    let change = Change::FinishRemoval { node: NodeId(3) };
+    cluster.alone.duty(Term(1), change);
+    assert_eq!(
+        cluster.plan(),
+        ["rotating the serving key", "rotating the control key"]
+    );
+    let change = Change::RotateDataKey {
+        purpose: KeyPurpose::Serving,
+        generation: 2,
+        sealed_for: vec![(NodeId(1), sealed())],
+    };
+    cluster.alone.duty(Term(1), change);
+    assert_eq!(cluster.plan(), ["sharing the serving key 2 with node 2"]);
+}
+
+#[test]
+fn a_learner_is_ready_after_it_has_kept_up_without_a_break() {
+    let config = Config::default();
+    let mut readiness = Readiness::default();
+    let (two, none) = (BTreeSet::from([NodeId(2)]), BTreeSet::new());
+    let seconds = Duration::from_secs;
+    assert_eq!(readiness.observe(&config, &two, seconds(10)), none);
+    assert_eq!(readiness.observe(&config, &two, seconds(11)), none);
+    assert_eq!(readiness.observe(&config, &two, seconds(12)), two);
+    assert_eq!(readiness.observe(&config, &none, seconds(13)), none);
+    assert_eq!(readiness.observe(&config, &two, seconds(14)), none);
+}

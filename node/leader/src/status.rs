@@ -1,0 +1,146 @@
+//! What the leader is at, for whoever asks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use state::{Hostname, OrderId, Term, Timestamp};
+
+use crate::issuance::pace::Pause;
+
+/// What only the leader does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Duty {
+    /// Registering at the CA.
+    Account,
+    /// Orders.
+    Issuance,
+    /// Raft's membership and who has which data key.
+    Membership,
+    /// The cluster's own certificates.
+    Identities,
+    /// Clearing away what ended.
+    Expiry,
+}
+
+impl Duty {
+    /// Its name in the API and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Issuance => "issuance",
+            Self::Membership => "membership",
+            Self::Identities => "identities",
+            Self::Expiry => "expiry",
+        }
+    }
+}
+
+/// What the leader is at. Empty while this node does not lead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The term in which this node has taken over.
+    pub term: Option<Term>,
+    /// Each duty that has run or failed.
+    pub duties: BTreeMap<Duty, DutyStatus>,
+    /// Each order in hand.
+    pub orders: BTreeMap<Hostname, OrderProgress>,
+    /// Set while the CA is left alone.
+    pub pause: Option<Pause>,
+    /// Set while what is driven by time rests, and why.
+    pub clock: Option<String>,
+    /// When the next thing falls due.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What a duty is at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DutyStatus {
+    /// What it does at present, in a few words each.
+    pub doing: Vec<String>,
+    /// When it last had something to do.
+    pub at: Timestamp,
+    /// What went wrong then.
+    pub error: Option<String>,
+}
+
+/// What an order is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderProgress {
+    /// Which; absent until it is admitted.
+    pub order: Option<OrderId>,
+    /// What is being done.
+    pub doing: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last fault that did not end it.
+    pub error: Option<String>,
+}
+
+/// Where the duties write what they are at.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<Status>);
+
+impl Board {
+    pub(crate) fn read(&self) -> Status {
+        self.status().clone()
+    }
+
+    /// This node leads no more.
+    pub(crate) fn wipe(&self) {
+        *self.status() = Status::default();
+    }
+
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Status)) {
+        edit(&mut self.status());
+    }
+
+    pub(crate) fn order(&self, hostname: &Hostname, doing: &'static str, now: Timestamp) {
+        let mut status = self.status();
+        match status.orders.get_mut(hostname) {
+            Some(progress) if progress.doing == doing => {}
+            Some(progress) => {
+                progress.doing = doing;
+                progress.since = now;
+            }
+            None => {
+                let progress = OrderProgress {
+                    order: None,
+                    doing,
+                    since: now,
+                    error: None,
+                };
+                status.orders.insert(hostname.clone(), progress);
+            }
+        }
+    }
+
+    pub(crate) fn edit_order(&self, hostname: &Hostname, edit: impl FnOnce(&mut OrderProgress)) {
+        if let Some(progress) = self.status().orders.get_mut(hostname) {
+            edit(progress);
+        }
+    }
+
+    pub(crate) fn order_done(&self, hostname: &Hostname) {
+        self.status().orders.remove(hostname);
+    }
+
+    pub(crate) fn began(&self, duty: Duty, doing: Vec<String>, now: Timestamp) {
+        let mut status = self.status();
+        let entry = status.duties.entry(duty).or_default();
+        entry.doing = doing;
+        entry.at = now;
+    }
+
+    pub(crate) fn ended(&self, duty: Duty, error: Option<String>) {
+        let mut status = self.status();
+        let entry = status.duties.entry(duty).or_default();
+        entry.doing.clear();
+        entry.error = error;
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
