@@ -16,7 +16,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
 
@@ -28,6 +27,7 @@ use self::{
 use crate::{
     http::{body::ResponseBody, forward, plain},
     limits,
+    listener::Admitted,
     tls::{
         hello,
         replay::Replay,
@@ -40,22 +40,16 @@ use crate::{
 /// A client's connection as its requests see it.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// The other end of the socket.
-    pub(crate) address: SocketAddr,
+    /// Held until the last tunnel of the connection has ended.
+    pub(crate) admitted: Admitted,
     /// The name that the TLS session is for, lower case; empty without TLS.
     pub(crate) name: String,
     pub(crate) activity: Arc<Activity>,
-    /// Held until the last tunnel of the connection has ended.
-    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// Serves a connection of the https port.
-pub(crate) async fn secure(
-    worker: Arc<Worker>,
-    mut stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
+pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted: Admitted) {
+    let address = admitted.address;
     let deadline = Instant::now() + worker.limits.handshake;
     let Some((read, name, config)) = greet(&worker, &mut stream, deadline).await else {
         return;
@@ -72,10 +66,9 @@ pub(crate) async fn secure(
     worker.counters.handshakes.add();
     let activity = Activity::new(protocol == Protocol::Http1);
     let client = Arc::new(Client {
-        address,
+        admitted,
         name,
         activity: Arc::clone(&activity),
-        _permit: permit,
     });
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({
@@ -96,18 +89,13 @@ pub(crate) async fn secure(
 }
 
 /// Serves a connection of the http port.
-pub(crate) async fn plain(
-    worker: Arc<Worker>,
-    stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
+pub(crate) async fn plain(worker: Arc<Worker>, stream: TcpStream, admitted: Admitted) {
+    let address = admitted.address;
     let activity = Activity::new(true);
     let client = Arc::new(Client {
-        address,
+        admitted,
         name: String::new(),
         activity: Arc::clone(&activity),
-        _permit: permit,
     });
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({

@@ -9,10 +9,14 @@ use std::time::Duration;
 /// Bounds that a configuration may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections a core holds at once, handshakes and tunnels included.
+    /// Connections a core holds at once on the https port, handshakes and tunnels
+    /// included.
     /// A permit is taken before `accept`, so what is beyond waits in the kernel's
     /// queue, where it costs nothing.
     pub connections: usize,
+    /// The same on the http port, counted apart: its answers are short, and a
+    /// flood there must not keep anybody from the other.
+    pub plain_connections: usize,
     /// From `accept` to the end of the TLS handshake. A full handshake over a
     /// satellite link takes 2 s.
     pub handshake: Duration,
@@ -58,6 +62,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 16_384,
+            plain_connections: 1024,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),

@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{
     limits::{ACCEPT_PAUSE, BACKLOG},
+    metrics::Counters,
     worker::Worker,
 };
 
@@ -63,10 +64,10 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) async fn accept<F, Fut>(
     worker: Arc<Worker>,
     listener: TcpListener,
-    permits: Arc<Semaphore>,
+    connections: usize,
     serve: F,
 ) where
-    F: Fn(Arc<Worker>, TcpStream, SocketAddr, OwnedSemaphorePermit) -> Fut,
+    F: Fn(Arc<Worker>, TcpStream, Admitted) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -76,6 +77,7 @@ pub(crate) async fn accept<F, Fut>(
             return;
         }
     };
+    let permits = Arc::new(Semaphore::new(connections));
     loop {
         let permit = tokio::select! {
             biased;
@@ -113,7 +115,7 @@ fn spawn<F, Fut>(
     permit: OwnedSemaphorePermit,
     serve: &F,
 ) where
-    F: Fn(Arc<Worker>, TcpStream, SocketAddr, OwnedSemaphorePermit) -> Fut,
+    F: Fn(Arc<Worker>, TcpStream, Admitted) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
     if stream.set_nodelay(true).is_err() {
@@ -121,20 +123,29 @@ fn spawn<F, Fut>(
     }
     worker.counters.connections.add();
     worker.counters.connections_open.add();
-    let served = serve(Arc::clone(worker), stream, address, permit);
-    let counted = Open(Arc::clone(worker));
-    worker.tasks.spawn(async move {
-        let _counted = counted;
-        served.await;
-    });
+    let admitted = Admitted {
+        address,
+        counters: Arc::clone(&worker.counters),
+        _permit: permit,
+    };
+    worker
+        .tasks
+        .spawn(serve(Arc::clone(worker), stream, admitted));
 }
 
-/// Counts a connection as open until dropped, a panic included.
-struct Open(Arc<Worker>);
+/// A connection's place among those that a core may hold, until it and its
+/// tunnel have ended.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// The other end of the socket.
+    pub(crate) address: SocketAddr,
+    counters: Arc<Counters>,
+    _permit: OwnedSemaphorePermit,
+}
 
-impl Drop for Open {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.counters.connections_open.sub();
+        self.counters.connections_open.sub();
     }
 }
 

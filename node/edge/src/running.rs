@@ -91,8 +91,8 @@ pub struct Running {
     counters: Vec<Arc<Counters>>,
     cores: Vec<oneshot::Receiver<usize>>,
     threads: Vec<thread::JoinHandle<()>>,
-    // Last, so that the cores end before those who open keys for them.
-    background: Background,
+    // Held: it publishes views and opens keys for the cores.
+    _background: Background,
 }
 
 /// Where the edge listens.
@@ -177,7 +177,7 @@ impl Edge {
             counters: Vec::new(),
             cores: Vec::new(),
             threads: Vec::new(),
-            background,
+            _background: background,
         };
         for (https, http) in https.into_iter().zip(http) {
             running.start_core(shared.clone(), Sockets { https, http }, watched.clone())?;

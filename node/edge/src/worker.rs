@@ -7,7 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
 use tokio::{
     runtime,
-    sync::{Semaphore, oneshot, watch},
+    sync::{oneshot, watch},
     time::{Instant, interval, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -105,17 +105,17 @@ pub(crate) fn run(
 }
 
 async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver<Phase>) -> usize {
-    let permits = Arc::new(Semaphore::new(worker.limits.connections));
+    let limits = &worker.limits;
     let https = listener::accept(
         Arc::clone(&worker),
         sockets.https,
-        Arc::clone(&permits),
+        limits.connections,
         connection::secure,
     );
     let http = listener::accept(
         Arc::clone(&worker),
         sockets.http,
-        permits,
+        limits.plain_connections,
         connection::plain,
     );
     let accepting = [tokio::spawn(https), tokio::spawn(http)];

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answer::Reason;
 use crate::{
@@ -299,27 +299,25 @@ impl Body for ResponseBody {
 #[derive(Debug, Default)]
 struct Patience {
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    since: Option<Instant>,
 }
 
 impl Patience {
-    /// Ready once `idle` has passed since waiting began.
+    /// Ready once `idle` has passed since waiting began; `idle` may change
+    /// meanwhile.
     fn poll(&mut self, cx: &mut Context<'_>, idle: Duration) -> Poll<()> {
-        let timer = match &mut self.timer {
-            Some(timer) => {
-                if !self.waiting {
-                    timer.as_mut().reset(Instant::now() + idle);
-                }
-                timer
-            }
-            None => self.timer.insert(Box::pin(sleep(idle))),
-        };
-        self.waiting = true;
+        let until = *self.since.get_or_insert_with(Instant::now) + idle;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
         timer.as_mut().poll(cx)
     }
 
     fn rest(&mut self) {
-        self.waiting = false;
+        self.since = None;
     }
 }
 

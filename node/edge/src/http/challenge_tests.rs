@@ -77,7 +77,7 @@ async fn without_a_leader_the_answer_is_made_here() {
         ask(&challenges, "token").await.as_deref(),
         Some("token.thumb")
     );
-    let (_, challenges) = self::leader(60_000, Ok(Some("late")));
+    let (_, challenges) = leader(60_000, Ok(Some("late")));
     let begun = Instant::now();
     assert_eq!(
         ask(&challenges, "token").await.as_deref(),

@@ -68,7 +68,7 @@ async fn handle(
         .flatten();
     let trailers = headers::wants_trailers(&head.headers);
     let told = Told {
-        address: client.address.ip(),
+        address: client.admitted.address.ip(),
         host: &host,
         scheme: Scheme::Https,
         version: head.version,

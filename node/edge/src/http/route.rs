@@ -139,3 +139,7 @@ fn challenge(view: &View, hostname: Hostname, token: &str) -> Decision {
         },
     }
 }
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

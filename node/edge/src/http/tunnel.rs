@@ -40,7 +40,7 @@ pub(super) fn open(worker: &Arc<Worker>, client: Arc<Client>, ours: OnUpgrade, o
         worker.counters.tunnels_open.add();
         carry(client_side, origin_side, worker.limits.tunnel_idle).await;
         worker.counters.tunnels_open.sub();
-        drop(client); // and with it the connection's permit
+        drop(client); // and with it the connection's place
     });
 }
 

@@ -130,7 +130,7 @@ fn an_address_is_no_name() {
 #[test]
 fn what_is_no_host_is_invalid() {
     let long = [b'a'; 64];
-    let deep = vec![b"a"; 128].join(&b'.');
+    let deep = vec!["a"; 128].join(".").into_bytes();
     for name in [
         &b""[..],
         b".",

@@ -1,0 +1,15 @@
+//! The edge as its clients and origins see it: real sockets, real TLS, and a
+//! cluster of one replica behind it.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod challenges;
+mod drain;
+mod forwarding;
+mod origin;
+mod origins;
+mod rig;
+mod strictness;
+mod timeouts;
+mod tls;
+mod websocket;

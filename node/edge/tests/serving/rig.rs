@@ -1,0 +1,405 @@
+//! An edge on loopback, its cluster of one, its CA, and clients for it.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running, Unreachable};
+use futures_util::Stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+};
+use state::{
+    Actor, Change, Hostname, KeyPurpose, Origin, Term,
+    ports::{Bodies, BodiesError, Clock, Seal},
+    sealed::SealContext,
+    testing::{Alone, ManualClock, MaskSeal, host},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// Whatever takes longer has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The hostname that every rig serves.
+pub(crate) const HOST: &str = "shop.client.example";
+
+pub(crate) type Fault = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Body = BoxBody<Bytes, Fault>;
+pub(crate) type Secure = TlsStream<TcpStream>;
+
+pub(crate) struct Rig {
+    pub(crate) edge: Running,
+    pub(crate) alone: Arc<Alone>,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) store: Arc<Store>,
+    clock: Arc<ManualClock>,
+}
+
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) cores: usize,
+    pub(crate) leader: Arc<dyn ChallengeSource>,
+    pub(crate) lame_duck: Duration,
+    pub(crate) public_https_port: Option<u16>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            cores: 2,
+            leader: Arc::new(NoLeader),
+            lame_duck: Duration::ZERO,
+            public_https_port: None,
+        }
+    }
+}
+
+impl Rig {
+    /// Serves [`HOST`], without an origin.
+    pub(crate) fn start() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub(crate) fn with(options: Options) -> Self {
+        let (states, watched) = watch::channel(Arc::default());
+        let clock = Arc::new(ManualClock::default());
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        let alone = Arc::new(Alone::founded(time, move |state| {
+            states.send_replace(state);
+        }));
+        let ca = Arc::new(Ca::new());
+        let store = Arc::new(Store {
+            alone: Arc::clone(&alone),
+            reads: AtomicUsize::new(0),
+            open: Semaphore::new(Semaphore::MAX_PERMITS),
+        });
+        let config = Config {
+            https: "127.0.0.1:0".parse().unwrap(),
+            http: "127.0.0.1:0".parse().unwrap(),
+            public_https_port: options.public_https_port,
+            cores: NonZeroUsize::new(options.cores).unwrap(),
+            origin_roots: Some(ca.issuer.pem().into_bytes()),
+            lame_duck: options.lame_duck,
+            limits: options.limits,
+        };
+        let inputs = Inputs {
+            states: watched,
+            bodies: Arc::clone(&store) as Arc<dyn Bodies>,
+            seal: Arc::new(MaskSeal),
+            challenges: options.leader,
+        };
+        let edge = Edge::start(config, inputs).unwrap();
+        let rig = Self {
+            edge,
+            alone,
+            ca,
+            store,
+            clock,
+        };
+        rig.alone.register(Term(1), "thumb");
+        rig.serve(HOST);
+        rig
+    }
+
+    /// Authorizes a hostname and installs a certificate for it.
+    pub(crate) fn serve(&self, name: &str) {
+        self.alone.authorize(name);
+        self.install(name);
+    }
+
+    /// Installs a new certificate when the one before it is due.
+    pub(crate) fn renew(&self, name: &str) {
+        self.clock.advance(Duration::from_secs(61 * 86_400));
+        self.install(name);
+    }
+
+    /// Installs a certificate.
+    pub(crate) fn install(&self, name: &str) {
+        let (leaf, key) = self.ca.issue(name);
+        self.install_key(name, leaf, &key);
+    }
+
+    pub(crate) fn install_key(&self, name: &str, leaf: Bytes, key: &[u8]) {
+        let context = SealContext::CertificateKey(host(name));
+        let sealed = MaskSeal.seal(KeyPurpose::Serving, &context, key).unwrap();
+        let issuers = vec![Bytes::copy_from_slice(self.ca.issuer.der())];
+        self.alone.install(Term(1), name, sealed, leaf, issuers);
+    }
+
+    pub(crate) fn set_origin(&self, origin: Origin) {
+        self.alone.apply(
+            Actor::operator("test"),
+            None,
+            Change::SetOrigin {
+                origin,
+                revision: None,
+            },
+        );
+    }
+
+    /// Waits until new connections see the present state.
+    pub(crate) async fn settled(&self) {
+        let index = self.alone.state().index();
+        let mut published = self.edge.published();
+        timeout(PATIENCE, published.wait_for(|at| *at >= index))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.edge.addresses().https
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.edge.addresses().http
+    }
+
+    /// A TLS connection for `name`, its certificate checked against our CA.
+    pub(crate) async fn connect(
+        &self,
+        name: &str,
+        config: ClientConfig,
+    ) -> std::io::Result<Secure> {
+        self.settled().await;
+        let stream = TcpStream::connect(self.https()).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        timeout(
+            PATIENCE,
+            TlsConnector::from(Arc::new(config)).connect(name, stream),
+        )
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn secure(&self, alpn: &[&str]) -> Secure {
+        self.connect(HOST, self.ca.client(alpn)).await.unwrap()
+    }
+
+    pub(crate) async fn http1(&self) -> http1::SendRequest<Body> {
+        let stream = TokioIo::new(self.secure(&["http/1.1"]).await);
+        let (sender, connection) = http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    pub(crate) async fn http2(&self) -> http2::SendRequest<Body> {
+        let stream = TokioIo::new(self.secure(&["h2"]).await);
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn get(&self, path: &str) -> (http::response::Parts, String) {
+        let request = http::Request::builder()
+            .uri(path)
+            .header("host", HOST)
+            .body(empty())
+            .unwrap();
+        let response = timeout(PATIENCE, self.http1().await.send_request(request))
+            .await
+            .unwrap()
+            .unwrap();
+        whole(response).await
+    }
+
+    /// Sends bytes on a TLS connection and reads until it is closed or quiet.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.secure(&["http/1.1"]).await;
+        stream.write_all(bytes).await.unwrap();
+        read_for(&mut stream, Duration::from_millis(300)).await
+    }
+}
+
+/// What arrives until the stream ends, or rests for `quiet`.
+pub(crate) async fn read_for(
+    stream: &mut (impl tokio::io::AsyncRead + Unpin),
+    quiet: Duration,
+) -> String {
+    let mut read = Vec::new();
+    let mut piece = [0; 4096];
+    // The first bytes may take their time on a busy machine.
+    let mut patience = PATIENCE;
+    while let Ok(Ok(length @ 1..)) = timeout(patience, stream.read(&mut piece)).await {
+        read.extend_from_slice(&piece[..length]);
+        patience = quiet;
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+pub(crate) fn empty() -> Body {
+    full(Bytes::new())
+}
+
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
+}
+
+pub(crate) fn streamed(
+    pieces: impl Stream<Item = Result<Frame<Bytes>, Fault>> + Send + Sync + 'static,
+) -> Body {
+    StreamBody::new(pieces).boxed()
+}
+
+pub(crate) async fn whole(response: http::Response<Incoming>) -> (http::response::Parts, String) {
+    let (head, body) = response.into_parts();
+    let bytes = timeout(PATIENCE, body.collect())
+        .await
+        .unwrap()
+        .unwrap()
+        .to_bytes();
+    (head, String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Polls until it holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let what = what.to_owned();
+    async move {
+        let polled = timeout(PATIENCE, async {
+            while !holds() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(polled.await.is_ok(), "{what} did not come to hold");
+    }
+}
+
+/// The replica's store, which counts, and blocks while it is closed.
+pub(crate) struct Store {
+    alone: Arc<Alone>,
+    pub(crate) reads: AtomicUsize,
+    open: Semaphore,
+}
+
+impl Store {
+    pub(crate) fn close(&self) {
+        self.open.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1000);
+    }
+}
+
+impl Bodies for Store {
+    fn read(&self, key: &[u8]) -> Result<Option<Bytes>, BodiesError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        loop {
+            if self.open.try_acquire().is_ok() {
+                return self.alone.read(key);
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Nobody to ask.
+pub(crate) struct NoLeader;
+
+#[async_trait]
+impl ChallengeSource for NoLeader {
+    async fn key_authorization(
+        &self,
+        _: &Hostname,
+        _: &str,
+    ) -> Result<Option<String>, Unreachable> {
+        Err(Unreachable)
+    }
+}
+
+/// A CA for the edge's hostnames and for origins.
+pub(crate) struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self {
+            issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap(),
+        }
+    }
+
+    /// Leaf and PKCS #8 key.
+    pub(crate) fn issue(&self, name: &str) -> (Bytes, Vec<u8>) {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![name.to_owned()])
+            .unwrap()
+            .signed_by(&key, &self.issuer)
+            .unwrap();
+        (Bytes::copy_from_slice(leaf.der()), key.serialize_der())
+    }
+
+    pub(crate) fn client(&self, alpn: &[&str]) -> ClientConfig {
+        self.client_of(alpn, &[&rustls::version::TLS13, &rustls::version::TLS12])
+    }
+
+    pub(crate) fn client_of(
+        &self,
+        alpn: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn
+            .iter()
+            .map(|protocol| protocol.as_bytes().to_vec())
+            .collect();
+        config
+    }
+
+    pub(crate) fn server(&self, name: &str, alpn: &[&str]) -> rustls::ServerConfig {
+        let (leaf, key) = self.issue(name);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from(leaf.to_vec())],
+                PrivateKeyDer::Pkcs8(key.into()),
+            )
+            .unwrap();
+        config.alpn_protocols = alpn
+            .iter()
+            .map(|protocol| protocol.as_bytes().to_vec())
+            .collect();
+        config
+    }
+}
