@@ -64,7 +64,9 @@ impl Acks {
         let acks = lock(&self.0);
         let fresh = |node: &u64| {
             *node == me
-                || acks.get(node).is_some_and(|(acked, sent)| *acked == vote && now.saturating_sub(*sent) <= within)
+                || acks.get(node).is_some_and(|(acked, sent)| {
+                    *acked == vote && now.saturating_sub(*sent) <= within
+                })
         };
         is_quorum(configurations, fresh)
     }
@@ -73,7 +75,9 @@ impl Acks {
 /// Whether `yes` holds for a majority of each configuration; false if there is none.
 pub(crate) fn is_quorum(configurations: &[BTreeSet<u64>], yes: impl Fn(&u64) -> bool) -> bool {
     !configurations.is_empty()
-        && configurations.iter().all(|voters| voters.iter().filter(|node| yes(node)).count() * 2 > voters.len())
+        && configurations
+            .iter()
+            .all(|voters| voters.iter().filter(|node| yes(node)).count() * 2 > voters.len())
 }
 
 #[cfg(test)]
@@ -97,11 +101,20 @@ mod tests {
         assert!(!holds(new, ms(1000)), "another term");
         acks.acknowledged(2, new, ms(900));
         acks.acknowledged(2, new, ms(850));
-        assert!(holds(new, ms(1100)), "an older answer that comes late changes nothing");
+        assert!(
+            holds(new, ms(1100)),
+            "an older answer that comes late changes nothing"
+        );
         assert!(!holds(new, ms(1101)), "too old");
         let joint = [BTreeSet::from([1, 2, 3]), BTreeSet::from([3, 4, 5])];
-        assert!(!acks.quorum(1, new, &joint, ms(1000), WITHIN), "both halves of a joint configuration");
-        assert!(acks.quorum(1, new, &[BTreeSet::from([1])], ms(9999), WITHIN), "alone");
+        assert!(
+            !acks.quorum(1, new, &joint, ms(1000), WITHIN),
+            "both halves of a joint configuration"
+        );
+        assert!(
+            acks.quorum(1, new, &[BTreeSet::from([1])], ms(9999), WITHIN),
+            "alone"
+        );
         assert!(!acks.quorum(1, new, &[], ms(0), WITHIN), "no configuration");
     }
 

@@ -6,7 +6,10 @@
 /// # Panics
 ///
 /// When `work` panics.
-pub(crate) async fn run<T: Send + 'static>(blocks: bool, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn run<T: Send + 'static>(
+    blocks: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     if !blocks {
         return work();
     }

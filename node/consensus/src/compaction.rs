@@ -45,7 +45,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         let appended = shared.log.appended_bytes();
         let entries = shared.metrics(|metrics| {
-            metrics.last_applied.next_index().saturating_sub(metrics.snapshot.next_index())
+            metrics
+                .last_applied
+                .next_index()
+                .saturating_sub(metrics.snapshot.next_index())
         });
         let gathered = Gathered {
             entries,
@@ -75,12 +78,31 @@ mod tests {
             ("nothing new", 0, 0, 0, 0, false),
             ("few", 49_999, MB, 10, 0, false),
             ("many entries", 50_000, MB, 10, 0, true),
-            ("many entries of a large state", 50_000, MB, 1_000_000, 0, false),
+            (
+                "many entries of a large state",
+                50_000,
+                MB,
+                1_000_000,
+                0,
+                false,
+            ),
             ("a quarter of it", 250_000, MB, 1_000_000, 0, true),
             ("many bytes", 100, 64 * MB, 10, 0, true),
-            ("many bytes of a large state", 100, 64 * MB, 10, 1024 * MB, false),
+            (
+                "many bytes of a large state",
+                100,
+                64 * MB,
+                10,
+                1024 * MB,
+                false,
+            ),
         ] {
-            let gathered = Gathered { entries, bytes, hostnames, snapshot_bytes };
+            let gathered = Gathered {
+                entries,
+                bytes,
+                hostnames,
+                snapshot_bytes,
+            };
             assert_eq!(is_due(&config, gathered), due, "{name}");
         }
     }

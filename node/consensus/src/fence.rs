@@ -56,7 +56,9 @@ pub(crate) struct Fence {
 
 impl Fence {
     pub(crate) fn new() -> Self {
-        Self { halted: Arc::new(watch::Sender::new(None)) }
+        Self {
+            halted: Arc::new(watch::Sender::new(None)),
+        }
     }
 
     /// Ends the replica for `reason`, unless it has ended.

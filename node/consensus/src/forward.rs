@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use openraft::error::{CheckIsLeaderError, RaftError};
 use proto::peer::v1::{
-    Failure, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, propose_reply, read_index_reply,
+    Failure, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, propose_reply,
+    read_index_reply,
 };
 use state::ports::{Applied, Leadership, Propose, ProposeError};
 use state::{Actor, Change, Index, NodeId, Term, codec};
@@ -26,13 +27,23 @@ impl Propose for Replica {
         let deadline = shared.deadline();
         loop {
             let attempt = match shared.leads()? {
-                Leads::Here => shared.propose_here(actor.clone(), None, change.clone(), deadline).await,
-                Leads::There(leader) => shared.propose_there(leader, &actor, &change, deadline).await,
+                Leads::Here => {
+                    shared
+                        .propose_here(actor.clone(), None, change.clone(), deadline)
+                        .await
+                }
+                Leads::There(leader) => {
+                    shared
+                        .propose_there(leader, &actor, &change, deadline)
+                        .await
+                }
                 Leads::Nobody => Err(ProposeError::NoLeader),
             };
             match attempt {
                 // Certainly not proposed: ask whoever leads next, while there is time.
-                Err(ProposeError::NotLeader(_) | ProposeError::NoLeader) if Instant::now() < deadline => {
+                Err(ProposeError::NotLeader(_) | ProposeError::NoLeader)
+                    if Instant::now() < deadline =>
+                {
                     shared.pause(deadline).await;
                 }
                 Err(ProposeError::NotLeader(_)) => return Err(ProposeError::NoLeader),
@@ -43,7 +54,9 @@ impl Propose for Replica {
 
     async fn propose_as(&self, term: Term, change: Change) -> Result<Applied, ProposeError> {
         let deadline = self.shared.deadline();
-        self.shared.propose_here(Actor::leader(), Some(term), change, deadline).await
+        self.shared
+            .propose_here(Actor::leader(), Some(term), change, deadline)
+            .await
     }
 
     async fn barrier(&self) -> Result<Index, ProposeError> {
@@ -67,6 +80,9 @@ impl Propose for Replica {
     }
 }
 
+/// How long a deposed leader's answer is still waited for.
+const LATE_ANSWER: Duration = Duration::from_millis(300);
+
 /// Where a proposal goes.
 enum Leads {
     Here,
@@ -86,7 +102,10 @@ impl Shared {
         }
         Ok(match *self.leadership.borrow() {
             Leadership::Leading(_) => Leads::Here,
-            Leadership::Following { leader: Some(leader), .. } => Leads::There(leader),
+            Leadership::Following {
+                leader: Some(leader),
+                ..
+            } => Leads::There(leader),
             Leadership::Following { leader: None, .. } | Leadership::Stopped => Leads::Nobody,
         })
     }
@@ -131,7 +150,10 @@ impl Shared {
             request.set_timeout(within.saturating_sub(FORWARD_MARGIN));
             client.propose(request).await
         };
-        let reply = self.links.call((leader, &address), Purpose::Question, within, call).await;
+        let reply = tokio::select! {
+            reply = self.links.call((leader, &address), Purpose::Question, within, call) => reply,
+            () = self.deposed(leader) => return Err(ProposeError::Unknown),
+        };
         let ProposeReply { reply } = reply.map_err(|error| unanswered(&error))?;
         let applied = match reply {
             Some(propose_reply::Reply::Applied(applied)) => applied,
@@ -146,6 +168,17 @@ impl Shared {
         } else {
             Err(ProposeError::Unknown)
         }
+    }
+
+    /// Waits until somebody else leads, and a moment more: a leader that hangs holds
+    /// back its answer for long after another was elected.
+    async fn deposed(&self, leader: NodeId) {
+        let mut leadership = self.leadership.subscribe();
+        let me = self.identity.node;
+        let other = leadership.wait_for(|now| now.leader(me).is_some_and(|now| now != leader));
+        // It is not closed before the replica ends, which ends the call, too.
+        let _ = other.await;
+        tokio::time::sleep(LATE_ANSWER).await;
     }
 
     /// Confirms with a quorum that this node leads; the index that a read must have
@@ -167,11 +200,20 @@ impl Shared {
         }
     }
 
-    async fn read_index_there(&self, leader: NodeId, deadline: Instant) -> Result<Index, ProposeError> {
+    async fn read_index_there(
+        &self,
+        leader: NodeId,
+        deadline: Instant,
+    ) -> Result<Index, ProposeError> {
         let address = self.address(leader).ok_or(ProposeError::NoLeader)?;
-        let request = ReadIndexRequest { envelope: self.links.envelope(leader) };
+        let request = ReadIndexRequest {
+            envelope: self.links.envelope(leader),
+        };
         let call = |mut client: Client| async move { client.read_index(request).await };
-        let reply = self.links.call((leader, &address), Purpose::Question, left(deadline), call).await;
+        let reply = self
+            .links
+            .call((leader, &address), Purpose::Question, left(deadline), call)
+            .await;
         let ReadIndexReply { reply } = reply.map_err(|error| unanswered(&error))?;
         match reply {
             Some(read_index_reply::Reply::Index(index)) => Ok(Index(index)),
@@ -196,12 +238,16 @@ fn left(deadline: Instant) -> Duration {
 }
 
 fn unanswered(error: &LinkError) -> ProposeError {
+    tracing::debug!(%error, "the leader was asked in vain");
     match error {
         LinkError::NotSent(..) => ProposeError::NoLeader,
         LinkError::Timeout(..) => ProposeError::Unknown,
         // Turned away by the checks before anything was read.
         LinkError::Failed(_, status)
-            if matches!(status.code(), tonic::Code::PermissionDenied | tonic::Code::InvalidArgument) =>
+            if matches!(
+                status.code(),
+                tonic::Code::PermissionDenied | tonic::Code::InvalidArgument
+            ) =>
         {
             ProposeError::NoLeader
         }

@@ -48,9 +48,15 @@ pub(crate) fn may_stand(
     said: &[(u64, Said)],
     lately: Duration,
 ) -> bool {
-    let of = |node: &u64| said.iter().find(|(peer, _)| peer == node).map(|(_, said)| *said);
+    let of = |node: &u64| {
+        said.iter()
+            .find(|(peer, _)| peer == node)
+            .map(|(_, said)| *said)
+    };
     let reachable = |node: &u64| *node == me || matches!(of(node), Some(Said::Heard(_)));
-    let heard = said.iter().any(|(_, said)| matches!(said, Said::Heard(Some(since)) if *since < lately));
+    let heard = said
+        .iter()
+        .any(|(_, said)| matches!(said, Said::Heard(Some(since)) if *since < lately));
     voters.is_empty() || (is_quorum(voters, reachable) && !heard)
 }
 
@@ -63,7 +69,11 @@ fn peers(metrics: &Metrics) -> (Vec<BTreeSet<u64>>, Vec<(u64, String)>) {
         return (voters, Vec::new());
     }
     let others = all.iter().filter(|node| **node != metrics.id);
-    let address = |node: &u64| membership.get_node(node).map(|peer| (*node, peer.address.clone()));
+    let address = |node: &u64| {
+        membership
+            .get_node(node)
+            .map(|peer| (*node, peer.address.clone()))
+    };
     (voters, others.filter_map(address).collect())
 }
 
@@ -81,9 +91,16 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             shared.raft.runtime_config().elect(true);
             continue;
         }
-        let asked = peers.iter().map(|(node, address)| ask(&shared, *node, address));
+        let asked = peers
+            .iter()
+            .map(|(node, address)| ask(&shared, *node, address));
         let said = join_all(asked).await;
-        let may = may_stand(shared.identity.node.0, &voters, &said, shared.config.election_max);
+        let may = may_stand(
+            shared.identity.node.0,
+            &voters,
+            &said,
+            shared.config.election_max,
+        );
         shared.raft.runtime_config().elect(may);
     }
 }
@@ -91,11 +108,21 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 async fn ask(shared: &Shared, node: u64, address: &str) -> (u64, Said) {
     let envelope = shared.links.envelope(NodeId(node));
     let call = |mut client: Client| async move { client.heard(HeardRequest { envelope }).await };
-    let answer = shared.links.call((NodeId(node), address), Purpose::Question, ANSWER_WITHIN, call).await;
+    let answer = shared
+        .links
+        .call(
+            (NodeId(node), address),
+            Purpose::Question,
+            ANSWER_WITHIN,
+            call,
+        )
+        .await;
     let said = match answer {
         Ok(reply) => Said::Heard(reply.since_ms.map(Duration::from_millis)),
         // It is there, and refuses to tell: in doubt, it heard nobody.
-        Err(LinkError::Failed(_, status)) if status.code() == tonic::Code::PermissionDenied => Said::Heard(None),
+        Err(LinkError::Failed(_, status)) if status.code() == tonic::Code::PermissionDenied => {
+            Said::Heard(None)
+        }
         Err(_) => Said::Silent,
     };
     (node, said)
@@ -114,11 +141,27 @@ mod tests {
     fn a_voter_stands_only_with_a_majority_that_hears_no_leader() {
         let three = [BTreeSet::from([1, 2, 3])];
         for (name, said, expected) in [
-            ("the leader died", vec![(2, Said::Silent), (3, LONG_AGO)], true),
-            ("the leader's disk hangs: it is reachable and hears nobody", vec![(2, NEVER), (3, LONG_AGO)], true),
+            (
+                "the leader died",
+                vec![(2, Said::Silent), (3, LONG_AGO)],
+                true,
+            ),
+            (
+                "the leader's disk hangs: it is reachable and hears nobody",
+                vec![(2, NEVER), (3, LONG_AGO)],
+                true,
+            ),
             ("cut off", vec![(2, Said::Silent), (3, Said::Silent)], false),
-            ("back again, the others hear a leader", vec![(2, NEVER), (3, NOW)], false),
-            ("one hears it, one is down", vec![(2, Said::Silent), (3, NOW)], false),
+            (
+                "back again, the others hear a leader",
+                vec![(2, NEVER), (3, NOW)],
+                false,
+            ),
+            (
+                "one hears it, one is down",
+                vec![(2, Said::Silent), (3, NOW)],
+                false,
+            ),
             ("all just started", vec![(2, NEVER), (3, NEVER)], true),
         ] {
             assert_eq!(may_stand(1, &three, &said, LATELY), expected, "{name}");
@@ -128,7 +171,12 @@ mod tests {
     #[test]
     fn a_joint_configuration_needs_both_majorities() {
         let joint = [BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 4, 5])];
-        let said = [(2, NEVER), (3, Said::Silent), (4, Said::Silent), (5, Said::Silent)];
+        let said = [
+            (2, NEVER),
+            (3, Said::Silent),
+            (4, Said::Silent),
+            (5, Said::Silent),
+        ];
         assert!(!may_stand(1, &joint, &said, LATELY));
         let said = [(2, NEVER), (3, Said::Silent), (4, NEVER), (5, Said::Silent)];
         assert!(may_stand(1, &joint, &said, LATELY));

@@ -40,7 +40,10 @@ impl Identity {
             return None;
         }
         let (cluster, node) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        words.next().is_none().then_some(Self { cluster, node: NodeId(node) })
+        words.next().is_none().then_some(Self {
+            cluster,
+            node: NodeId(node),
+        })
     }
 }
 
@@ -91,10 +94,15 @@ pub(crate) fn verify(
     }
     for (database, tree, name) in [(log, Tree::Hard, "log"), (state, Tree::Records, "state")] {
         match birth(database, tree)? {
-            Some(found) if found != expected => return Err(IdentityError::Foreign { found, expected }),
+            Some(found) if found != expected => {
+                return Err(IdentityError::Foreign { found, expected });
+            }
             Some(_) => {}
             None if marker.is_some() => {
-                return Err(IdentityError::Amnesia { database: name, identity: expected });
+                return Err(IdentityError::Amnesia {
+                    database: name,
+                    identity: expected,
+                });
             }
             None => bear(database, tree, expected)?,
         }
@@ -107,11 +115,15 @@ pub(crate) fn verify(
 
 /// The birth record as it stands in `tree`.
 fn birth(database: &dyn Database, tree: Tree) -> Result<Option<Identity>, StoreError> {
-    let Some(bytes) = database.get(tree, BIRTH_KEY)? else { return Ok(None) };
-    Identity::parse(&bytes).map(Some).ok_or_else(|| StoreError::Damaged {
-        what: "the birth record".into(),
-        reason: "it names no cluster and node".into(),
-    })
+    let Some(bytes) = database.get(tree, BIRTH_KEY)? else {
+        return Ok(None);
+    };
+    Identity::parse(&bytes)
+        .map(Some)
+        .ok_or_else(|| StoreError::Damaged {
+            what: "the birth record".into(),
+            reason: "it names no cluster and node".into(),
+        })
 }
 
 fn bear(database: &dyn Database, tree: Tree, identity: Identity) -> Result<(), StoreError> {
@@ -133,7 +145,10 @@ mod tests {
     use super::*;
     use crate::store::{DiskStore, Engine};
 
-    const IDENTITY: Identity = Identity { cluster: ClusterId([0xa5; 16]), node: NodeId(7) };
+    const IDENTITY: Identity = Identity {
+        cluster: ClusterId([0xa5; 16]),
+        node: NodeId(7),
+    };
 
     fn start(directory: &std::path::Path, engine: Engine) -> Result<(), IdentityError> {
         let store = DiskStore::new(directory, engine)?;
@@ -144,8 +159,16 @@ mod tests {
 
     #[test]
     fn text_and_identity_are_the_same() {
-        assert_eq!(Identity::parse(IDENTITY.to_text().as_bytes()), Some(IDENTITY));
-        for bad in ["", "hostquorum 1", "hostquorum 1 a5 7", "hostquorum 2 00000000000000000000000000000000 1"] {
+        assert_eq!(
+            Identity::parse(IDENTITY.to_text().as_bytes()),
+            Some(IDENTITY)
+        );
+        for bad in [
+            "",
+            "hostquorum 1",
+            "hostquorum 1 a5 7",
+            "hostquorum 2 00000000000000000000000000000000 1",
+        ] {
             assert_eq!(Identity::parse(bad.as_bytes()), None, "{bad}");
         }
     }
@@ -159,7 +182,10 @@ mod tests {
                 start(directory.path(), engine).unwrap();
                 std::fs::remove_dir_all(directory.path().join(lost)).unwrap();
                 let error = start(directory.path(), engine).unwrap_err();
-                assert!(matches!(error, IdentityError::Amnesia { .. }), "{engine:?} {lost}: {error}");
+                assert!(
+                    matches!(error, IdentityError::Amnesia { .. }),
+                    "{engine:?} {lost}: {error}"
+                );
             }
         }
     }
@@ -168,7 +194,10 @@ mod tests {
     fn a_disk_of_another_node_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         start(directory.path(), Engine::Redb).unwrap();
-        let other = Identity { node: NodeId(8), ..IDENTITY };
+        let other = Identity {
+            node: NodeId(8),
+            ..IDENTITY
+        };
         std::fs::write(directory.path().join("identity"), other.to_text()).unwrap();
         let error = start(directory.path(), Engine::Redb).unwrap_err();
         assert!(matches!(error, IdentityError::Foreign { .. }), "{error}");

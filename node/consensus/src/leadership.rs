@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use openraft::ServerState;
-use state::ports::{Lease, Leadership};
+use state::ports::{Leadership, Lease};
 use state::{NodeId, Term};
 
+use crate::acks::Acks;
 use crate::fence::Halt;
 use crate::replica::{Replica, Shared};
 use crate::types::{Metrics, Vote};
@@ -20,7 +22,12 @@ pub(crate) const NODES_PER_TERM: u64 = 1_000_000;
 /// The term of the leader, or candidate, that `vote` is for.
 pub(crate) fn term_of(vote: &Vote) -> Term {
     let leader = vote.leader_id();
-    Term(leader.term.saturating_mul(NODES_PER_TERM).saturating_add(leader.node_id % NODES_PER_TERM))
+    Term(
+        leader
+            .term
+            .saturating_mul(NODES_PER_TERM)
+            .saturating_add(leader.node_id % NODES_PER_TERM),
+    )
 }
 
 /// The vote that made the leader of `term`.
@@ -28,15 +35,30 @@ pub(crate) fn vote_of(term: Term) -> Vote {
     Vote::new_committed(term.0 / NODES_PER_TERM, term.0 % NODES_PER_TERM)
 }
 
-/// What Raft's figures say about who leads.
-fn leadership(metrics: &Metrics) -> Leadership {
+/// What Raft's figures say about who leads. A leader that starts again takes itself
+/// for one at once, though another may have been elected meanwhile: so this node leads
+/// only once a majority has acknowledged it in this process.
+fn leadership(metrics: &Metrics, acks: &Acks) -> Leadership {
     let term = term_of(&metrics.vote);
-    if metrics.state == ServerState::Leader && metrics.vote.is_committed() && metrics.current_leader == Some(metrics.id)
+    let voters = metrics.membership_config.membership().get_joint_config();
+    if metrics.state == ServerState::Leader
+        && metrics.vote.is_committed()
+        && metrics.current_leader == Some(metrics.id)
+        && acks.quorum(
+            metrics.id,
+            metrics.vote,
+            voters,
+            Duration::ZERO,
+            Duration::MAX,
+        )
     {
         return Leadership::Leading(term);
     }
     // A leader that was removed goes on naming itself.
-    let leader = metrics.current_leader.filter(|leader| *leader != metrics.id).map(NodeId);
+    let leader = metrics
+        .current_leader
+        .filter(|leader| *leader != metrics.id)
+        .map(NodeId);
     Leadership::Following { term, leader }
 }
 
@@ -47,8 +69,16 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         let (now, running, members) = {
             // Not held across an await: it would block Raft's core.
             let metrics = metrics.borrow_and_update();
-            let members: Vec<u64> = metrics.membership_config.nodes().map(|(id, _)| *id).collect();
-            (leadership(&metrics), metrics.running_state.clone(), members)
+            let members: Vec<u64> = metrics
+                .membership_config
+                .nodes()
+                .map(|(id, _)| *id)
+                .collect();
+            (
+                leadership(&metrics, &shared.acks),
+                metrics.running_state.clone(),
+                members,
+            )
         };
         if let Err(error) = running {
             shared.fence.trip(Halt::Raft(error.to_string()));
@@ -56,10 +86,14 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         if shared.fence.halted().is_some() {
             break;
         }
-        let changed = shared.leadership.send_if_modified(|known| std::mem::replace(known, now) != now);
+        let changed = shared
+            .leadership
+            .send_if_modified(|known| std::mem::replace(known, now) != now);
         if changed {
             tracing::info!(?now, "leadership");
-            shared.links.retain(|peer| members.contains(&peer.0) || now.leader(shared.identity.node) == Some(peer));
+            shared.links.retain(|peer| {
+                members.contains(&peer.0) || now.leader(shared.identity.node) == Some(peer)
+            });
         }
         tokio::select! {
             changed = metrics.changed() => {
@@ -91,9 +125,22 @@ impl Shared {
         {
             return false;
         }
-        let voters = self.raft.metrics().borrow().membership_config.membership().get_joint_config().clone();
+        let voters = self
+            .raft
+            .metrics()
+            .borrow()
+            .membership_config
+            .membership()
+            .get_joint_config()
+            .clone();
         let within = self.config.election_max / 2;
-        self.acks.quorum(self.identity.node.0, vote_of(term), &voters, self.clock.boottime(), within)
+        self.acks.quorum(
+            self.identity.node.0,
+            vote_of(term),
+            &voters,
+            self.clock.boottime(),
+            within,
+        )
     }
 }
 
@@ -103,8 +150,13 @@ mod tests {
 
     #[test]
     fn a_term_names_one_leader_and_grows_with_votes() {
-        let votes = [(1, 1), (1, 2), (2, 1), (2, 3), (30, 2)].map(|(term, node)| Vote::new_committed(term, node));
-        assert!(votes.windows(2).all(|pair| pair[0] < pair[1] && term_of(&pair[0]) < term_of(&pair[1])));
+        let votes = [(1, 1), (1, 2), (2, 1), (2, 3), (30, 2)]
+            .map(|(term, node)| Vote::new_committed(term, node));
+        assert!(
+            votes
+                .windows(2)
+                .all(|pair| pair[0] < pair[1] && term_of(&pair[0]) < term_of(&pair[1]))
+        );
         assert!(votes.iter().all(|vote| vote_of(term_of(vote)) == *vote));
         assert_eq!(term_of(&votes[3]), Term(2_000_003));
     }

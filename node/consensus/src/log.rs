@@ -57,16 +57,25 @@ pub(crate) struct Log {
 
 impl Log {
     /// The log in `database`, which only `writer` writes. Blocks.
-    pub(crate) fn open(database: Arc<dyn Database>, writer: Writer, blocks: bool) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        database: Arc<dyn Database>,
+        writer: Writer,
+        blocks: bool,
+    ) -> Result<Self, StoreError> {
         let purged = database.get(Tree::Hard, PURGED_KEY)?;
-        let purged: Option<LogId> = purged.map(|bytes| decode("the purge mark", &bytes)).transpose()?;
+        let purged: Option<LogId> = purged
+            .map(|bytes| decode("the purge mark", &bytes))
+            .transpose()?;
         let last = match database.last(Tree::Log)? {
             Some((_, bytes)) => Some(decode::<Entry>("the last log entry", &bytes)?.log_id),
             None => None,
         };
         // Entries up to the mark may be left from a purge that a crash interrupted;
         // they are never read again and go with the next purge.
-        let ends = Ends { purged, last: last.max(purged) };
+        let ends = Ends {
+            purged,
+            last: last.max(purged),
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 database,
@@ -108,7 +117,9 @@ impl Log {
         let database = Arc::clone(&self.shared.database);
         let read = move || read_stored(database.as_ref(), start, end, limit);
         let read = if self.shared.blocks {
-            tokio::task::spawn_blocking(read).await.map_err(|error| read_error(&error))?
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|error| read_error(&error))?
         } else {
             read()
         };
@@ -123,7 +134,9 @@ impl Log {
             let database = Arc::clone(&self.shared.database);
             let found = move || first_keys(database.as_ref(), first, index);
             let found = if self.shared.blocks {
-                tokio::task::spawn_blocking(found).await.unwrap_or_else(|_| Ok(Vec::new()))
+                tokio::task::spawn_blocking(found)
+                    .await
+                    .unwrap_or_else(|_| Ok(Vec::new()))
             } else {
                 found()
             };
@@ -134,9 +147,12 @@ impl Log {
                     return;
                 }
             };
-            let Some(last) = keys.last().copied() else { return };
+            let Some(last) = keys.last().copied() else {
+                return;
+            };
             let mut batch = Batch::new();
-            keys.iter().for_each(|index| batch.remove(index.to_be_bytes()));
+            keys.iter()
+                .for_each(|index| batch.remove(index.to_be_bytes()));
             if self.write(vec![(Tree::Log, batch)]).await.is_err() {
                 // The replica is ending; opening again finds the mark.
                 return;
@@ -152,8 +168,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
-    wire::from_stored(bytes)
-        .map_err(|error| StoreError::Damaged { what: what.into(), reason: error.to_string() })
+    wire::from_stored(bytes).map_err(|error| StoreError::Damaged {
+        what: what.into(),
+        reason: error.to_string(),
+    })
 }
 
 fn read_stored(
@@ -176,7 +194,11 @@ fn read_stored(
     Ok(entries)
 }
 
-fn first_keys(database: &dyn Database, first: Bound<u64>, last: u64) -> Result<Vec<u64>, StoreError> {
+fn first_keys(
+    database: &dyn Database,
+    first: Bound<u64>,
+    last: u64,
+) -> Result<Vec<u64>, StoreError> {
     let first = first.map(u64::to_be_bytes);
     let from = match &first {
         Bound::Included(key) => Bound::Included(&key[..]),
@@ -223,7 +245,11 @@ impl RaftLogReader<TypeConfig> for Log {
         self.read(start, end, usize::MAX).await
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
         self.read(start, end, MAX_READ_BYTES).await
     }
 }
@@ -233,7 +259,10 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let (last_purged_log_id, last_log_id) = self.ends();
-        Ok(LogState { last_purged_log_id, last_log_id })
+        Ok(LogState {
+            last_purged_log_id,
+            last_log_id,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self::LogReader {
@@ -243,18 +272,32 @@ impl RaftLogStorage<TypeConfig> for Log {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let failed = |error: &std::io::Error| StorageIoError::write_vote(AnyError::new(error));
         let mut batch = Batch::new();
-        batch.put(VOTE_KEY, wire::to_stored(vote).map_err(|error| failed(&std::io::Error::other(error)))?);
-        self.write(vec![(Tree::Hard, batch)]).await.map_err(|error| failed(&error).into())
+        batch.put(
+            VOTE_KEY,
+            wire::to_stored(vote).map_err(|error| failed(&std::io::Error::other(error)))?,
+        );
+        self.write(vec![(Tree::Hard, batch)])
+            .await
+            .map_err(|error| failed(&error).into())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let database = Arc::clone(&self.shared.database);
         // Once, before anything else runs.
-        let found = database.get(Tree::Hard, VOTE_KEY).map_err(|error| read_error(&error))?;
-        found.map(|bytes| decode("the vote", &bytes)).transpose().map_err(|error| read_error(&error))
+        let found = database
+            .get(Tree::Hard, VOTE_KEY)
+            .map_err(|error| read_error(&error))?;
+        found
+            .map(|bytes| decode("the vote", &bytes))
+            .transpose()
+            .map_err(|error| read_error(&error))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<TypeConfig>,
+    ) -> Result<(), StorageError>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -289,10 +332,16 @@ impl RaftLogStorage<TypeConfig> for Log {
         for index in since.index..=last.map_or(0, |last| last.index) {
             batch.remove(index.to_be_bytes());
         }
-        self.write(vec![(Tree::Log, batch)]).await.map_err(|error| write_error(&error))?;
+        self.write(vec![(Tree::Log, batch)])
+            .await
+            .map_err(|error| write_error(&error))?;
         lock(&self.shared.recent).truncate(since.index);
         let before = match since.index.checked_sub(1) {
-            Some(before) => self.read(before, since.index, usize::MAX).await?.first().map(|entry| entry.log_id),
+            Some(before) => self
+                .read(before, since.index, usize::MAX)
+                .await?
+                .first()
+                .map(|entry| entry.log_id),
             None => None,
         };
         let mut ends = lock(&self.shared.ends);
@@ -302,8 +351,13 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         let mut batch = Batch::new();
-        batch.put(PURGED_KEY, wire::to_stored(&upto).map_err(|error| write_error(&error))?);
-        self.write(vec![(Tree::Hard, batch)]).await.map_err(|error| write_error(&error))?;
+        batch.put(
+            PURGED_KEY,
+            wire::to_stored(&upto).map_err(|error| write_error(&error))?,
+        );
+        self.write(vec![(Tree::Hard, batch)])
+            .await
+            .map_err(|error| write_error(&error))?;
         {
             let mut ends = lock(&self.shared.ends);
             ends.purged = Some(upto);

@@ -27,7 +27,8 @@ use crate::fence::{Halt, chain};
 use crate::snapshot::{Builder, Loaded, SnapshotError, SnapshotFile, Source, load, place};
 use crate::store::{Batch, Tree};
 use crate::types::{
-    Answer, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIoError, StoredMembership, TypeConfig,
+    Answer, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIoError, StoredMembership,
+    TypeConfig,
 };
 use crate::wire::{self, WireError};
 
@@ -98,17 +99,17 @@ impl Machine {
     }
 
     /// Applies one entry in memory and gathers what it writes.
-    fn take(&mut self, entry: &Entry, gathered: &mut Gathered) -> Result<Answer, StorageError> {
+    fn take(
+        &mut self,
+        entry: &Entry,
+        gathered: &mut Gathered,
+    ) -> Result<Answer, codec::DecodeError> {
         let index = Index(entry.log_id.index);
         let mut outcomes = Vec::new();
         match &entry.payload {
             EntryPayload::Blank => self.state.advance(index),
             EntryPayload::Normal(proposal) => {
-                let batch = codec::batch_from(proposal.batch()).map_err(|error| {
-                    let reason = error.to_string();
-                    self.parts.fence.trip(Halt::Undecodable { index: index.0, reason });
-                    StorageIoError::apply(entry.log_id, AnyError::new(&error))
-                })?;
+                let batch = codec::batch_from(proposal.batch())?;
                 let (answers, changes) = self.state.apply(index, &batch);
                 outcomes = answers;
                 self.gather(changes, gathered);
@@ -152,7 +153,9 @@ impl Machine {
             return;
         }
         for _ in 0..MAX_DELETIONS {
-            let Some(key) = self.garbage.pop_first() else { return };
+            let Some(key) = self.garbage.pop_first() else {
+                return;
+            };
             gathered.records.remove(garbage_key(&key));
             gathered.bodies.remove(key);
         }
@@ -160,18 +163,32 @@ impl Machine {
 
     /// Writes what was gathered, with the position; then publishes.
     async fn write(&mut self, gathered: Gathered) -> Result<(), StorageError> {
-        let Gathered { mut records, bodies } = gathered;
+        let Gathered {
+            mut records,
+            bodies,
+        } = gathered;
         let failed = |error: &dyn std::fmt::Display| {
             StorageIoError::write_state_machine(AnyError::error(error.to_string()))
         };
-        put_position(&mut records, self.applied, &self.membership).map_err(|error| failed(&error))?;
+        put_position(&mut records, self.applied, &self.membership)
+            .map_err(|error| failed(&error))?;
         let steps = vec![(Tree::Bodies, bodies), (Tree::Records, records)];
-        self.generation.writer.write(steps).await.map_err(|error| failed(&error))?;
-        self.published.state.send_replace(Arc::new(self.state.clone()));
+        self.generation
+            .writer
+            .write(steps)
+            .await
+            .map_err(|error| failed(&error))?;
+        self.published
+            .state
+            .send_replace(Arc::new(self.state.clone()));
         Ok(())
     }
 
-    async fn install(&mut self, expected: SnapshotMeta, file: SnapshotFile) -> Result<(), SnapshotError> {
+    async fn install(
+        &mut self,
+        expected: SnapshotMeta,
+        file: SnapshotFile,
+    ) -> Result<(), SnapshotError> {
         let parts = self.parts.clone();
         let number = self.next_generation;
         // A number is tried once: what a failed attempt left is removed at the next start.
@@ -183,7 +200,9 @@ impl Machine {
             let database = store.open_generation(number)?;
             let loaded = load(&read, &*database, |batch, meta| {
                 if *meta != expected {
-                    return Err(SnapshotError::Damaged("it is not the one that was announced"));
+                    return Err(SnapshotError::Damaged(
+                        "it is not the one that was announced",
+                    ));
                 }
                 crate::identity::put_birth(batch, identity);
                 put_position(batch, meta.last_log_id, &meta.last_membership)
@@ -194,7 +213,11 @@ impl Machine {
         })
         .await?;
         let Loaded { meta, state } = loaded;
-        let generation = Arc::new(parts.generation(number, database).map_err(SnapshotError::io("write"))?);
+        let generation = Arc::new(
+            parts
+                .generation(number, database)
+                .map_err(SnapshotError::io("write"))?,
+        );
         self.parts.snapshots.publish(&meta, file)?;
         self.state = state;
         self.applied = meta.last_log_id;
@@ -203,9 +226,19 @@ impl Machine {
         self.pin = Arc::new(());
         self.published.generation.store(Arc::clone(&generation));
         let old = std::mem::replace(&mut self.generation, generation);
-        self.published.state.send_replace(Arc::new(self.state.clone()));
-        tokio::spawn(generation::retire(old, Arc::clone(&self.parts.store), number));
-        tracing::info!(snapshot = meta.snapshot_id, generation = number, "snapshot installed");
+        self.published
+            .state
+            .send_replace(Arc::new(self.state.clone()));
+        tokio::spawn(generation::retire(
+            old,
+            Arc::clone(&self.parts.store),
+            number,
+        ));
+        tracing::info!(
+            snapshot = meta.snapshot_id,
+            generation = number,
+            "snapshot installed"
+        );
         Ok(())
     }
 }
@@ -243,7 +276,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut gathered = Gathered::default();
         self.sweep(&mut gathered);
         for entry in &entries {
-            answers.push(self.take(entry, &mut gathered)?);
+            let answer = self.take(entry, &mut gathered).map_err(|error| {
+                // Never skipped: this state would differ from the others'.
+                let reason = error.to_string();
+                self.parts.fence.trip(Halt::Undecodable {
+                    index: entry.log_id.index,
+                    reason,
+                });
+                StorageIoError::apply(entry.log_id, AnyError::new(&error))
+            })?;
+            answers.push(answer);
             if gathered.records.bytes() + gathered.bodies.bytes() >= MAX_BATCH_BYTES {
                 self.write(std::mem::take(&mut gathered)).await?;
             }
@@ -291,11 +333,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         meta: &SnapshotMeta,
         snapshot: Box<SnapshotFile>,
     ) -> Result<(), StorageError> {
-        self.install(meta.clone(), *snapshot).await.map_err(|error| {
-            let reason = chain(&error);
-            self.parts.fence.trip(Halt::Store { database: "snapshot", reason });
-            StorageIoError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
-        })
+        self.install(meta.clone(), *snapshot)
+            .await
+            .map_err(|error| {
+                let reason = chain(&error);
+                self.parts.fence.trip(Halt::Store {
+                    database: "snapshot",
+                    reason,
+                });
+                StorageIoError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
+            })
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {

@@ -58,21 +58,47 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Waiting>) {
         let (waiting, queue) = mpsc::channel(MAX_WAITING);
-        (Self { waiting, room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }, queue)
+        (
+            Self {
+                waiting,
+                room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
+            },
+            queue,
+        )
     }
 
     /// Proposes at this node, which must lead. Waits until `deadline`.
-    pub(crate) async fn submit(&self, actor: Actor, duty: Option<Term>, change: Change, deadline: Instant) -> Answer {
+    pub(crate) async fn submit(
+        &self,
+        actor: Actor,
+        duty: Option<Term>,
+        change: Change,
+        deadline: Instant,
+    ) -> Answer {
         let bytes = codec::proposal_to(&actor, &change).len();
         let permits = u32::try_from(bytes).map_err(|_| ProposeError::Overloaded)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| ProposeError::Overloaded)?;
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(permits)
+            .map_err(|_| ProposeError::Overloaded)?;
         let taken = Arc::new(AtomicBool::new(false));
         let (answer, mut answered) = oneshot::channel();
-        let waiting = Waiting { actor, duty, change, bytes, taken: Arc::clone(&taken), answer, room };
-        self.waiting.try_send(waiting).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped("its queue is closed".into()),
-        })?;
+        let waiting = Waiting {
+            actor,
+            duty,
+            change,
+            bytes,
+            taken: Arc::clone(&taken),
+            answer,
+            room,
+        };
+        self.waiting
+            .try_send(waiting)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => {
+                    ProposeError::Stopped("its queue is closed".into())
+                }
+            })?;
         match timeout_at(deadline, &mut answered).await {
             Ok(Ok(answer)) => return answer,
             Ok(Err(_)) => {}
@@ -83,7 +109,11 @@ impl Queue {
                 }
             }
         }
-        Err(if taken.load(Ordering::SeqCst) { ProposeError::Unknown } else { ProposeError::NoLeader })
+        Err(if taken.load(Ordering::SeqCst) {
+            ProposeError::Unknown
+        } else {
+            ProposeError::NoLeader
+        })
     }
 }
 
@@ -109,7 +139,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
         };
         let (group, left) = gather(first, &mut queue);
         next = left;
-        let Some(group) = admit(*shared.leadership.borrow(), group) else { continue };
+        let Some(group) = admit(*shared.leadership.borrow(), group) else {
+            continue;
+        };
         propose(&shared, group, flight).await;
     }
 }
@@ -174,7 +206,12 @@ async fn propose(shared: &Shared, group: Vec<Waiting>, flight: Option<OwnedSemap
     let mut commands = Vec::with_capacity(group.len());
     let mut answers = Vec::with_capacity(group.len());
     for waiting in group {
-        commands.push(Command { at, actor: waiting.actor, duty: waiting.duty, change: waiting.change });
+        commands.push(Command {
+            at,
+            actor: waiting.actor,
+            duty: waiting.duty,
+            change: waiting.change,
+        });
         answers.push((waiting.answer, waiting.room));
     }
     let entry = codec::batch_to(&Batch { commands });

@@ -116,7 +116,13 @@ impl Shared {
     /// Where `node` listens, as far as this node knows.
     pub(crate) fn address(&self, node: NodeId) -> Option<String> {
         let address = |peer: &Peer| peer.address.clone();
-        self.metrics(|metrics| metrics.membership_config.membership().get_node(&node.0).map(address))
+        self.metrics(|metrics| {
+            metrics
+                .membership_config
+                .membership()
+                .get_node(&node.0)
+                .map(address)
+        })
     }
 
     /// Whether `node` may speak to this one. A node that lags may not know a newer
@@ -132,7 +138,11 @@ impl Shared {
             membership.get_node(&node.0).is_some() || membership.nodes().next().is_none()
         });
         // Ids are drawn in order: one above all that are known here is newer.
-        let newest = state.members().map(|member| member.id).max().unwrap_or_default();
+        let newest = state
+            .members()
+            .map(|member| member.id)
+            .max()
+            .unwrap_or_default();
         known_to_raft || state.member(node).is_some() || node > newest
     }
 }
@@ -162,16 +172,30 @@ impl Replica {
     /// When the store cannot be opened, belongs to another or has lost data; nothing
     /// runs then.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { identity, store, dial, clock, config } = parts;
+        let Parts {
+            identity,
+            store,
+            dial,
+            clock,
+            config,
+        } = parts;
         if !(1..NODES_PER_TERM).contains(&identity.node.0) {
             return Err(StartError::NodeId(identity.node));
         }
-        let raft_config = config.raft(&identity.cluster.to_string()).map_err(StartError::Config)?;
+        let raft_config = config
+            .raft(&identity.cluster.to_string())
+            .map_err(StartError::Config)?;
         let blocks = store.blocks();
         let fence = Fence::new();
         let opening = Arc::clone(&store);
         let opened = blocking::run(blocks, move || open(&*opening, identity)).await?;
-        let writer = Writer::new(Arc::clone(&opened.log), "log", blocks, config.write_limit, fence.clone());
+        let writer = Writer::new(
+            Arc::clone(&opened.log),
+            "log",
+            blocks,
+            config.write_limit,
+            fence.clone(),
+        );
         let writer = writer.map_err(StartError::Thread)?;
         let log = Log::open(opened.log, writer, blocks)?;
         let snapshots = open_snapshots(store.snapshots(), &log, &opened.stored)?;
@@ -182,7 +206,9 @@ impl Replica {
             fence: fence.clone(),
             write_limit: config.write_limit,
         };
-        let generation = machine_parts.generation(opened.generation, opened.state).map_err(StartError::Thread)?;
+        let generation = machine_parts
+            .generation(opened.generation, opened.state)
+            .map_err(StartError::Thread)?;
         let machine = Machine::new(machine_parts, generation, opened.stored);
         let published = machine.published();
 
@@ -210,7 +236,10 @@ impl Replica {
             published,
             snapshots,
             blocks,
-            leadership: watch::Sender::new(Leadership::Following { term: Default::default(), leader: None }),
+            leadership: watch::Sender::new(Leadership::Following {
+                term: Default::default(),
+                leader: None,
+            }),
             queue,
             paused: watch::Sender::new(false),
             receiving: Semaphore::new(1),
@@ -224,7 +253,10 @@ impl Replica {
             tokio::spawn(queue::run(Arc::clone(&shared), waiting)),
             tokio::spawn(end(Arc::clone(&shared))),
         ];
-        Ok(Self { shared, tasks: Mutex::new(tasks) })
+        Ok(Self {
+            shared,
+            tasks: Mutex::new(tasks),
+        })
     }
 
     /// Forms a new cluster of this node alone, which its peers will find at
@@ -237,7 +269,9 @@ impl Replica {
     pub async fn form(&self, address: &str) -> Result<(), FormError> {
         let me = std::collections::BTreeMap::from([(
             self.shared.identity.node.0,
-            Peer { address: address.to_owned() },
+            Peer {
+                address: address.to_owned(),
+            },
         )]);
         let formed = tokio::select! {
             formed = self.shared.raft.initialize(me) => formed,
@@ -245,7 +279,9 @@ impl Replica {
         };
         formed.map_err(|error| match error {
             RaftError::APIError(InitializeError::NotAllowed(_)) => FormError::Formed,
-            RaftError::APIError(InitializeError::NotInMembers(error)) => FormError::Stopped(error.to_string()),
+            RaftError::APIError(InitializeError::NotInMembers(error)) => {
+                FormError::Stopped(error.to_string())
+            }
             RaftError::Fatal(error) => FormError::Stopped(error.to_string()),
         })
     }
@@ -336,14 +372,23 @@ fn open(store: &dyn Store, identity: Identity) -> Result<Opened, StartError> {
     // the check: a lost pointer must not take the state along.
     store.remove_other_generations(generation)?;
     let stored = Stored::read(&*state).map_err(|error| StartError::State(chain(&error)))?;
-    Ok(Opened { log, state, generation, stored })
+    Ok(Opened {
+        log,
+        state,
+        generation,
+        stored,
+    })
 }
 
 /// A snapshot is of use only if it reaches to where the log begins; openraft moves
 /// that beginning to the applied index at start if the log lacks it.
 fn open_snapshots(directory: PathBuf, log: &Log, stored: &Stored) -> Result<Snapshots, StartError> {
     let (purged, last) = log.ends();
-    let floor = if last < stored.applied { stored.applied } else { purged };
+    let floor = if last < stored.applied {
+        stored.applied
+    } else {
+        purged
+    };
     Snapshots::open(&directory, floor).map_err(|error| StartError::State(chain(&error)))
 }
 
@@ -363,7 +408,10 @@ async fn end(shared: Arc<Shared>) {
     shared.fence.tripped().await;
     shared.links.retain(|_| false);
     // Its core may hang in a write for ever; nobody hears it any more.
-    if tokio::time::timeout(STOP_WITHIN, shared.raft.shutdown()).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, shared.raft.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("raft does not stop; its disk hangs");
     }
 }
@@ -372,6 +420,7 @@ impl Bodies for Replica {
     fn read(&self, key: &[u8]) -> Result<Option<Bytes>, BodiesError> {
         let generation = self.shared.published.generation.load_full();
         let body = generation.database.get(Tree::Bodies, key);
-        body.map(|body| body.map(Bytes::from)).map_err(|error| BodiesError::Store(chain(&error)))
+        body.map(|body| body.map(Bytes::from))
+            .map_err(|error| BodiesError::Store(chain(&error)))
     }
 }

@@ -58,12 +58,16 @@ impl Snapshots {
     pub(crate) fn open(directory: &Path, floor: Option<LogId>) -> Result<Self, SnapshotError> {
         let mut newest: Option<Current> = None;
         for path in directory::list(directory)? {
-            let finished = path.extension().is_some_and(|extension| extension == EXTENSION);
+            let finished = path
+                .extension()
+                .is_some_and(|extension| extension == EXTENSION);
             let found = if finished { readable(&path) } else { None };
             match found {
                 Some((meta, file))
                     if meta.last_log_id >= floor
-                        && newest.as_ref().is_none_or(|newest| newest.meta.last_log_id < meta.last_log_id) =>
+                        && newest
+                            .as_ref()
+                            .is_none_or(|newest| newest.meta.last_log_id < meta.last_log_id) =>
                 {
                     if let Some(older) = newest.replace(Current { meta, file }) {
                         directory::remove(&older.file.path)?;
@@ -72,15 +76,19 @@ impl Snapshots {
                 _ => directory::remove(&path)?,
             }
         }
-        Ok(Self { directory: directory.to_owned(), current: Arc::new(Mutex::new(newest)) })
+        Ok(Self {
+            directory: directory.to_owned(),
+            current: Arc::new(Mutex::new(newest)),
+        })
     }
 
     /// The finished snapshot.
     pub(crate) fn current(&self) -> Option<Snapshot> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current
-            .as_ref()
-            .map(|current| Snapshot { meta: current.meta.clone(), snapshot: Box::new(current.file.clone()) })
+        current.as_ref().map(|current| Snapshot {
+            meta: current.meta.clone(),
+            snapshot: Box::new(current.file.clone()),
+        })
     }
 
     /// Bytes of the finished snapshot; 0 if there is none.
@@ -96,16 +104,28 @@ impl Snapshots {
 
     /// Gives the complete, fsynced file at `temporary` its final name and removes
     /// the one before; unless that is newer, then `temporary` is removed.
-    pub(crate) fn publish(&self, meta: &SnapshotMeta, mut file: SnapshotFile) -> Result<SnapshotFile, StoreError> {
+    pub(crate) fn publish(
+        &self,
+        meta: &SnapshotMeta,
+        mut file: SnapshotFile,
+    ) -> Result<SnapshotFile, StoreError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|current| current.meta.last_log_id > meta.last_log_id) {
+        if current
+            .as_ref()
+            .is_some_and(|current| current.meta.last_log_id > meta.last_log_id)
+        {
             directory::remove(&file.path)?;
             return Ok(file);
         }
-        let path = self.directory.join(format!("{}.{EXTENSION}", meta.snapshot_id));
+        let path = self
+            .directory
+            .join(format!("{}.{EXTENSION}", meta.snapshot_id));
         directory::publish(&file.path, &path)?;
         file.path = path;
-        let older = current.replace(Current { meta: meta.clone(), file: file.clone() });
+        let older = current.replace(Current {
+            meta: meta.clone(),
+            file: file.clone(),
+        });
         if let Some(older) = older
             && older.file.path != file.path
         {

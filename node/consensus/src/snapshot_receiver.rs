@@ -28,7 +28,9 @@ static RECEIVED: AtomicU64 = AtomicU64::new(0);
 pub(crate) async fn header(parts: &mut Streaming<SnapshotPart>) -> Result<SnapshotHeader, Status> {
     match next(parts).await? {
         Some(Part::Header(header)) => Ok(header),
-        _ => Err(Status::invalid_argument("a snapshot begins with its header")),
+        _ => Err(Status::invalid_argument(
+            "a snapshot begins with its header",
+        )),
     }
 }
 
@@ -39,7 +41,9 @@ pub(crate) async fn receive(
     mut parts: Streaming<SnapshotPart>,
 ) -> Result<Vote, Status> {
     let Ok(_one) = shared.receiving.try_acquire() else {
-        return Err(Status::resource_exhausted("another snapshot is being received"));
+        return Err(Status::resource_exhausted(
+            "another snapshot is being received",
+        ));
     };
     let nonsense = |error: wire::WireError| Status::invalid_argument(error.to_string());
     let vote: Vote = wire::from_sent(header.version, &header.vote).map_err(nonsense)?;
@@ -47,16 +51,31 @@ pub(crate) async fn receive(
     let number = RECEIVED.fetch_add(1, Ordering::Relaxed);
     let path = shared.snapshots.temporary(&format!("received-{number}"));
     let incoming = Incoming::create(path, shared.blocks).map_err(|error| full(shared, &error))?;
-    let expected: Digest = header.digest[..]
-        .try_into()
-        .map_err(|_| Status::invalid_argument(format!("the digest is not {DIGEST_BYTES} bytes long")))?;
+    let expected: Digest = header.digest[..].try_into().map_err(|_| {
+        Status::invalid_argument(format!("the digest is not {DIGEST_BYTES} bytes long"))
+    })?;
     let incoming = fill(shared, incoming, &header, expected, &mut parts).await?;
     let file = incoming.file().map_err(|error| full(shared, &error))?;
-    let snapshot = SnapshotFile { path: incoming.path.clone(), file, length: header.length, digest: expected };
-    let installed = shared.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: Box::new(snapshot) }).await;
+    let snapshot = SnapshotFile {
+        path: incoming.path.clone(),
+        file,
+        length: header.length,
+        digest: expected,
+    };
+    let installed = shared
+        .raft
+        .install_full_snapshot(
+            vote,
+            Snapshot {
+                meta,
+                snapshot: Box::new(snapshot),
+            },
+        )
+        .await;
     // The state machine has renamed it, unless Raft had no use for it.
     drop(incoming);
-    let installed = installed.map_err(|error| Status::unavailable(format!("raft has stopped: {error}")))?;
+    let installed =
+        installed.map_err(|error| Status::unavailable(format!("raft has stopped: {error}")))?;
     Ok(installed.vote)
 }
 
@@ -77,23 +96,33 @@ async fn fill(
         if received > header.length {
             return Err(Status::data_loss("the snapshot is longer than announced"));
         }
-        incoming = incoming.write(chunk).await.map_err(|error| full(shared, &error))?;
+        incoming = incoming
+            .write(chunk)
+            .await
+            .map_err(|error| full(shared, &error))?;
     }
     if digest(incoming.hash.clone()) != expected {
         return Err(Status::data_loss("the snapshot's digest does not match"));
     }
-    incoming.finish(expected).await.map_err(|error| full(shared, &error))
+    incoming
+        .finish(expected)
+        .await
+        .map_err(|error| full(shared, &error))
 }
 
 async fn next(parts: &mut Streaming<SnapshotPart>) -> Result<Option<Part>, Status> {
     let part = tokio::time::timeout(SNAPSHOT_IDLE, parts.message()).await;
-    let part = part.map_err(|_| Status::deadline_exceeded("no part of the snapshot came for too long"))??;
+    let part =
+        part.map_err(|_| Status::deadline_exceeded("no part of the snapshot came for too long"))??;
     Ok(part.and_then(|part| part.part))
 }
 
 /// A disk that cannot take a snapshot cannot be relied on for the log either.
 fn full(shared: &Shared, error: &std::io::Error) -> Status {
-    shared.fence.trip(Halt::Store { database: "snapshot", reason: error.to_string() });
+    shared.fence.trip(Halt::Store {
+        database: "snapshot",
+        reason: error.to_string(),
+    });
     Status::unavailable("the snapshot could not be written")
 }
 
@@ -107,8 +136,18 @@ struct Incoming {
 
 impl Incoming {
     fn create(path: PathBuf, blocks: bool) -> std::io::Result<Self> {
-        let output = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { path, output, hash: Context::new(&SHA256), blocks })
+        let output = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)?;
+        Ok(Self {
+            path,
+            output,
+            hash: Context::new(&SHA256),
+            blocks,
+        })
     }
 
     async fn write(mut self, chunk: Bytes) -> std::io::Result<Self> {

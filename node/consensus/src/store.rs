@@ -27,6 +27,7 @@ mod sled;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use disk::{DiskStore, Engine};
 pub use memory::MemoryStore;
@@ -199,6 +200,14 @@ pub trait Database: Send + Sync {
     /// acknowledged, and trying again proves nothing (the kernel reports a failed
     /// write once).
     fn flush_durable(&self) -> Result<(), StoreError>;
+
+    /// How long the next flush takes, for a store that does not block (see
+    /// [`Store::blocks`]): the writer waits so long, in the runtime's time, between
+    /// the write and its flush, so that a crash in between loses the write. A store
+    /// that blocks takes its time in [`Database::flush_durable`] and is not asked.
+    fn flush_takes(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Opens databases, and keeps the facts beside them.
@@ -322,12 +331,22 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn engine(action: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Engine { action, source: Box::new(source) }
+    fn engine(
+        action: &'static str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Engine {
+            action,
+            source: Box::new(source),
+        }
     }
 
     fn file(action: &'static str, path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::File { action, path: path.to_owned(), source }
+        Self::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 

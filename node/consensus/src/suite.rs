@@ -1,19 +1,22 @@
-//! openraft's own storage suite, on every kind of store.
+//! openraft's own storage suite, on every kind of store, and what it does not ask.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use openraft::storage::RaftStateMachine;
 use openraft::testing::{StoreBuilder, Suite};
-use state::{ClusterId, NodeId};
+use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
+use state::{Actor, Change, ClusterId, Command, Index, NodeId, Timestamp, codec};
 
-use crate::fence::Fence;
+use crate::fence::{Fence, Halt};
 use crate::identity::Identity;
 use crate::log::Log;
 use crate::machine::{Machine, MachineParts, Stored};
 use crate::snapshot::Snapshots;
-use crate::store::{DiskStore, Engine, MemoryStore, Store};
-use crate::types::{StorageError, TypeConfig};
+use crate::store::{DiskStore, Engine, MemoryStore, Store, Tree};
+use crate::types::{Entry, LogId, Proposal, StorageError, TypeConfig};
 use crate::writer::Writer;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -25,14 +28,19 @@ pub(crate) fn open(store: Arc<dyn Store>, node: u64, fence: &Fence) -> (Log, Mac
     let writer = Writer::new(Arc::clone(&database), "log", blocks, LIMIT, fence.clone()).unwrap();
     let log = Log::open(database, writer, blocks).unwrap();
     let parts = MachineParts {
-        identity: Identity { cluster: ClusterId([1; 16]), node: NodeId(node) },
+        identity: Identity {
+            cluster: ClusterId([1; 16]),
+            node: NodeId(node),
+        },
         snapshots: Snapshots::open(&store.snapshots(), log.ends().0).unwrap(),
         fence: fence.clone(),
         write_limit: LIMIT,
         store: Arc::clone(&store),
     };
     let current = store.current_generation().unwrap().unwrap_or_default();
-    let generation = parts.generation(current, store.open_generation(current).unwrap()).unwrap();
+    let generation = parts
+        .generation(current, store.open_generation(current).unwrap())
+        .unwrap();
     let stored = Stored::read(&*generation.database).unwrap();
     (log, Machine::new(parts, generation, stored))
 }
@@ -53,13 +61,15 @@ where
 
 #[test]
 fn sled_passes_the_suite_of_openraft() {
-    let store = |path: &Path| Arc::new(DiskStore::new(path, Engine::Sled).unwrap()) as Arc<dyn Store>;
+    let store =
+        |path: &Path| Arc::new(DiskStore::new(path, Engine::Sled).unwrap()) as Arc<dyn Store>;
     Suite::test_all(Builder(store)).unwrap();
 }
 
 #[test]
 fn redb_passes_the_suite_of_openraft() {
-    let store = |path: &Path| Arc::new(DiskStore::new(path, Engine::Redb).unwrap()) as Arc<dyn Store>;
+    let store =
+        |path: &Path| Arc::new(DiskStore::new(path, Engine::Redb).unwrap()) as Arc<dyn Store>;
     Suite::test_all(Builder(store)).unwrap();
 }
 
@@ -67,4 +77,138 @@ fn redb_passes_the_suite_of_openraft() {
 fn memory_passes_the_suite_of_openraft() {
     let store = |path: &Path| Arc::new(MemoryStore::new(path)) as Arc<dyn Store>;
     Suite::test_all(Builder(store)).unwrap();
+}
+
+/// An entry of one command.
+fn entry(index: u64, change: Change) -> Entry {
+    let command = Command {
+        at: Timestamp(index),
+        actor: Actor::operator("test"),
+        duty: None,
+        change,
+    };
+    let batch = codec::batch_to(&state::Batch {
+        commands: vec![command],
+    });
+    Entry {
+        log_id: LogId::new(CommittedLeaderId::new(1, 1), index),
+        payload: EntryPayload::Normal(Proposal::new(batch.into()).0),
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(DiskStore::new(directory.path(), Engine::Sled).unwrap());
+    let (_log, mut machine) = open(Arc::clone(&store), 1, &Fence::new());
+    let hostname = state::testing::host("shop.customer.example");
+    let authorize = Change::AuthorizeHostname {
+        hostname: hostname.clone(),
+    };
+    let remove = Change::RemoveHostname {
+        hostname: hostname.clone(),
+        revision: None,
+    };
+    let found = Change::Found(Box::new(state::testing::found()));
+    machine
+        .apply([entry(1, found), entry(2, authorize)])
+        .await
+        .unwrap();
+    let generation = machine.published().generation.load_full();
+    let body = state::bodies::event_key(&hostname, 0);
+    let there = || {
+        generation
+            .database
+            .get(Tree::Bodies, &body)
+            .unwrap()
+            .is_some()
+    };
+    assert!(there());
+    let mut builder = machine.get_snapshot_builder().await;
+    machine.apply([entry(3, remove)]).await.unwrap();
+    let blank = |index| Entry {
+        log_id: LogId::new(CommittedLeaderId::new(1, 1), index),
+        ..Entry::default()
+    };
+    machine.apply([blank(4)]).await.unwrap();
+    assert!(there(), "the snapshot needs it");
+    let snapshot = builder.build_snapshot().await.unwrap();
+    drop(builder);
+    machine.apply([blank(5)]).await.unwrap();
+    assert!(!there(), "nobody needs it");
+    // The snapshot is of index 2, whole.
+    let (_log, mut other) = open(
+        Arc::new(MemoryStore::new(tempfile::tempdir().unwrap().keep())),
+        2,
+        &Fence::new(),
+    );
+    other
+        .install_snapshot(&snapshot.meta, snapshot.snapshot)
+        .await
+        .unwrap();
+    let state = other.published().state.borrow().clone();
+    assert_eq!((state.index(), state.hostname_count()), (Index(2), 1));
+    let installed = other.published().generation.load_full();
+    assert!(
+        installed
+            .database
+            .get(Tree::Bodies, &body)
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_version_halts_the_replica() {
+    let directory = tempfile::tempdir().unwrap();
+    let fence = Fence::new();
+    let (_log, mut machine) = open(Arc::new(MemoryStore::new(directory.path())), 1, &fence);
+    let newer = Entry {
+        log_id: LogId::new(CommittedLeaderId::new(1, 1), 1),
+        payload: EntryPayload::Normal(Proposal::new(Bytes::from_static(&[99, 1, 2])).0),
+    };
+    assert!(machine.apply([newer]).await.is_err());
+    assert!(matches!(
+        fence.halted(),
+        Some(Halt::Undecodable { index: 1, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_not_installed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_log, mut machine) = open(
+        Arc::new(MemoryStore::new(directory.path())),
+        1,
+        &Fence::new(),
+    );
+    machine
+        .apply([entry(1, Change::Found(Box::new(state::testing::found())))])
+        .await
+        .unwrap();
+    let snapshot = machine
+        .get_snapshot_builder()
+        .await
+        .build_snapshot()
+        .await
+        .unwrap();
+    let mut bytes = std::fs::read(&snapshot.snapshot.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&snapshot.snapshot.path, bytes).unwrap();
+    let other_directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(other_directory.path()));
+    let (_log, mut other) = open(Arc::clone(&store) as Arc<dyn Store>, 2, &Fence::new());
+    assert!(
+        other
+            .install_snapshot(&snapshot.meta, snapshot.snapshot)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        store.current_generation().unwrap(),
+        None,
+        "the present generation is untouched"
+    );
+    assert_eq!(other.published().state.borrow().index(), Index(0));
 }

@@ -56,7 +56,13 @@ impl Proposal {
     /// A proposal, and what says whether it got into the log.
     pub(crate) fn new(batch: Bytes) -> (Self, Arc<AtomicBool>) {
         let appended = Arc::new(AtomicBool::new(false));
-        (Self { batch, appended: Some(Arc::clone(&appended)) }, appended)
+        (
+            Self {
+                batch,
+                appended: Some(Arc::clone(&appended)),
+            },
+            appended,
+        )
     }
 
     pub(crate) const fn batch(&self) -> &Bytes {
@@ -100,7 +106,10 @@ impl Visitor<'_> for AsBytes {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Proposal, E> {
-        Ok(Proposal { batch: Bytes::copy_from_slice(bytes), appended: None })
+        Ok(Proposal {
+            batch: Bytes::copy_from_slice(bytes),
+            appended: None,
+        })
     }
 }
 

@@ -11,7 +11,9 @@ pub(crate) const VERSION: u8 = 1;
 /// Bytes that are not what they should be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WireError {
-    #[error("raft's bytes are of version {0}, which this program does not know: was it downgraded?")]
+    #[error(
+        "raft's bytes are of version {0}, which this program does not know: was it downgraded?"
+    )]
     Version(u32),
     #[error("raft's bytes are damaged")]
     Damaged(#[from] postcard::Error),
@@ -68,23 +70,53 @@ mod tests {
     fn bytes_of_version_one_are_frozen() {
         check(&Vote::new_committed(3, 2), &[1, 3, 2, 1]);
         check(&log_id(3, 2, 300), &[1, 3, 2, 172, 2]);
-        let blank = Entry { log_id: log_id(1, 1, 5), payload: EntryPayload::Blank };
+        let blank = Entry {
+            log_id: log_id(1, 1, 5),
+            payload: EntryPayload::Blank,
+        };
         check(&blank, &[1, 1, 1, 5, 0]);
         let normal = Entry {
             log_id: log_id(1, 1, 6),
             payload: EntryPayload::Normal(Proposal::new(Bytes::from_static(b"abc")).0),
         };
         check(&normal, &[1, 1, 1, 6, 1, 3, b'a', b'b', b'c']);
-        let nodes = BTreeMap::from([(1, Peer { address: "a:1".into() }), (2, Peer { address: "b:2".into() })]);
+        let nodes = BTreeMap::from([
+            (
+                1,
+                Peer {
+                    address: "a:1".into(),
+                },
+            ),
+            (
+                2,
+                Peer {
+                    address: "b:2".into(),
+                },
+            ),
+        ]);
         let membership = openraft::Membership::new(vec![BTreeSet::from([1])], nodes);
-        let entry = Entry { log_id: log_id(1, 1, 0), payload: EntryPayload::Membership(membership) };
-        check(&entry, &[1, 1, 1, 0, 2, 1, 1, 1, 2, 1, 3, b'a', b':', b'1', 2, 3, b'b', b':', b'2']);
+        let entry = Entry {
+            log_id: log_id(1, 1, 0),
+            payload: EntryPayload::Membership(membership),
+        };
+        check(
+            &entry,
+            &[
+                1, 1, 1, 0, 2, 1, 1, 1, 2, 1, 3, b'a', b':', b'1', 2, 3, b'b', b':', b'2',
+            ],
+        );
     }
 
     #[test]
     fn other_versions_and_damage_are_errors() {
         assert!(matches!(from_stored::<Vote>(&[]), Err(WireError::Empty)));
-        assert!(matches!(from_stored::<Vote>(&[9, 0]), Err(WireError::Version(9))));
-        assert!(matches!(from_stored::<Vote>(&[1, 3]), Err(WireError::Damaged(_))));
+        assert!(matches!(
+            from_stored::<Vote>(&[9, 0]),
+            Err(WireError::Version(9))
+        ));
+        assert!(matches!(
+            from_stored::<Vote>(&[1, 3]),
+            Err(WireError::Damaged(_))
+        ));
     }
 }

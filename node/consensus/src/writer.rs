@@ -50,8 +50,11 @@ struct Progress {
 }
 
 enum Mode {
-    Thread { jobs: mpsc::Sender<Job>, _progress: Arc<Progress> },
-    /// For a store that does not block: at once, on the caller's thread.
+    Thread {
+        jobs: mpsc::Sender<Job>,
+        _progress: Arc<Progress>,
+    },
+    /// For a store that does not block: on the caller's thread.
     Inline(Arc<dyn Database>),
 }
 
@@ -73,16 +76,32 @@ impl Writer {
         fence: Fence,
     ) -> std::io::Result<Self> {
         if !blocks {
-            return Ok(Self { mode: Mode::Inline(database), name, fence });
+            return Ok(Self {
+                mode: Mode::Inline(database),
+                name,
+                fence,
+            });
         }
         let (jobs, queue) = mpsc::channel();
         let progress = Arc::new(Progress::default());
-        tokio::spawn(watchdog(Arc::downgrade(&progress), name, limit, fence.clone()));
+        tokio::spawn(watchdog(
+            Arc::downgrade(&progress),
+            name,
+            limit,
+            fence.clone(),
+        ));
         let thread = (Arc::clone(&progress), fence.clone());
         std::thread::Builder::new()
             .name(format!("write-{name}"))
             .spawn(move || run(&queue, database.as_ref(), name, &thread.0, &thread.1))?;
-        Ok(Self { mode: Mode::Thread { jobs, _progress: progress }, name, fence })
+        Ok(Self {
+            mode: Mode::Thread {
+                jobs,
+                _progress: progress,
+            },
+            name,
+            fence,
+        })
     }
 
     /// Writes `steps`; returns when they are durable. Being dropped while it waits
@@ -92,9 +111,9 @@ impl Writer {
             return Err(WriteFailed(halt.to_string()));
         }
         match &self.mode {
-            Mode::Inline(database) => {
-                execute(database.as_ref(), &steps).map_err(|error| failed(&self.fence, self.name, &error))
-            }
+            Mode::Inline(database) => inline(database.as_ref(), &steps)
+                .await
+                .map_err(|error| failed(&self.fence, self.name, &error)),
             Mode::Thread { jobs, .. } => {
                 let (done, answer) = oneshot::channel();
                 let ended = || WriteFailed("the writer has ended".into());
@@ -129,17 +148,35 @@ fn run(
 }
 
 fn execute(database: &dyn Database, steps: &Steps) -> Result<(), StoreError> {
+    put(database, steps)?;
+    database.flush_durable()
+}
+
+/// As [`execute`], with the time that the flush takes as the runtime counts it.
+async fn inline(database: &dyn Database, steps: &Steps) -> Result<(), StoreError> {
+    put(database, steps)?;
+    let takes = database.flush_takes();
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    database.flush_durable()
+}
+
+fn put(database: &dyn Database, steps: &Steps) -> Result<(), StoreError> {
     for (tree, batch) in steps {
         if !batch.is_empty() {
             database.write_atomic(*tree, batch)?;
         }
     }
-    database.flush_durable()
+    Ok(())
 }
 
 fn failed(fence: &Fence, name: &'static str, error: &StoreError) -> WriteFailed {
     let reason = chain(error);
-    fence.trip(Halt::Store { database: name, reason: reason.clone() });
+    fence.trip(Halt::Store {
+        database: name,
+        reason: reason.clone(),
+    });
     WriteFailed(reason)
 }
 
@@ -148,14 +185,19 @@ async fn watchdog(progress: Weak<Progress>, name: &'static str, limit: Duration,
     let mut seen: Option<(u64, Instant)> = None;
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
-        let Some(progress) = progress.upgrade() else { return };
+        let Some(progress) = progress.upgrade() else {
+            return;
+        };
         let ended = progress.ended.load(Ordering::Acquire);
         let begun = progress.begun.load(Ordering::Acquire);
         seen = match seen {
             _ if begun == ended => None,
             Some((job, since)) if job == begun => {
                 if since.elapsed() >= limit {
-                    fence.trip(Halt::SlowDisk { database: name, limit });
+                    fence.trip(Halt::SlowDisk {
+                        database: name,
+                        limit,
+                    });
                     return;
                 }
                 Some((job, since))

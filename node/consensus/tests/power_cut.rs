@@ -3,17 +3,29 @@
 //! A writer (this test binary again, in a process of its own) appends entries on a
 //! loop-mounted ext4 and prints the number of each one that is durable. At some
 //! moment the file system is shut down (`EXT4_IOC_SHUTDOWN`, without flushing its
-//! journal), unmounted, mounted again and opened. `POWER_CUT_ROUNDS` sets the number
-//! of rounds for each engine (3 by default).
+//! journal), unmounted, mounted again and opened. Once it writes to a database, once it
+//! is a whole replica that applies, writes snapshots and purges its log meanwhile.
+//! `POWER_CUT_ROUNDS` sets the number of rounds for each engine (3 by default).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, not only tests, fail by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::store::{Batch, DiskStore, Engine, Store, Tree};
+use consensus::{Config, Dial, Identity, Parts, PeerStream, Replica};
+use state::ports::{Bodies, Propose};
+use state::testing::ManualClock;
+use state::{Actor, Change, ClusterId, NodeId};
 
 const ENGINES: [(Engine, &str); 2] = [(Engine::Sled, "sled"), (Engine::Redb, "redb")];
 /// How many entries the writer keeps: the log is purged behind them.
@@ -32,7 +44,9 @@ fn entry(number: u64) -> Vec<u8> {
 #[test]
 #[ignore = "the other half of the tests here"]
 fn writer() {
-    let Some(directory) = std::env::var_os("POWER_CUT_DIRECTORY") else { return };
+    let Some(directory) = std::env::var_os("POWER_CUT_DIRECTORY") else {
+        return;
+    };
     let engine = std::env::var_os("POWER_CUT_ENGINE").unwrap();
     let engine = ENGINES.iter().find(|(_, name)| *name == engine).unwrap().0;
     let store = DiskStore::new(PathBuf::from(directory), engine).unwrap();
@@ -54,9 +68,15 @@ fn writer() {
     }
 }
 
-fn spawn(directory: &Path, engine: &str) -> Child {
+fn spawn(directory: &Path, engine: &str, writer: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "writer", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            writer,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env("POWER_CUT_DIRECTORY", directory)
         .env("POWER_CUT_ENGINE", engine)
         .stdout(Stdio::piped())
@@ -67,10 +87,18 @@ fn spawn(directory: &Path, engine: &str) -> Child {
 
 /// Runs the writer until it has acknowledged `enough`, then calls `cut`. Answers
 /// with the last number that was acknowledged before the writer ended.
-fn run(directory: &Path, engine: &str, enough: u64, cut: impl FnOnce(&mut Child)) -> Option<u64> {
-    let mut child = spawn(directory, engine);
+fn run(
+    directory: &Path,
+    (engine, writer): (&str, &str),
+    enough: u64,
+    cut: impl FnOnce(&mut Child),
+) -> Option<u64> {
+    let mut child = spawn(directory, engine, writer);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acked = |line: String| line.strip_prefix("acked ").and_then(|number| number.parse::<u64>().ok());
+    let acked = |line: String| {
+        line.strip_prefix("acked ")
+            .and_then(|number| number.parse::<u64>().ok())
+    };
     let mut last = None;
     let mut cut = Some(cut);
     for line in lines.by_ref() {
@@ -92,16 +120,25 @@ fn run(directory: &Path, engine: &str, enough: u64, cut: impl FnOnce(&mut Child)
 fn check(directory: &Path, engine: Engine, acked: u64) {
     let store = DiskStore::new(directory, engine).unwrap();
     let database = store.open_log().unwrap();
-    let last = database.get(Tree::Hard, b"last").unwrap().expect("the hard state is gone");
+    let last = database
+        .get(Tree::Hard, b"last")
+        .unwrap()
+        .expect("the hard state is gone");
     let last = u64::from_be_bytes(last.try_into().unwrap());
     assert!(last >= acked, "the hard state went back to {last}");
     let found: BTreeMap<u64, Vec<u8>> = database
         .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)
         .unwrap()
-        .map(|pair| pair.map(|(key, value)| (u64::from_be_bytes(key.try_into().unwrap()), value)).unwrap())
+        .map(|pair| {
+            pair.map(|(key, value)| (u64::from_be_bytes(key.try_into().unwrap()), value))
+                .unwrap()
+        })
         .collect();
     let newest = *found.keys().last().unwrap();
-    assert!(newest >= acked, "the log ends at {newest}, acknowledged was {acked}");
+    assert!(
+        newest >= acked,
+        "the log ends at {newest}, acknowledged was {acked}"
+    );
     for number in (acked + 1).saturating_sub(KEPT)..=acked {
         // The oldest may have been purged by a write that was not acknowledged yet.
         if newest - number < KEPT {
@@ -119,9 +156,15 @@ struct Ext4 {
 impl Ext4 {
     /// `Err` says what this machine lacks.
     fn new(directory: &Path) -> Result<Self, String> {
-        let ext4 = Self { image: directory.join("image"), mountpoint: directory.join("mount") };
+        let ext4 = Self {
+            image: directory.join("image"),
+            mountpoint: directory.join("mount"),
+        };
         std::fs::create_dir(&ext4.mountpoint).unwrap();
-        std::fs::File::create(&ext4.image).unwrap().set_len(IMAGE_BYTES).unwrap();
+        std::fs::File::create(&ext4.image)
+            .unwrap()
+            .set_len(IMAGE_BYTES)
+            .unwrap();
         command("mkfs.ext4", &["-q", "-F"], &[&ext4.image])?;
         ext4.mount()?;
         Ok(ext4)
@@ -160,45 +203,161 @@ fn command(program: &str, options: &[&str], paths: &[&Path]) -> Result<(), Strin
     let output = Command::new(program)
         .args(options)
         .args(paths)
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        )
         .output()
         .map_err(|error| format!("cannot run {program}: {error}"))?;
     if output.status.success() {
         Ok(())
     } else {
-        Err(format!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+        Err(format!(
+            "{program} failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
     }
 }
 
 fn rounds() -> u64 {
     let rounds = std::env::var_os("POWER_CUT_ROUNDS");
-    rounds.map_or(3, |rounds| rounds.to_string_lossy().parse().expect("POWER_CUT_ROUNDS is a number"))
+    rounds.map_or(3, |rounds| {
+        rounds
+            .to_string_lossy()
+            .parse()
+            .expect("POWER_CUT_ROUNDS is a number")
+    })
 }
 
-#[test]
-fn a_power_cut_loses_nothing_acknowledged() {
+/// A cluster of one, with short logs, so that snapshots and purges happen all the time.
+async fn replica(directory: &Path, engine: Engine) -> Replica {
+    let config = Config {
+        snapshot_entries: 20,
+        keep_entries: 5,
+        ..Config::default()
+    };
+    Replica::start(Parts {
+        identity: Identity {
+            cluster: ClusterId([7; 16]),
+            node: NodeId(1),
+        },
+        store: Arc::new(DiskStore::new(directory, engine).unwrap()),
+        dial: Arc::new(Nobody),
+        clock: Arc::new(ManualClock::default()),
+        config,
+    })
+    .await
+    .unwrap()
+}
+
+/// There is nobody to dial.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl Dial for Nobody {
+    async fn dial(&self, _: NodeId, _: &str) -> std::io::Result<Box<dyn PeerStream>> {
+        Err(std::io::ErrorKind::ConnectionRefused.into())
+    }
+}
+
+fn shop(number: u64) -> String {
+    format!("shop{number}.customer.example")
+}
+
+/// The process that is cut off, as a whole replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the other half of the tests here"]
+async fn replica_writer() {
+    let Some(directory) = std::env::var_os("POWER_CUT_DIRECTORY") else {
+        return;
+    };
+    let engine = std::env::var_os("POWER_CUT_ENGINE").unwrap();
+    let engine = ENGINES.iter().find(|(_, name)| *name == engine).unwrap().0;
+    let replica = replica(Path::new(&directory), engine).await;
+    replica.form("nobody:1").await.unwrap();
+    let actor = Actor::operator("test");
+    let founding = Change::Found(Box::new(state::testing::found()));
+    replica.propose(actor.clone(), founding).await.unwrap();
+    let mut output = std::io::stdout();
+    writeln!(output, "\nopen").unwrap();
+    for number in 0.. {
+        let hostname = state::testing::host(&shop(number));
+        let written = replica
+            .propose(actor.clone(), Change::AuthorizeHostname { hostname })
+            .await;
+        if written.is_err() {
+            return;
+        }
+        writeln!(output, "acked {number}").unwrap();
+    }
+}
+
+/// Starts a replica on what is left: it leads, and every acknowledged hostname is
+/// there with its events.
+async fn check_replica(directory: &Path, engine: Engine, acked: u64) {
+    let replica = replica(directory, engine).await;
+    replica.barrier().await.unwrap();
+    let state = replica.state().borrow().clone();
+    for number in 0..=acked {
+        let record = state
+            .hostname(&shop(number))
+            .unwrap_or_else(|| panic!("{number} of {acked} is gone"));
+        let events = replica
+            .events(&state::testing::host(&shop(number)), record)
+            .unwrap();
+        assert_eq!(events.len(), record.events as usize, "bodies of {number}");
+    }
+    replica.shutdown().await;
+}
+
+/// One round for each engine and number: `writer` on a file system of its own, cut off,
+/// then `check`.
+fn power_cuts(writer: &str, check: impl Fn(&Path, Engine, u64)) {
     for (engine, name) in ENGINES {
         for round in 0..rounds() {
             let directory = tempfile::tempdir().unwrap();
             let ext4 = match Ext4::new(directory.path()) {
                 Ok(ext4) => ext4,
                 Err(lacking) => {
-                    eprintln!(
+                    say(&format!(
                         "\n*** SKIPPED: the power-cut test needs root, loop devices, mkfs.ext4 and python3 ***\n\
                          *** {lacking} ***\n"
-                    );
+                    ));
                     return;
                 }
             };
             let data = ext4.mountpoint.join("data");
             let enough = 5 + round * 83 % 400;
-            let acked = run(&data, name, enough, |_| ext4.shut_down().unwrap()).unwrap();
+            let acked = run(&data, (name, writer), enough, |_| ext4.shut_down().unwrap()).unwrap();
             ext4.unmount().unwrap();
             ext4.mount().unwrap();
             check(&data, engine, acked);
-            eprintln!("{name} round {round}: power cut after {acked} acknowledged, nothing lost");
+            say(&format!(
+                "{writer} on {name}, round {round}: power cut after {acked} acknowledged, nothing lost"
+            ));
         }
     }
+}
+
+/// Past the capture of the test's output: a skip is to be seen, and so are figures.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn wait<T>(task: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(task)
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged() {
+    power_cuts("writer", check);
+}
+
+#[test]
+fn a_power_cut_of_a_whole_replica_loses_nothing_acknowledged() {
+    power_cuts("replica_writer", |data, engine, acked| {
+        wait(check_replica(data, engine, acked));
+    });
 }
 
 #[test]
@@ -207,8 +366,12 @@ fn a_killed_process_loses_nothing_acknowledged() {
         for round in 0..rounds() {
             let directory = tempfile::tempdir().unwrap();
             let enough = 3 + round * 61 % 300;
-            let acked = run(directory.path(), name, enough, |child| child.kill().unwrap()).unwrap();
+            let kill = |child: &mut Child| child.kill().unwrap();
+            let acked = run(directory.path(), (name, "writer"), enough, kill).unwrap();
             check(directory.path(), engine, acked);
+            let directory = tempfile::tempdir().unwrap();
+            let acked = run(directory.path(), (name, "replica_writer"), enough, kill).unwrap();
+            wait(check_replica(directory.path(), engine, acked));
         }
     }
 }

@@ -1,5 +1,11 @@
 //! Several real replicas in one process: real disks, real gRPC over loopback.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, not only tests, fail by panicking"
+)]
+
 #[path = "replicas/agreement.rs"]
 mod agreement;
 #[path = "replicas/disks.rs"]

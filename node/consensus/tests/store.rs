@@ -1,5 +1,10 @@
 //! Every engine keeps the same promises.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, not only tests, fail by panicking"
+)]
+
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,19 +32,35 @@ fn put(database: &dyn Database, pairs: &[(&[u8], &[u8])]) {
 }
 
 fn keys(database: &dyn Database, (from, to): Bounds<'_>) -> Vec<Vec<u8>> {
-    database.range(Tree::Records, from, to).unwrap().map(|pair| pair.unwrap().0).collect()
+    database
+        .range(Tree::Records, from, to)
+        .unwrap()
+        .map(|pair| pair.unwrap().0)
+        .collect()
 }
 
 #[test]
 fn what_was_written_is_read_in_order() {
     on_every_store(|store| {
         let database = store.open_log().unwrap();
-        put(database.as_ref(), &[(b"b", b"2"), (b"a", b"1"), (b"", b"0"), (b"a\0", b"1+"), (b"\xff\xff", b"3")]);
+        put(
+            database.as_ref(),
+            &[
+                (b"b", b"2"),
+                (b"a", b"1"),
+                (b"", b"0"),
+                (b"a\0", b"1+"),
+                (b"\xff\xff", b"3"),
+            ],
+        );
         assert_eq!(database.get(Tree::Records, b"a").unwrap().unwrap(), b"1");
         assert_eq!(database.get(Tree::Records, b"c").unwrap(), None);
         assert_eq!(database.get(Tree::Bodies, b"a").unwrap(), None);
         let all: Bounds<'_> = (Bound::Unbounded, Bound::Unbounded);
-        assert_eq!(keys(database.as_ref(), all), [&b""[..], b"a", b"a\0", b"b", b"\xff\xff"]);
+        assert_eq!(
+            keys(database.as_ref(), all),
+            [&b""[..], b"a", b"a\0", b"b", b"\xff\xff"]
+        );
         let some: Bounds<'_> = (Bound::Excluded(b"a"), Bound::Included(b"b"));
         assert_eq!(keys(database.as_ref(), some), [&b"a\0"[..], b"b"]);
         let none: Bounds<'_> = (Bound::Included(b"b"), Bound::Excluded(b"b"));
@@ -54,13 +75,18 @@ fn what_was_written_is_read_in_order() {
 fn large_values_are_kept_replaced_and_removed() {
     on_every_store(|store| {
         let database = store.open_log().unwrap();
-        let large = |seed: u8, length: usize| -> Vec<u8> { (0..length).map(|at| at as u8 ^ seed).collect() };
+        let large = |seed: u8, length: usize| -> Vec<u8> {
+            (0..length).map(|at| at as u8 ^ seed).collect()
+        };
         for (seed, length) in [(1, 300_000), (2, 5_000), (3, 100_000)] {
             let value = large(seed, length);
             put(database.as_ref(), &[(b"k", &value), (b"l", b"after")]);
             database.flush_durable().unwrap();
             assert_eq!(database.get(Tree::Records, b"k").unwrap().unwrap(), value);
-            assert_eq!(keys(database.as_ref(), (Bound::Unbounded, Bound::Unbounded)).len(), 2);
+            assert_eq!(
+                keys(database.as_ref(), (Bound::Unbounded, Bound::Unbounded)).len(),
+                2
+            );
         }
         let mut batch = Batch::new();
         batch.remove(b"k");
@@ -85,7 +111,10 @@ fn too_large_a_value_is_refused_before_anything_is_written() {
 }
 
 fn open(directory: &Path, engine: Engine) -> Arc<dyn Database> {
-    DiskStore::new(directory, engine).unwrap().open_log().unwrap()
+    DiskStore::new(directory, engine)
+        .unwrap()
+        .open_log()
+        .unwrap()
 }
 
 #[test]
@@ -94,7 +123,10 @@ fn what_was_flushed_is_there_after_reopening() {
         let directory = tempfile::tempdir().unwrap();
         for round in 0..5_u8 {
             let database = open(directory.path(), engine);
-            assert_eq!(keys(database.as_ref(), (Bound::Unbounded, Bound::Unbounded)).len(), usize::from(round));
+            assert_eq!(
+                keys(database.as_ref(), (Bound::Unbounded, Bound::Unbounded)).len(),
+                usize::from(round)
+            );
             put(database.as_ref(), &[(&[round], &vec![round; 20_000])]);
             database.flush_durable().unwrap();
         }
@@ -112,7 +144,10 @@ fn a_crash_in_memory_loses_what_was_not_flushed_and_disarms_old_handles() {
     store.crash();
     assert!(matches!(database.flush_durable(), Err(StoreError::Closed)));
     let reopened = store.open_log().unwrap();
-    assert_eq!(keys(reopened.as_ref(), (Bound::Unbounded, Bound::Unbounded)), [b"kept"]);
+    assert_eq!(
+        keys(reopened.as_ref(), (Bound::Unbounded, Bound::Unbounded)),
+        [b"kept"]
+    );
 }
 
 #[test]
@@ -132,7 +167,10 @@ fn generations_are_apart_and_switched_in_one_step() {
         assert_eq!(store.current_generation().unwrap(), Some(1));
         drop(first);
         store.remove_other_generations(1).unwrap();
-        assert_eq!(second.get(Tree::Records, b"generation").unwrap().unwrap(), b"1");
+        assert_eq!(
+            second.get(Tree::Records, b"generation").unwrap().unwrap(),
+            b"1"
+        );
         let again = store.open_generation(0).unwrap();
         assert_eq!(again.get(Tree::Records, b"generation").unwrap(), None);
     });

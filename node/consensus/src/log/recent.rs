@@ -38,7 +38,11 @@ impl Recent {
 
     /// The log now ends before `index`.
     pub(super) fn truncate(&mut self, index: u64) {
-        while self.entries.back().is_some_and(|(entry, _)| entry.log_id.index >= index) {
+        while self
+            .entries
+            .back()
+            .is_some_and(|(entry, _)| entry.log_id.index >= index)
+        {
             if let Some((_, bytes)) = self.entries.pop_back() {
                 self.bytes -= bytes;
             }
@@ -47,7 +51,11 @@ impl Recent {
 
     /// The log now begins after `index`.
     pub(super) fn purge(&mut self, index: u64) {
-        while self.entries.front().is_some_and(|(entry, _)| entry.log_id.index <= index) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|(entry, _)| entry.log_id.index <= index)
+        {
             self.pop_front();
         }
     }
@@ -111,7 +119,11 @@ mod tests {
         assert_eq!(read(&recent, 6, 8, usize::MAX), Some(vec![6, 7]));
         assert_eq!(read(&recent, 4, 8, usize::MAX), None);
         assert_eq!(read(&recent, 10, 12, usize::MAX), None);
-        assert_eq!(read(&recent, 6, 10, 1), Some(vec![6]), "never empty for a range that is not");
+        assert_eq!(
+            read(&recent, 6, 10, 1),
+            Some(vec![6]),
+            "never empty for a range that is not"
+        );
         recent.truncate(8);
         recent.append(entries(8..9, 10));
         recent.purge(6);

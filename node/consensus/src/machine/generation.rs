@@ -41,7 +41,11 @@ pub(crate) struct MachineParts {
 
 impl MachineParts {
     /// Generation `number`, with a writer.
-    pub(crate) fn generation(&self, number: u64, database: Arc<dyn Database>) -> std::io::Result<Generation> {
+    pub(crate) fn generation(
+        &self,
+        number: u64,
+        database: Arc<dyn Database>,
+    ) -> std::io::Result<Generation> {
         let writer = Writer::new(
             Arc::clone(&database),
             "state",
@@ -49,7 +53,11 @@ impl MachineParts {
             self.write_limit,
             self.fence.clone(),
         )?;
-        Ok(Generation { number, database, writer })
+        Ok(Generation {
+            number,
+            database,
+            writer,
+        })
     }
 }
 
@@ -75,7 +83,11 @@ impl Stored {
                 loaded.map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
             }
         }
-        place(&mut stored.state, stored.applied.map_or(0, |applied| applied.index), &stored.membership);
+        place(
+            &mut stored.state,
+            stored.applied.map_or(0, |applied| applied.index),
+            &stored.membership,
+        );
         Ok(stored)
     }
 

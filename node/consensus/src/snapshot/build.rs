@@ -36,11 +36,20 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let meta = source.meta.clone();
         let built = blocking::run(self.blocks, move || build(&source, &snapshots)).await;
         match built {
-            Ok(file) => Ok(Snapshot { meta, snapshot: Box::new(file) }),
+            Ok(file) => Ok(Snapshot {
+                meta,
+                snapshot: Box::new(file),
+            }),
             Err(error) => {
                 // A disk that is full for a snapshot is full for the log, too.
-                self.fence.trip(Halt::Store { database: "snapshot", reason: chain(&error) });
-                Err(StorageIoError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into())
+                self.fence.trip(Halt::Store {
+                    database: "snapshot",
+                    reason: chain(&error),
+                });
+                Err(
+                    StorageIoError::write_snapshot(Some(meta.signature()), AnyError::new(&error))
+                        .into(),
+                )
             }
         }
     }
@@ -54,12 +63,18 @@ fn build(source: &Source, snapshots: &Snapshots) -> Result<SnapshotFile, Snapsho
     }
     for key in source.state.body_keys() {
         let body = source.database.get(Tree::Bodies, &key)?;
-        let body = body.ok_or(SnapshotError::Damaged("the store lacks a body that the state names"))?;
+        let body = body.ok_or(SnapshotError::Damaged(
+            "the store lacks a body that the state names",
+        ))?;
         writer.pair(Tree::Bodies, &key, &body)?;
     }
     let file = writer.finish(&path)?;
     let file = snapshots.publish(&source.meta, file)?;
-    tracing::info!(snapshot = source.meta.snapshot_id, bytes = file.length, "snapshot written");
+    tracing::info!(
+        snapshot = source.meta.snapshot_id,
+        bytes = file.length,
+        "snapshot written"
+    );
     // Only now may bodies be deleted.
     let _: &Arc<()> = &source.pin;
     Ok(file)

@@ -38,7 +38,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
     #[error("cannot {action} the snapshot")]
-    Io { action: &'static str, source: std::io::Error },
+    Io {
+        action: &'static str,
+        source: std::io::Error,
+    },
     #[error("the snapshot is damaged: {0}")]
     Damaged(&'static str),
     #[error("the snapshot's meta or a record cannot be understood: {0}")]
@@ -64,11 +67,22 @@ pub(super) struct FileWriter {
 impl FileWriter {
     /// Begins the file at `path`, replacing what is there.
     pub(super) fn create(path: &Path, meta: &SnapshotMeta) -> Result<Self, SnapshotError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path);
         let file = file.map_err(SnapshotError::io("create"))?;
         let output = BufWriter::with_capacity(BUFFER_BYTES, file);
-        let mut writer = Self { output, hash: Context::new(&SHA256), length: 0, pairs: 0 };
-        let meta = wire::to_stored(meta).map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
+        let mut writer = Self {
+            output,
+            hash: Context::new(&SHA256),
+            length: 0,
+            pairs: 0,
+        };
+        let meta =
+            wire::to_stored(meta).map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
         writer.bytes(MAGIC)?;
         writer.bytes(&length(meta.len())?)?;
         writer.bytes(&meta)?;
@@ -76,7 +90,12 @@ impl FileWriter {
     }
 
     /// Adds a pair of `tree`.
-    pub(super) fn pair(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
+    pub(super) fn pair(
+        &mut self,
+        tree: Tree,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), SnapshotError> {
         let tag = if tree == Tree::Bodies { BODY } else { RECORD };
         self.bytes(&[tag])?;
         self.bytes(&length(key.len())?)?;
@@ -95,20 +114,31 @@ impl FileWriter {
         let digest = digest(self.hash);
         let failed = SnapshotError::io("write");
         self.output.write_all(&digest).map_err(&failed)?;
-        let file = self.output.into_inner().map_err(|error| failed(error.into_error()))?;
+        let file = self
+            .output
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(SnapshotError::io("fsync"))?;
-        Ok(SnapshotFile { path: path.to_owned(), file: Arc::new(file), length: self.length, digest })
+        Ok(SnapshotFile {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            length: self.length,
+            digest,
+        })
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
         self.hash.update(bytes);
         self.length += bytes.len() as u64;
-        self.output.write_all(bytes).map_err(SnapshotError::io("write"))
+        self.output
+            .write_all(bytes)
+            .map_err(SnapshotError::io("write"))
     }
 }
 
 fn length(length: usize) -> Result<[u8; 4], SnapshotError> {
-    let length = u32::try_from(length).map_err(|_| SnapshotError::Damaged("a value is too long"))?;
+    let length =
+        u32::try_from(length).map_err(|_| SnapshotError::Damaged("a value is too long"))?;
     Ok(length.to_be_bytes())
 }
 
@@ -131,7 +161,15 @@ pub(super) fn open(path: &Path) -> Result<(SnapshotMeta, SnapshotFile), Snapshot
     file.seek(SeekFrom::Start(length)).map_err(&read)?;
     let mut digest = [0; DIGEST_BYTES];
     file.read_exact(&mut digest).map_err(&read)?;
-    Ok((meta, SnapshotFile { path: path.to_owned(), file: Arc::new(file), length, digest }))
+    Ok((
+        meta,
+        SnapshotFile {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            length,
+            digest,
+        },
+    ))
 }
 
 fn head(input: &mut impl Read) -> Result<SnapshotMeta, SnapshotError> {
@@ -139,7 +177,9 @@ fn head(input: &mut impl Read) -> Result<SnapshotMeta, SnapshotError> {
     let mut magic = [0; MAGIC.len()];
     input.read_exact(&mut magic).map_err(&read)?;
     if &magic != MAGIC {
-        return Err(SnapshotError::Damaged("it does not begin like a snapshot of this version"));
+        return Err(SnapshotError::Damaged(
+            "it does not begin like a snapshot of this version",
+        ));
     }
     let mut length = [0; 4];
     input.read_exact(&mut length).map_err(&read)?;
@@ -178,9 +218,19 @@ impl FileReader {
         // A handle of its own, with a position of its own.
         let input = File::open(&file.path).map_err(SnapshotError::io("open"))?;
         let input = BufReader::with_capacity(BUFFER_BYTES, input.take(file.length));
-        let mut input = Hashing { inner: input, hash: Context::new(&SHA256) };
+        let mut input = Hashing {
+            inner: input,
+            hash: Context::new(&SHA256),
+        };
         let meta = head(&mut input)?;
-        Ok((meta, Self { input, expected: file.digest, pairs: 0 }))
+        Ok((
+            meta,
+            Self {
+                input,
+                expected: file.digest,
+                pairs: 0,
+            },
+        ))
     }
 
     /// The next pair; `None` at the end, which is only there if all that came
@@ -215,13 +265,17 @@ impl FileReader {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
         let mut bytes = [0; N];
-        self.input.read_exact(&mut bytes).map_err(SnapshotError::io("read"))?;
+        self.input
+            .read_exact(&mut bytes)
+            .map_err(SnapshotError::io("read"))?;
         Ok(bytes)
     }
 
     fn exactly(&mut self, length: usize) -> Result<Vec<u8>, SnapshotError> {
         let mut bytes = vec![0; length];
-        self.input.read_exact(&mut bytes).map_err(SnapshotError::io("read"))?;
+        self.input
+            .read_exact(&mut bytes)
+            .map_err(SnapshotError::io("read"))?;
         Ok(bytes)
     }
 }

@@ -34,7 +34,9 @@ pub(crate) fn load(
         let batch = if tree == Tree::Bodies {
             &mut bodies
         } else {
-            state.load(&key, &value).map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
+            state
+                .load(&key, &value)
+                .map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
             &mut records
         };
         batch.put(key, value);
@@ -46,7 +48,11 @@ pub(crate) fn load(
     database.write_atomic(Tree::Bodies, &bodies)?;
     database.write_atomic(Tree::Records, &records)?;
     database.flush_durable()?;
-    place(&mut state, meta.last_log_id.map_or(0, |last| last.index), &meta.last_membership);
+    place(
+        &mut state,
+        meta.last_log_id.map_or(0, |last| last.index),
+        &meta.last_membership,
+    );
     Ok(Loaded { meta, state })
 }
 

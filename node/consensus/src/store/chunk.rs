@@ -68,7 +68,9 @@ pub(crate) fn cut(
                 0
             }
         };
-        pieces.extend((new..old).map(|number| Change::Remove { key: rest_key(key, number) }));
+        pieces.extend((new..old).map(|number| Change::Remove {
+            key: rest_key(key, number),
+        }));
         if old.max(new) > 0 {
             cut_here.insert(key, new);
         }
@@ -80,8 +82,10 @@ pub(crate) fn cut(
 fn put(pieces: &mut Vec<Change>, key: &[u8], value: &[u8]) -> Result<u16, StoreError> {
     let mut chunks = value.chunks(CHUNK_BYTES);
     let first = chunks.next().unwrap_or_default();
-    let count = u16::try_from(chunks.len())
-        .map_err(|_| StoreError::TooLarge { key: key.len(), value: value.len() })?;
+    let count = u16::try_from(chunks.len()).map_err(|_| StoreError::TooLarge {
+        key: key.len(),
+        value: value.len(),
+    })?;
     let mut head = Vec::with_capacity(first.len() + 3);
     if count == 0 {
         head.push(WHOLE);
@@ -90,9 +94,15 @@ fn put(pieces: &mut Vec<Change>, key: &[u8], value: &[u8]) -> Result<u16, StoreE
         head.extend_from_slice(&count.to_be_bytes());
     }
     head.extend_from_slice(first);
-    pieces.push(Change::Put { key: head_key(key), value: head });
+    pieces.push(Change::Put {
+        key: head_key(key),
+        value: head,
+    });
     for (number, chunk) in (0..).zip(chunks) {
-        pieces.push(Change::Put { key: rest_key(key, number), value: chunk.to_vec() });
+        pieces.push(Change::Put {
+            key: rest_key(key, number),
+            value: chunk.to_vec(),
+        });
     }
     Ok(count)
 }
@@ -122,7 +132,10 @@ fn rest_count(head: &[u8]) -> Result<u16, StoreError> {
 }
 
 fn damaged(reason: &str) -> StoreError {
-    StoreError::Damaged { what: "a stored value".into(), reason: reason.into() }
+    StoreError::Damaged {
+        what: "a stored value".into(),
+        reason: reason.into(),
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,9 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), StoreError> {
 
 /// Makes the bytes of the file at `path` durable.
 pub(crate) fn sync_file(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| StoreError::file("fsync", path, error))
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| StoreError::file("fsync", path, error))
 }
 
 /// Replaces the small file at `path`: after a crash the old bytes are there or
@@ -55,7 +57,11 @@ pub(crate) fn sync_file(path: &Path) -> Result<(), StoreError> {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = temporary(path);
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -85,7 +91,11 @@ pub(crate) fn read_small(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 
 /// Removes the directory or file at `path`, if it is there.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     match removed {
         Ok(()) => sync_parent(path),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -97,7 +107,11 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
 pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = fs::read_dir(path).map_err(|error| StoreError::file("list", path, error))?;
     entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(|error| StoreError::file("list", path, error)))
+        .map(|entry| {
+            entry
+                .map(|entry| entry.path())
+                .map_err(|error| StoreError::file("list", path, error))
+        })
         .collect()
 }
 

@@ -49,7 +49,10 @@ impl DiskStore {
     ///
     /// When the directories cannot be created.
     pub fn new(directory: impl Into<PathBuf>, engine: Engine) -> Result<Self, StoreError> {
-        let store = Self { directory: directory.into(), engine };
+        let store = Self {
+            directory: directory.into(),
+            engine,
+        };
         for path in [store.directory.join("state"), store.snapshots()] {
             directory::create(&path)?;
         }
@@ -99,12 +102,19 @@ impl Store for DiskStore {
     }
 
     fn open_generation(&self, generation: u64) -> Result<Arc<dyn Database>, StoreError> {
-        self.open(&self.generations().join(generation.to_string()), STATE_CACHE_BYTES)
+        self.open(
+            &self.generations().join(generation.to_string()),
+            STATE_CACHE_BYTES,
+        )
     }
 
     fn current_generation(&self) -> Result<Option<u64>, StoreError> {
-        let Some(bytes) = directory::read_small(&self.pointer())? else { return Ok(None) };
-        let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+        let Some(bytes) = directory::read_small(&self.pointer())? else {
+            return Ok(None);
+        };
+        let number = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
         number.map(Some).ok_or_else(|| StoreError::Damaged {
             what: self.pointer().display().to_string(),
             reason: "it holds no number of a generation".into(),
@@ -124,11 +134,15 @@ impl Store for DiskStore {
     }
 
     fn identity(&self) -> Result<Option<Identity>, StoreError> {
-        let Some(bytes) = directory::read_small(&self.marker())? else { return Ok(None) };
-        Identity::parse(&bytes).map(Some).ok_or_else(|| StoreError::Damaged {
-            what: self.marker().display().to_string(),
-            reason: "it names no cluster and node".into(),
-        })
+        let Some(bytes) = directory::read_small(&self.marker())? else {
+            return Ok(None);
+        };
+        Identity::parse(&bytes)
+            .map(Some)
+            .ok_or_else(|| StoreError::Damaged {
+                what: self.marker().display().to_string(),
+                reason: "it names no cluster and node".into(),
+            })
     }
 
     fn write_identity(&self, identity: &Identity) -> Result<(), StoreError> {

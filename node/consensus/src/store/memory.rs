@@ -42,7 +42,10 @@ impl MemoryStore {
     /// An empty disk; snapshot files go to the existing directory `snapshots`.
     #[must_use]
     pub fn new(snapshots: impl Into<PathBuf>) -> Self {
-        Self { shared: Arc::default(), snapshots: snapshots.into() }
+        Self {
+            shared: Arc::default(),
+            snapshots: snapshots.into(),
+        }
     }
 
     /// The machine loses power: all that was not flushed is gone, and what had the
@@ -58,7 +61,11 @@ impl MemoryStore {
     fn open(&self, name: Option<u64>) -> Arc<dyn Database> {
         let mut shared = lock(&self.shared);
         shared.databases.entry(name).or_default();
-        Arc::new(MemoryDatabase { shared: Arc::clone(&self.shared), epoch: shared.epoch, name })
+        Arc::new(MemoryDatabase {
+            shared: Arc::clone(&self.shared),
+            epoch: shared.epoch,
+            name,
+        })
     }
 }
 
@@ -86,12 +93,16 @@ impl Store for MemoryStore {
     }
 
     fn remove_other_generations(&self, keep: u64) -> Result<(), StoreError> {
-        lock(&self.shared).databases.retain(|name, _| name.is_none_or(|name| name == keep));
+        lock(&self.shared)
+            .databases
+            .retain(|name, _| name.is_none_or(|name| name == keep));
         Ok(())
     }
 
     fn remove_generations_before(&self, keep: u64) -> Result<(), StoreError> {
-        lock(&self.shared).databases.retain(|name, _| name.is_none_or(|name| name >= keep));
+        lock(&self.shared)
+            .databases
+            .retain(|name, _| name.is_none_or(|name| name >= keep));
         Ok(())
     }
 
@@ -125,13 +136,22 @@ impl MemoryDatabase {
         if shared.epoch != self.epoch {
             return Err(StoreError::Closed);
         }
-        shared.databases.get_mut(&self.name).map(use_cell).ok_or(StoreError::Closed)
+        shared
+            .databases
+            .get_mut(&self.name)
+            .map(use_cell)
+            .ok_or(StoreError::Closed)
     }
 }
 
 impl Database for MemoryDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with(|cell| cell.volatile.get(&tree).and_then(|tree| tree.get(key)).cloned())
+        self.with(|cell| {
+            cell.volatile
+                .get(&tree)
+                .and_then(|tree| tree.get(key))
+                .cloned()
+        })
     }
 
     fn range(&self, tree: Tree, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Scan, StoreError> {

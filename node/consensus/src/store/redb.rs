@@ -29,25 +29,36 @@ impl RedbDatabase {
             .set_cache_size(cache_bytes)
             .create(path.join(DATA_FILE))
             .map_err(|error| StoreError::engine("open", error))?;
-        let write = database.begin_write().map_err(|error| StoreError::engine("open", error))?;
+        let write = database
+            .begin_write()
+            .map_err(|error| StoreError::engine("open", error))?;
         for tree in Tree::ALL {
             write.open_table(table(tree)).map_err(failed)?;
         }
-        write.commit().map_err(|error| StoreError::engine("open", error))?;
+        write
+            .commit()
+            .map_err(|error| StoreError::engine("open", error))?;
         directory::sync(path)?;
         directory::sync_parent(path)?;
         Ok(Self { database })
     }
 
     fn read(&self, tree: Tree) -> Result<redb::ReadOnlyTable<Bytes, Bytes>, StoreError> {
-        let read = self.database.begin_read().map_err(|error| StoreError::engine("read", error))?;
-        read.open_table(table(tree)).map_err(|error| StoreError::engine("read", error))
+        let read = self
+            .database
+            .begin_read()
+            .map_err(|error| StoreError::engine("read", error))?;
+        read.open_table(table(tree))
+            .map_err(|error| StoreError::engine("read", error))
     }
 }
 
 impl Database for RedbDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.read(tree)?.get(key).map_err(|error| StoreError::engine("read", error))?;
+        let found = self
+            .read(tree)?
+            .get(key)
+            .map_err(|error| StoreError::engine("read", error))?;
         Ok(found.map(|value| value.value().to_vec()))
     }
 
@@ -64,25 +75,33 @@ impl Database for RedbDatabase {
 
     fn last(&self, tree: Tree) -> Result<Option<Pair>, StoreError> {
         let table = self.read(tree)?;
-        let last = table.last().map_err(|error| StoreError::engine("read", error))?;
+        let last = table
+            .last()
+            .map_err(|error| StoreError::engine("read", error))?;
         Ok(last.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())))
     }
 
     fn write_atomic(&self, tree: Tree, batch: &Batch) -> Result<(), StoreError> {
         batch.check()?;
         let failed = |error| StoreError::engine("write", error);
-        let mut write = self.database.begin_write().map_err(|error| StoreError::engine("write", error))?;
+        let mut write = self
+            .database
+            .begin_write()
+            .map_err(|error| StoreError::engine("write", error))?;
         // Visible at once; `flush_durable` commits it for good.
         write
             .set_durability(Durability::None)
             .map_err(|error| StoreError::engine("write", error))?;
         {
-            let mut table =
-                write.open_table(table(tree)).map_err(|error| StoreError::engine("write", error))?;
+            let mut table = write
+                .open_table(table(tree))
+                .map_err(|error| StoreError::engine("write", error))?;
             for change in batch.changes() {
                 match change {
                     Change::Put { key, value } => {
-                        table.insert(key.as_slice(), value.as_slice()).map_err(failed)?;
+                        table
+                            .insert(key.as_slice(), value.as_slice())
+                            .map_err(failed)?;
                     }
                     Change::Remove { key } => {
                         table.remove(key.as_slice()).map_err(failed)?;
@@ -90,14 +109,21 @@ impl Database for RedbDatabase {
                 }
             }
         }
-        write.commit().map_err(|error| StoreError::engine("write", error))
+        write
+            .commit()
+            .map_err(|error| StoreError::engine("write", error))
     }
 
     fn flush_durable(&self) -> Result<(), StoreError> {
-        let mut write = self.database.begin_write().map_err(|error| StoreError::engine("flush", error))?;
+        let mut write = self
+            .database
+            .begin_write()
+            .map_err(|error| StoreError::engine("flush", error))?;
         write
             .set_durability(Durability::Immediate)
             .map_err(|error| StoreError::engine("flush", error))?;
-        write.commit().map_err(|error| StoreError::engine("flush", error))
+        write
+            .commit()
+            .map_err(|error| StoreError::engine("flush", error))
     }
 }

@@ -44,16 +44,27 @@ impl SledDatabase {
         let database = guarded("open", || open_unlocked(&config))?;
         let tree = |tree: Tree| {
             guarded("open a tree", || {
-                database.open_tree(tree.name()).map_err(|error| StoreError::engine("open a tree", error))
+                database
+                    .open_tree(tree.name())
+                    .map_err(|error| StoreError::engine("open a tree", error))
             })
         };
-        let trees = [tree(Tree::Log)?, tree(Tree::Hard)?, tree(Tree::Records)?, tree(Tree::Bodies)?];
+        let trees = [
+            tree(Tree::Log)?,
+            tree(Tree::Hard)?,
+            tree(Tree::Records)?,
+            tree(Tree::Bodies)?,
+        ];
         let data_path = path.join(DATA_FILE);
         let data = OpenOptions::new()
             .write(true)
             .open(&data_path)
             .map_err(|error| StoreError::file("open sled's data file", &data_path, error))?;
-        let opened = Self { trees, database, data };
+        let opened = Self {
+            trees,
+            database,
+            data,
+        };
         opened.flush_durable()?;
         directory::sync_file(&path.join(CONF_FILE))?;
         directory::sync(path)?;
@@ -71,7 +82,9 @@ impl SledDatabase {
 }
 
 fn piece(tree: &sled::Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = tree.get(key).map_err(|error| StoreError::engine("read", error))?;
+    let found = tree
+        .get(key)
+        .map_err(|error| StoreError::engine("read", error))?;
     Ok(found.map(|value| value.to_vec()))
 }
 
@@ -96,7 +109,9 @@ fn is_locked(error: &std::io::Error) -> bool {
 impl Database for SledDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         guarded("read", || {
-            let Some(head) = self.piece(tree, &chunk::head_key(key))? else { return Ok(None) };
+            let Some(head) = self.piece(tree, &chunk::head_key(key))? else {
+                return Ok(None);
+            };
             chunk::join(key, &head, |piece| self.piece(tree, piece)).map(Some)
         })
     }
@@ -120,7 +135,10 @@ impl Database for SledDatabase {
         let mut heads = tree.range((from, to));
         Ok(Box::new(std::iter::from_fn(move || {
             let next = guarded("scan", || {
-                heads.next().transpose().map_err(|error| StoreError::engine("scan", error))
+                heads
+                    .next()
+                    .transpose()
+                    .map_err(|error| StoreError::engine("scan", error))
             });
             Some(match next.transpose()? {
                 Ok((physical, head)) => joined(&tree, &physical, &head),
@@ -132,9 +150,11 @@ impl Database for SledDatabase {
     fn last(&self, tree: Tree) -> Result<Option<Pair>, StoreError> {
         guarded("read", || {
             let tree = self.tree(tree);
-            let last =
-                tree.get_lt(chunk::HEADS_END).map_err(|error| StoreError::engine("read", error))?;
-            last.map(|(physical, head)| joined(tree, &physical, &head)).transpose()
+            let last = tree
+                .get_lt(chunk::HEADS_END)
+                .map_err(|error| StoreError::engine("read", error))?;
+            last.map(|(physical, head)| joined(tree, &physical, &head))
+                .transpose()
         })
     }
 
@@ -149,14 +169,20 @@ impl Database for SledDatabase {
                     Change::Remove { key } => cut.remove(key),
                 }
             }
-            self.tree(tree).apply_batch(cut).map_err(|error| StoreError::engine("write", error))
+            self.tree(tree)
+                .apply_batch(cut)
+                .map_err(|error| StoreError::engine("write", error))
         })
     }
 
     fn flush_durable(&self) -> Result<(), StoreError> {
         guarded("flush", || {
-            self.database.flush().map_err(|error| StoreError::engine("flush", error))?;
-            self.data.sync_data().map_err(|error| StoreError::engine("fdatasync", error))
+            self.database
+                .flush()
+                .map_err(|error| StoreError::engine("flush", error))?;
+            self.data
+                .sync_data()
+                .map_err(|error| StoreError::engine("fdatasync", error))
         })
     }
 }
@@ -188,7 +214,10 @@ fn guarded<T>(
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        Err(StoreError::Panicked { action, message: message.to_owned() })
+        Err(StoreError::Panicked {
+            action,
+            message: message.to_owned(),
+        })
     })
 }
 
@@ -214,14 +243,24 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["blobs", "conf", "db"]);
-        assert_eq!(directory::list(&directory.path().join("blobs")).unwrap().len(), 0);
-        let length = std::fs::metadata(directory.path().join("db")).unwrap().len();
+        assert_eq!(
+            directory::list(&directory.path().join("blobs"))
+                .unwrap()
+                .len(),
+            0
+        );
+        let length = std::fs::metadata(directory.path().join("db"))
+            .unwrap()
+            .len();
         assert!(length >= 200 * 100_000, "db holds only {length} bytes");
     }
 
     #[test]
     fn a_panic_of_the_engine_is_an_error() {
         let error = guarded::<()>("open", || panic!("page {} makes no sense", 7)).unwrap_err();
-        assert_eq!(error.to_string(), "the database engine panicked while it was to open: page 7 makes no sense");
+        assert_eq!(
+            error.to_string(),
+            "the database engine panicked while it was to open: page 7 makes no sense"
+        );
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::error::{Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::error::{
+    Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+};
 use openraft::network::{Backoff, RPCOption};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
@@ -53,7 +55,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Sender;
 
     async fn new_client(&mut self, target: u64, node: &Peer) -> Sender {
-        Sender { network: self.clone(), target: NodeId(target), address: node.address.clone() }
+        Sender {
+            network: self.clone(),
+            target: NodeId(target),
+            address: node.address.clone(),
+        }
     }
 }
 
@@ -88,20 +94,34 @@ impl RaftNetwork<TypeConfig> for Sender {
         let message = self.message(wire::to_sent(&rpc).map_err(|error| nonsense(&error))?);
         let sent = self.network.clock.boottime();
         let call = |mut client: super::links::Client| async move { client.append(message).await };
-        let answer = self.network.links.call(self.to(), Purpose::Raft, option.soft_ttl(), call).await;
+        let answer = self
+            .network
+            .links
+            .call(self.to(), Purpose::Raft, option.soft_ttl(), call)
+            .await;
         let answer = answer.map_err(|error| unreachable(&error))?;
         let answer: AppendEntriesResponse<u64> =
             wire::from_sent(answer.version, &answer.body).map_err(|error| nonsense(&error))?;
         if rpc.vote.is_committed() && !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-            self.network.acks.acknowledged(self.target.0, rpc.vote, sent);
+            self.network
+                .acks
+                .acknowledged(self.target.0, rpc.vote, sent);
         }
         Ok(answer)
     }
 
-    async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Result<VoteResponse<u64>, RpcError> {
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<u64>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<u64>, RpcError> {
         let message = self.message(wire::to_sent(&rpc).map_err(|error| nonsense(&error))?);
         let call = |mut client: super::links::Client| async move { client.vote(message).await };
-        let answer = self.network.links.call(self.to(), Purpose::Raft, option.soft_ttl(), call).await;
+        let answer = self
+            .network
+            .links
+            .call(self.to(), Purpose::Raft, option.soft_ttl(), call)
+            .await;
         let answer = answer.map_err(|error| unreachable(&error))?;
         wire::from_sent(answer.version, &answer.body).map_err(|error| nonsense(&error))
     }
@@ -118,8 +138,12 @@ impl RaftNetwork<TypeConfig> for Sender {
         let header = SnapshotHeader {
             envelope: self.network.links.envelope(self.target),
             version: u32::from(wire::VERSION),
-            vote: wire::to_sent(&vote).map_err(|error| nonsense(&error))?.into(),
-            meta: wire::to_sent(&snapshot.meta).map_err(|error| nonsense(&error))?.into(),
+            vote: wire::to_sent(&vote)
+                .map_err(|error| nonsense(&error))?
+                .into(),
+            meta: wire::to_sent(&snapshot.meta)
+                .map_err(|error| nonsense(&error))?
+                .into(),
             digest: Bytes::copy_from_slice(&file.digest),
             length: file.length,
         };
@@ -138,8 +162,10 @@ impl RaftNetwork<TypeConfig> for Sender {
             }
         };
         feeding.abort();
-        let answer = answer.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
-        let answer = wire::from_sent(answer.version, &answer.body).map_err(|error| nonsense(&error))?;
+        let answer =
+            answer.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+        let answer =
+            wire::from_sent(answer.version, &answer.body).map_err(|error| nonsense(&error))?;
         Ok(SnapshotResponse::new(answer))
     }
 
@@ -150,12 +176,19 @@ impl RaftNetwork<TypeConfig> for Sender {
 
 /// Sends the header and then the file, piece by piece; ends early when nobody
 /// takes the next piece in time. The receiver notices what is missing.
-async fn feed(header: SnapshotHeader, file: SnapshotFile, blocks: bool, parts: mpsc::Sender<SnapshotPart>) {
+async fn feed(
+    header: SnapshotHeader,
+    file: SnapshotFile,
+    blocks: bool,
+    parts: mpsc::Sender<SnapshotPart>,
+) {
     let length = file.length;
     let mut part = Some(Part::Header(header));
     let mut offset = 0;
     while let Some(next) = part.take() {
-        let sent = tokio::time::timeout(SNAPSHOT_IDLE, parts.send(SnapshotPart { part: Some(next) })).await;
+        let sent =
+            tokio::time::timeout(SNAPSHOT_IDLE, parts.send(SnapshotPart { part: Some(next) }))
+                .await;
         if !matches!(sent, Ok(Ok(()))) {
             return;
         }
@@ -176,7 +209,8 @@ async fn feed(header: SnapshotHeader, file: SnapshotFile, blocks: bool, parts: m
 
 /// The next piece, from wherever the file is now: its handle outlives its name.
 async fn read(file: &SnapshotFile, offset: u64, blocks: bool) -> std::io::Result<Bytes> {
-    let wanted = usize::try_from(file.length - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+    let wanted =
+        usize::try_from(file.length - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
     let file = Arc::clone(&file.file);
     blocking::run(blocks, move || {
         let mut chunk = vec![0; wanted];

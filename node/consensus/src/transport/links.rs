@@ -68,7 +68,12 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(identity: Identity, dial: Arc<dyn Dial>, fence: Fence) -> Self {
-        Self { identity, dial, fence, slots: Mutex::default() }
+        Self {
+            identity,
+            dial,
+            fence,
+            slots: Mutex::default(),
+        }
     }
 
     /// What every message begins with.
@@ -135,7 +140,11 @@ impl Links {
 
     fn open(&self, peer: NodeId, address: &str) -> Slot {
         let connected = Arc::new(AtomicBool::new(false));
-        let (dial, to, done) = (Arc::clone(&self.dial), address.to_owned(), Arc::clone(&connected));
+        let (dial, to, done) = (
+            Arc::clone(&self.dial),
+            address.to_owned(),
+            Arc::clone(&connected),
+        );
         let connector = tower::service_fn(move |_| {
             let (dial, to, done) = (Arc::clone(&dial), to.clone(), Arc::clone(&done));
             async move {
@@ -151,13 +160,20 @@ impl Links {
             .keep_alive_timeout(KEEP_ALIVE_WITHIN)
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(connector);
-        Slot { address: address.to_owned(), channel, connected }
+        Slot {
+            address: address.to_owned(),
+            channel,
+            connected,
+        }
     }
 
     /// Forgets `slot`, unless another has taken its place.
     fn discard(&self, peer: NodeId, purpose: Purpose, slot: &Arc<Slot>) {
         let mut slots = self.lock();
-        if slots.get(&(peer, purpose)).is_some_and(|present| Arc::ptr_eq(present, slot)) {
+        if slots
+            .get(&(peer, purpose))
+            .is_some_and(|present| Arc::ptr_eq(present, slot))
+        {
             slots.remove(&(peer, purpose));
         }
     }

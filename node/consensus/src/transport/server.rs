@@ -39,46 +39,66 @@ pub struct Receiver {
 
 impl Receiver {
     pub(crate) fn service(shared: &Arc<Shared>) -> PeerService {
-        ConsensusServer::new(Self { shared: Arc::downgrade(shared) })
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        ConsensusServer::new(Self {
+            shared: Arc::downgrade(shared),
+        })
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// Whom the connection belongs to.
     fn caller<T>(request: &Request<T>) -> Result<NodeId, Status> {
         let identity = request.extensions().get::<PeerIdentity>();
-        let PeerIdentity(node) =
-            identity.ok_or_else(|| Status::unauthenticated("the connection belongs to no member"))?;
+        let PeerIdentity(node) = identity
+            .ok_or_else(|| Status::unauthenticated("the connection belongs to no member"))?;
         Ok(*node)
     }
 
     /// Checks the envelope against the connection's owner and what is known here.
     /// Answers with the replica, and the sender.
-    fn check(&self, caller: NodeId, envelope: Option<&Envelope>) -> Result<(Arc<Shared>, NodeId), Status> {
-        let shared = self.shared.upgrade().ok_or_else(|| Status::unavailable("this replica has ended"))?;
+    fn check(
+        &self,
+        caller: NodeId,
+        envelope: Option<&Envelope>,
+    ) -> Result<(Arc<Shared>, NodeId), Status> {
+        let shared = self
+            .shared
+            .upgrade()
+            .ok_or_else(|| Status::unavailable("this replica has ended"))?;
         if let Some(halt) = shared.fence.halted() {
             return Err(ended(&halt));
         }
-        let envelope = envelope.ok_or_else(|| Status::invalid_argument("the message has no envelope"))?;
+        let envelope =
+            envelope.ok_or_else(|| Status::invalid_argument("the message has no envelope"))?;
         let me = shared.identity;
         if envelope.cluster_id[..] != me.cluster.0[..] {
-            return Err(Status::permission_denied("the message is for another cluster"));
+            return Err(Status::permission_denied(
+                "the message is for another cluster",
+            ));
         }
         if envelope.to != me.node.0 {
-            let text = format!("the message is for node {}, this is node {}", envelope.to, me.node);
+            let text = format!(
+                "the message is for node {}, this is node {}",
+                envelope.to, me.node
+            );
             return Err(Status::permission_denied(text));
         }
         if envelope.from != caller.0 {
-            return Err(Status::permission_denied("the message names another sender than the connection's owner"));
+            return Err(Status::permission_denied(
+                "the message names another sender than the connection's owner",
+            ));
         }
         if !shared.may_be_member(caller) {
-            return Err(Status::permission_denied(format!("node {caller} is no member of this cluster")));
+            return Err(Status::permission_denied(format!(
+                "node {caller} is no member of this cluster"
+            )));
         }
         Ok((shared, caller))
     }
 
     fn read<T: DeserializeOwned>(message: &RaftMessage) -> Result<T, Status> {
-        wire::from_sent(message.version, &message.body).map_err(|error| Status::invalid_argument(error.to_string()))
+        wire::from_sent(message.version, &message.body)
+            .map_err(|error| Status::invalid_argument(error.to_string()))
     }
 }
 
@@ -95,7 +115,11 @@ fn ended(halt: &Halt) -> Status {
     Status::unavailable(format!("this replica has ended: {halt}"))
 }
 
-fn answer<T: Serialize>(shared: &Shared, to: NodeId, body: &T) -> Result<Response<RaftMessage>, Status> {
+fn reply<T: Serialize>(
+    shared: &Shared,
+    to: NodeId,
+    body: &T,
+) -> Result<Response<RaftMessage>, Status> {
     let body = wire::to_sent(body).map_err(|error| Status::internal(error.to_string()))?;
     Ok(Response::new(RaftMessage {
         envelope: shared.links.envelope(to),
@@ -118,8 +142,10 @@ impl Consensus for Receiver {
         let rpc: AppendEntriesRequest<TypeConfig> = Self::read(&message)?;
         // Before the core sees it: the core may be waiting for the disk.
         shared.heard.heard(rpc.vote, shared.clock.boottime());
-        let answer = until_ended(&shared, shared.raft.append_entries(rpc)).await?.map_err(stopped)?;
-        answer(&shared, from, &answer)
+        let answer = until_ended(&shared, shared.raft.append_entries(rpc))
+            .await?
+            .map_err(stopped)?;
+        reply(&shared, from, &answer)
     }
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
@@ -127,8 +153,10 @@ impl Consensus for Receiver {
         let message = request.into_inner();
         let (shared, from) = self.check(caller, message.envelope.as_ref())?;
         let rpc: VoteRequest<u64> = Self::read(&message)?;
-        let answer = until_ended(&shared, shared.raft.vote(rpc)).await?.map_err(stopped)?;
-        answer(&shared, from, &answer)
+        let answer = until_ended(&shared, shared.raft.vote(rpc))
+            .await?
+            .map_err(stopped)?;
+        reply(&shared, from, &answer)
     }
 
     async fn install_snapshot(
@@ -141,7 +169,7 @@ impl Consensus for Receiver {
         let (shared, from) = self.check(caller, header.envelope.as_ref())?;
         let receive = snapshot_receiver::receive(&shared, header, parts);
         let vote: Vote = until_ended(&shared, receive).await??;
-        answer(&shared, from, &vote)
+        reply(&shared, from, &vote)
     }
 
     async fn heard(&self, request: Request<HeardRequest>) -> Result<Response<HeardReply>, Status> {
@@ -152,13 +180,19 @@ impl Consensus for Receiver {
         Ok(Response::new(HeardReply { since_ms }))
     }
 
-    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+    async fn propose(
+        &self,
+        request: Request<ProposeRequest>,
+    ) -> Result<Response<ProposeReply>, Status> {
         let caller = Self::caller(&request)?;
         let message = request.into_inner();
         let (shared, _) = self.check(caller, message.envelope.as_ref())?;
         let (actor, change) = codec::proposal_from(&message.command)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let reply = match shared.propose_here(actor, None, change, shared.deadline()).await {
+        let reply = match shared
+            .propose_here(actor, None, change, shared.deadline())
+            .await
+        {
             Ok(applied) => propose_reply::Reply::Applied(Applied {
                 index: applied.index.0,
                 outcome: codec::outcome_to(&applied.outcome).into(),
@@ -171,7 +205,10 @@ impl Consensus for Receiver {
         Ok(Response::new(ProposeReply { reply: Some(reply) }))
     }
 
-    async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
+    async fn read_index(
+        &self,
+        request: Request<ReadIndexRequest>,
+    ) -> Result<Response<ReadIndexReply>, Status> {
         let caller = Self::caller(&request)?;
         let (shared, _) = self.check(caller, request.get_ref().envelope.as_ref())?;
         let reply = match shared.read_index_here(shared.deadline()).await {
@@ -184,7 +221,10 @@ impl Consensus for Receiver {
         Ok(Response::new(ReadIndexReply { reply: Some(reply) }))
     }
 
-    async fn transfer(&self, request: Request<TransferRequest>) -> Result<Response<TransferReply>, Status> {
+    async fn transfer(
+        &self,
+        request: Request<TransferRequest>,
+    ) -> Result<Response<TransferReply>, Status> {
         let caller = Self::caller(&request)?;
         let (shared, _) = self.check(caller, request.get_ref().envelope.as_ref())?;
         let target = request.get_ref().target;

@@ -27,8 +27,19 @@ async fn a_write_through_any_node_is_applied_there_and_on_all() {
 async fn a_refusal_is_an_outcome() {
     let world = World::founded(1, Config::default()).await;
     let hostname: Hostname = state::testing::host("absent.customer.example");
-    let applied = world.propose(1, Change::RemoveHostname { hostname, revision: None }).await;
-    assert!(matches!(applied.outcome, Outcome::Refused(Refusal::NotFound(_))), "{applied:?}");
+    let applied = world
+        .propose(
+            1,
+            Change::RemoveHostname {
+                hostname,
+                revision: None,
+            },
+        )
+        .await;
+    assert!(
+        matches!(applied.outcome, Outcome::Refused(Refusal::NotFound(_))),
+        "{applied:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +65,10 @@ async fn all_stopped_and_started_again_have_what_they_had() {
     }
     for id in 1..=3 {
         world.start(id).await.unwrap();
-        assert_eq!(world.state(id).hostname_count() > 0, true, "the state is there before anybody answers");
+        assert!(
+            world.state(id).hostname_count() > 0,
+            "the state is there before anybody answers"
+        );
     }
     world.leader().await;
     world.replica(1).barrier().await.unwrap();
@@ -63,7 +77,10 @@ async fn all_stopped_and_started_again_have_what_they_had() {
         let state = world.state(id);
         assert_eq!(state.hostname_count(), 20);
         let host = state::testing::host(&name(7));
-        let events = world.replica(id).events(&host, state.hostname(&name(7)).unwrap()).unwrap();
+        let events = world
+            .replica(id)
+            .events(&host, state.hostname(&name(7)).unwrap())
+            .unwrap();
         assert!(!events.is_empty(), "bodies are there, too");
     }
     world.write(2, 100).await.unwrap();
@@ -76,15 +93,39 @@ async fn duties_are_never_forwarded_and_end_with_their_term() {
     let term = world.term(id);
     let follower = world.replica(1 + id % 3);
     let node = state::NodeId(id);
-    let error = follower.propose_as(term, Change::Confirm).await.unwrap_err();
+    let error = follower
+        .propose_as(term, Change::Confirm)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProposeError::NotLeader(_)), "{error:?}");
-    let error = leader.propose_as(Term(term.0 + 1), Change::Confirm).await.unwrap_err();
+    let error = leader
+        .propose_as(Term(term.0 + 1), Change::Confirm)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProposeError::NotLeader(_)), "{error:?}");
-    let refused = leader.propose_as(term, Change::Confirm).await.unwrap().outcome;
-    assert!(matches!(refused, Outcome::Refused(Refusal::StaleTerm { .. })), "no takeover yet: {refused:?}");
-    let taken = leader.propose_as(term, Change::TakeOver { node }).await.unwrap().outcome;
-    assert_eq!(taken.into_result().is_ok(), true);
-    assert_eq!(leader.propose_as(term, Change::Confirm).await.unwrap().outcome, Outcome::DONE);
+    let refused = leader
+        .propose_as(term, Change::Confirm)
+        .await
+        .unwrap()
+        .outcome;
+    assert!(
+        matches!(refused, Outcome::Refused(Refusal::StaleTerm { .. })),
+        "no takeover yet: {refused:?}"
+    );
+    let taken = leader
+        .propose_as(term, Change::TakeOver { node })
+        .await
+        .unwrap()
+        .outcome;
+    assert!(taken.into_result().is_ok());
+    assert_eq!(
+        leader
+            .propose_as(term, Change::Confirm)
+            .await
+            .unwrap()
+            .outcome,
+        Outcome::DONE
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,17 +134,31 @@ async fn without_a_quorum_nothing_is_acknowledged_and_the_answer_comes_in_time()
     let (id, leader) = world.leader().await;
     let term = world.term(id);
     until("the leader has its lease", || leader.holds(term)).await;
-    assert!(!world.replica(1 + id % 3).holds(term), "a follower has none");
+    assert!(
+        !world.replica(1 + id % 3).holds(term),
+        "a follower has none"
+    );
     world.gates.isolate(id);
     let begun = Instant::now();
     let (write, read) = tokio::join!(world.write(id, 1), leader.barrier());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert!(matches!(write, Err(ProposeError::Unknown | ProposeError::NoLeader)), "{write:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(
+        matches!(write, Err(ProposeError::Unknown | ProposeError::NoLeader)),
+        "{write:?}"
+    );
     assert!(read.is_err(), "{read:?}");
     assert!(!leader.holds(term), "cut off, it has no lease");
     // What was unknown may come true; what others agree on stays.
     world.gates.heal();
     let other = 1 + id % 3;
-    let applied = world.replica(other).propose(state::Actor::operator("test"), authorize(2)).await.unwrap();
+    let applied = world
+        .replica(other)
+        .propose(state::Actor::operator("test"), authorize(2))
+        .await
+        .unwrap();
     world.converge(&[1, 2, 3], applied.index).await;
 }

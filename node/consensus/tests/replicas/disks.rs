@@ -15,11 +15,21 @@ async fn a_full_disk_ends_the_replica_and_nothing_more_is_acknowledged() {
     world.faults(1).full.store(true, Ordering::SeqCst);
     assert!(world.write(1, 1).await.is_err());
     until("it has ended", || replica.halted().borrow().is_some()).await;
-    assert!(matches!(*replica.halted().borrow(), Some(Halt::Store { .. })));
+    assert!(matches!(
+        *replica.halted().borrow(),
+        Some(Halt::Store { .. })
+    ));
     world.faults(1).full.store(false, Ordering::SeqCst);
     let error = world.write(1, 2).await.unwrap_err();
-    assert!(matches!(&error, ProposeError::Stopped(why) if why.contains("log")), "{error}");
-    assert_eq!(world.state(1).hostname_count(), 1, "what is served stays served");
+    assert!(
+        matches!(&error, ProposeError::Stopped(why) if why.contains("log")),
+        "{error}"
+    );
+    assert_eq!(
+        world.state(1).hostname_count(),
+        1,
+        "what is served stays served"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,13 +56,27 @@ async fn a_disk_that_came_back_empty_is_not_started_on() {
     world.stop(1).await;
     std::fs::remove_dir_all(world.directory(1).join("raft")).unwrap();
     let error = world.start(1).await.unwrap_err();
-    assert!(matches!(error, StartError::Identity(IdentityError::Amnesia { .. })), "{error}");
+    assert!(
+        matches!(error, StartError::Identity(IdentityError::Amnesia { .. })),
+        "{error}"
+    );
     // Nor when the pointer to the state is gone; and the state is still there.
     let mut world = World::founded(1, Config::default()).await;
     world.stop(1).await;
-    std::fs::rename(world.directory(1).join("state/current"), world.directory(1).join("moved")).unwrap();
-    std::fs::rename(world.directory(1).join("state/0"), world.directory(1).join("state/3")).unwrap();
+    std::fs::rename(
+        world.directory(1).join("state/current"),
+        world.directory(1).join("moved"),
+    )
+    .unwrap();
+    std::fs::rename(
+        world.directory(1).join("state/0"),
+        world.directory(1).join("state/3"),
+    )
+    .unwrap();
     let error = world.start(1).await.unwrap_err();
-    assert!(matches!(error, StartError::Identity(IdentityError::Amnesia { .. })), "{error}");
+    assert!(
+        matches!(error, StartError::Identity(IdentityError::Amnesia { .. })),
+        "{error}"
+    );
     assert!(world.directory(1).join("state/3/db").exists());
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use consensus::{Config, Halt};
-use state::ports::{Leadership, Members};
 use state::NodeId;
+use state::ports::{Leadership, Members};
 use tokio::time::Instant;
 
 use crate::world::{PATIENCE, World, until};
@@ -14,7 +14,10 @@ use crate::world::{PATIENCE, World, until};
 async fn next_write(world: &World, via: u64, number: u64) -> Duration {
     let begun = Instant::now();
     while world.write(via, number).await.is_err() {
-        assert!(begun.elapsed() < PATIENCE, "nothing is acknowledged any more");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "nothing is acknowledged any more"
+        );
     }
     begun.elapsed()
 }
@@ -61,7 +64,8 @@ async fn a_follower_that_was_cut_off_comes_back_without_stalling_writes() {
     }
     println!("slowest write while a follower came back: {slowest:?}");
     assert_eq!(world.term(id), term, "the leader was not deposed");
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    // Without the guard it was 1.9 to 3.7 s; with it 12 to 35 ms on an idle machine.
+    assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
     let index = world.write(id, number).await.unwrap().index;
     world.converge(&[1, 2, 3], index).await;
 }
@@ -77,10 +81,17 @@ async fn leadership_is_handed_over_in_half_a_second() {
         // Asked of the leader, of the target and of the third in turn.
         let asked = [id, target, 1 + target % 3][round % 3];
         let begun = Instant::now();
-        let leader = world.replica(asked).transfer(Some(NodeId(target))).await.unwrap();
+        let leader = world
+            .replica(asked)
+            .transfer(Some(NodeId(target)))
+            .await
+            .unwrap();
         assert_eq!(leader, NodeId(target));
         next_write(&world, asked, 10 + round as u64).await;
-        println!("handed over, and a write acknowledged, after {:?}", begun.elapsed());
+        println!(
+            "handed over, and a write acknowledged, after {:?}",
+            begun.elapsed()
+        );
         slowest = slowest.max(begun.elapsed());
     }
     assert!(slowest < Duration::from_millis(1000), "{slowest:?}");
@@ -99,8 +110,14 @@ async fn a_leader_whose_disk_hangs_is_replaced_within_five_seconds() {
     println!("leader's disk hangs, next acknowledged write after {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     until("the replica notices", || leader.halted().borrow().is_some()).await;
-    assert!(matches!(*leader.halted().borrow(), Some(Halt::SlowDisk { .. })));
+    assert!(matches!(
+        *leader.halted().borrow(),
+        Some(Halt::SlowDisk { .. })
+    ));
     assert_eq!(*leader.leadership().borrow(), Leadership::Stopped);
-    assert!(world.state(id).hostname_count() >= known, "what is served stays served");
+    assert!(
+        world.state(id).hostname_count() >= known,
+        "what is served stays served"
+    );
     world.faults(id).hangs.store(false, Ordering::SeqCst);
 }

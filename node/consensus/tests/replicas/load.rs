@@ -18,7 +18,11 @@ async fn burst(world: &World, id: u64, from: u64) -> Duration {
     let begun = Instant::now();
     for number in from..from + 200 {
         let replica = Arc::clone(&replica);
-        writes.spawn(async move { replica.propose(Actor::operator("test"), authorize(number)).await });
+        writes.spawn(async move {
+            replica
+                .propose(Actor::operator("test"), authorize(number))
+                .await
+        });
     }
     while let Some(written) = writes.join_next().await {
         assert_eq!(written.unwrap().unwrap().outcome, Outcome::DONE);
@@ -36,7 +40,10 @@ async fn two_hundred_concurrent_writes_share_their_flushes() {
         took.push(burst(&world, id, round * 200).await);
     }
     took.sort();
-    println!("200 concurrent writes with flushes of 2 ms: median {:?}, all {took:?}", took[2]);
+    println!(
+        "200 concurrent writes with flushes of 2 ms: median {:?}, all {took:?}",
+        took[2]
+    );
     // Alone each would wait for its own flush: 400 ms and more.
     assert!(took[2] < Duration::from_millis(200), "{took:?}");
     let index = world.write(id, 5000).await.unwrap().index;

@@ -15,7 +15,10 @@ async fn a_voter_becomes_a_learner_and_leaves() {
     let refused = leader.remove_learner(gone).await.unwrap_err();
     assert!(matches!(refused, MembersError::Refused(_)), "{refused}");
     leader.set_voters(stay.clone()).await.unwrap();
-    until("it is a learner", || leader.configuration().learners == [gone]).await;
+    until("it is a learner", || {
+        leader.configuration().learners == [gone]
+    })
+    .await;
     leader.remove_learner(gone).await.unwrap();
     until("it is gone", || leader.configuration().learners.is_empty()).await;
     assert_eq!(leader.configuration().voters, stay);
@@ -31,13 +34,23 @@ async fn a_change_that_would_lose_the_quorum_or_the_leader_is_refused() {
         let refused = leader.set_voters(voters).await.unwrap_err();
         assert!(matches!(refused, MembersError::Refused(_)), "{refused}");
     }
-    let refused = world.replica(1 + id % 3).set_voters(vec![NodeId(1)]).await.unwrap_err();
+    let refused = world
+        .replica(1 + id % 3)
+        .set_voters(vec![NodeId(1)])
+        .await
+        .unwrap_err();
     assert_eq!(refused, MembersError::NotLeader(Some(NodeId(id))));
     world.add_node(4).await;
     world.stop(4).await;
     world.add_learner(4).await;
-    let refused = leader.set_voters((1..=4).map(NodeId).collect()).await.unwrap_err();
-    assert!(matches!(refused, MembersError::Refused(_)), "a learner that has nothing: {refused}");
+    let refused = leader
+        .set_voters((1..=4).map(NodeId).collect())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, MembersError::Refused(_)),
+        "a learner that has nothing: {refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +58,10 @@ async fn a_removed_node_is_refused_by_those_who_know() {
     let world = World::founded(3, Config::default()).await;
     let (id, leader) = world.leader().await;
     let term = world.term(id);
-    leader.propose_as(term, Change::TakeOver { node: NodeId(id) }).await.unwrap();
+    leader
+        .propose_as(term, Change::TakeOver { node: NodeId(id) })
+        .await
+        .unwrap();
     // The state's own members: nodes 2 and 3 enter by invitation.
     for number in 2..=3 {
         let invite = Change::CreateInvitation {
@@ -53,21 +69,48 @@ async fn a_removed_node_is_refused_by_those_who_know() {
             verifier: [number; 32],
             expires_at: Timestamp(u64::MAX),
         };
-        let Ok(Done::Invitation(invitation)) = world.propose(id, invite).await.outcome.into_result() else {
+        let Ok(Done::Invitation(invitation)) =
+            world.propose(id, invite).await.outcome.into_result()
+        else {
             panic!("no invitation")
         };
         let newcomer = state::testing::newcomer(number);
-        let admitted = world.propose(id, Change::AdmitNode { invitation, newcomer }).await.outcome;
-        assert_eq!(admitted.into_result(), Ok(Done::Node(NodeId(u64::from(number)))));
+        let admitted = world
+            .propose(
+                id,
+                Change::AdmitNode {
+                    invitation,
+                    newcomer,
+                },
+            )
+            .await
+            .outcome;
+        assert_eq!(
+            admitted.into_result(),
+            Ok(Done::Node(NodeId(u64::from(number))))
+        );
     }
     let gone = if id == 3 { 2 } else { 3 };
     let removed = world.replica(gone);
-    leader.set_voters((1..=3).filter(|node| *node != gone).map(NodeId).collect()).await.unwrap();
+    leader
+        .set_voters((1..=3).filter(|node| *node != gone).map(NodeId).collect())
+        .await
+        .unwrap();
     leader.remove_learner(NodeId(gone)).await.unwrap();
-    world.propose(id, Change::RemoveNode { node: NodeId(gone) }).await;
-    let finished = leader.propose_as(term, Change::FinishRemoval { node: NodeId(gone) }).await.unwrap();
+    world
+        .propose(id, Change::RemoveNode { node: NodeId(gone) })
+        .await;
+    let finished = leader
+        .propose_as(term, Change::FinishRemoval { node: NodeId(gone) })
+        .await
+        .unwrap();
     assert!(finished.outcome.into_result().is_ok());
     assert!(removed.barrier().await.is_err());
-    assert!(removed.propose(Actor::operator("test"), crate::world::authorize(9)).await.is_err());
+    assert!(
+        removed
+            .propose(Actor::operator("test"), crate::world::authorize(9))
+            .await
+            .is_err()
+    );
     world.write(id, 1).await.unwrap();
 }

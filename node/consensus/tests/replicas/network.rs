@@ -59,7 +59,9 @@ impl Dial for TcpDial {
 }
 
 async fn open(cut: &mut watch::Receiver<BTreeSet<u64>>, ends: [u64; 2]) {
-    let _ = cut.wait_for(|cut| !ends.iter().any(|end| cut.contains(end))).await;
+    let _ = cut
+        .wait_for(|cut| !ends.iter().any(|end| cut.contains(end)))
+        .await;
 }
 
 /// Carries bytes while the gate is open; holds them back while it is not.
@@ -70,10 +72,10 @@ async fn relay(
     ends: [u64; 2],
 ) {
     let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let Ok(count) = from.read(&mut buffer).await else { break };
+    while let Ok(count) = from.read(&mut buffer).await {
         open(&mut cut, ends).await;
-        if count == 0 || to.write_all(&buffer[..count]).await.is_err() || to.flush().await.is_err() {
+        if count == 0 || to.write_all(&buffer[..count]).await.is_err() || to.flush().await.is_err()
+        {
             break;
         }
     }
@@ -103,13 +105,21 @@ impl Connected for Accepted {
 }
 
 impl AsyncRead for Accepted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Accepted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

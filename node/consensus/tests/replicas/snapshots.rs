@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use state::ports::{Bodies, Members};
+use consensus::store::Engine;
 use state::NodeId;
+use state::ports::{Bodies, Members};
 
 use crate::world::{World, name, short_logs, until};
 
@@ -13,21 +14,39 @@ async fn write_and_purge(world: &World, from: u64, count: u64) {
     for number in from..from + count {
         world.write(id, number).await.unwrap();
     }
-    until("the log is purged", || leader.figures().purged > leader.figures().applied.saturating_sub(40)).await;
+    until("the log is purged", || {
+        leader.figures().purged > leader.figures().applied.saturating_sub(40)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newcomer_gets_a_snapshot_when_the_log_was_purged() {
-    let mut world = World::founded(3, short_logs()).await;
+    newcomer_on(Engine::Sled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_redb_a_newcomer_gets_a_snapshot_when_the_log_was_purged() {
+    newcomer_on(Engine::Redb).await;
+}
+
+async fn newcomer_on(engine: Engine) {
+    let mut world = World::founded_on(engine, 3, short_logs()).await;
     write_and_purge(&world, 0, 100).await;
     world.join(4).await;
     let (id, leader) = world.leader().await;
-    assert!(world.replica(4).figures().snapshot > 0, "it came by snapshot");
+    assert!(
+        world.replica(4).figures().snapshot > 0,
+        "it came by snapshot"
+    );
     let index = world.write(4, 1000).await.unwrap().index;
     world.converge(&[1, 2, 3, 4], index).await;
     let state = world.state(4);
     let host = state::testing::host(&name(7));
-    let events = world.replica(4).events(&host, state.hostname(&name(7)).unwrap()).unwrap();
+    let events = world
+        .replica(4)
+        .events(&host, state.hostname(&name(7)).unwrap())
+        .unwrap();
     assert!(!events.is_empty(), "bodies came along");
     assert_eq!(leader.configuration().voters.len(), 4);
     assert_eq!(leader.lag(NodeId(4)), Some(0));
@@ -75,7 +94,10 @@ async fn what_an_interrupted_install_left_is_removed_at_the_next_start() {
     write_and_purge(&world, 0, 60).await;
     world.stop(1).await;
     let directory = world.directory(1).to_owned();
-    let leftovers = [directory.join("state/9/db"), directory.join("snapshots/received-0.tmp")];
+    let leftovers = [
+        directory.join("state/9/db"),
+        directory.join("snapshots/received-0.tmp"),
+    ];
     std::fs::create_dir(directory.join("state/9")).unwrap();
     for leftover in &leftovers {
         std::fs::write(leftover, b"half of it").unwrap();

@@ -28,7 +28,11 @@ impl Faults {
         }
         if self.full.load(Ordering::SeqCst) {
             let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
-            return Err(StoreError::File { action: "write", path: PathBuf::from("disk"), source });
+            return Err(StoreError::File {
+                action: "write",
+                path: PathBuf::from("disk"),
+                source,
+            });
         }
         Ok(())
     }
@@ -46,7 +50,10 @@ struct FaultyDatabase {
 
 impl FaultyStore {
     fn wrap(&self, inner: Arc<dyn Database>) -> Arc<dyn Database> {
-        Arc::new(FaultyDatabase { inner, faults: Arc::clone(&self.faults) })
+        Arc::new(FaultyDatabase {
+            inner,
+            faults: Arc::clone(&self.faults),
+        })
     }
 }
 
@@ -56,7 +63,9 @@ impl Store for FaultyStore {
     }
 
     fn open_generation(&self, generation: u64) -> Result<Arc<dyn Database>, StoreError> {
-        self.inner.open_generation(generation).map(|database| self.wrap(database))
+        self.inner
+            .open_generation(generation)
+            .map(|database| self.wrap(database))
     }
 
     fn current_generation(&self) -> Result<Option<u64>, StoreError> {

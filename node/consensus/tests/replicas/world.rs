@@ -26,7 +26,9 @@ struct RealClock(Instant);
 impl Clock for RealClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         Timestamp(since.as_millis() as u64)
     }
 
@@ -53,10 +55,24 @@ pub(crate) struct World {
 impl World {
     /// A cluster of `size` voters that was founded.
     pub(crate) async fn founded(size: u64, config: Config) -> Self {
+        Self::founded_on(Engine::Sled, size, config).await
+    }
+
+    /// The same on another engine.
+    pub(crate) async fn founded_on(engine: Engine, size: u64, config: Config) -> Self {
         // `RUST_LOG=consensus=debug` shows what happens.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        let mut world = Self { gates: Gates::new(), config, engine: Engine::Sled, nodes: BTreeMap::new() };
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+        let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer()
+            .try_init();
+        let mut world = Self {
+            gates: Gates::new(),
+            config,
+            engine,
+            nodes: BTreeMap::new(),
+        };
         world.add_node(1).await;
         let address = world.nodes[&1].address.clone();
         world.replica(1).form(&address).await.unwrap();
@@ -90,12 +106,18 @@ impl World {
 
     pub(crate) async fn add_learner(&self, id: u64) {
         let (_, leader) = self.leader().await;
-        leader.add_learner(NodeId(id), &self.nodes[&id].address).await.unwrap();
+        leader
+            .add_learner(NodeId(id), &self.nodes[&id].address)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn promote(&self, id: u64) {
         let (_, leader) = self.leader().await;
-        until("the learner has caught up", || leader.lag(NodeId(id)) == Some(0)).await;
+        until("the learner has caught up", || {
+            leader.lag(NodeId(id)) == Some(0)
+        })
+        .await;
         let mut voters = leader.configuration().voters;
         voters.push(NodeId(id));
         leader.set_voters(voters).await.unwrap();
@@ -118,7 +140,11 @@ impl World {
     }
 
     pub(crate) fn running(&self) -> Vec<u64> {
-        self.nodes.iter().filter(|(_, node)| node.running.is_some()).map(|(id, _)| *id).collect()
+        self.nodes
+            .iter()
+            .filter(|(_, node)| node.running.is_some())
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Ends a node's replica and its listener.
@@ -142,9 +168,15 @@ impl World {
             faults: Arc::clone(&node.faults),
         };
         let replica = Replica::start(Parts {
-            identity: Identity { cluster: ClusterId([7; 16]), node: NodeId(id) },
+            identity: Identity {
+                cluster: ClusterId([7; 16]),
+                node: NodeId(id),
+            },
             store: Arc::new(store),
-            dial: Arc::new(TcpDial { me: id, gates: self.gates.clone() }),
+            dial: Arc::new(TcpDial {
+                me: id,
+                gates: self.gates.clone(),
+            }),
             clock: Arc::new(RealClock(Instant::now())),
             config: self.config,
         })
@@ -167,9 +199,10 @@ impl World {
     }
 
     fn leading(&self) -> Option<(u64, Arc<Replica>)> {
-        self.running().into_iter().map(|id| (id, self.replica(id))).find(|(_, replica)| {
-            matches!(*replica.leadership().borrow(), Leadership::Leading(_))
-        })
+        self.running()
+            .into_iter()
+            .map(|id| (id, self.replica(id)))
+            .find(|(_, replica)| matches!(*replica.leadership().borrow(), Leadership::Leading(_)))
     }
 
     pub(crate) fn term(&self, id: u64) -> Term {
@@ -177,24 +210,39 @@ impl World {
     }
 
     pub(crate) async fn propose(&self, id: u64, change: Change) -> Applied {
-        self.replica(id).propose(Actor::operator("test"), change).await.unwrap()
+        self.replica(id)
+            .propose(Actor::operator("test"), change)
+            .await
+            .unwrap()
     }
 
     /// Writes one hostname through node `id`.
     pub(crate) async fn write(&self, id: u64, number: u64) -> Result<Applied, ProposeError> {
-        self.replica(id).propose(Actor::operator("test"), authorize(number)).await
+        self.replica(id)
+            .propose(Actor::operator("test"), authorize(number))
+            .await
     }
 
     /// Waits until `nodes` have applied `index`, then checks that they agree byte for
     /// byte if they stand at the same index.
     pub(crate) async fn converge(&self, nodes: &[u64], index: Index) {
-        until("all have applied", || nodes.iter().all(|id| self.state(*id).index() >= index)).await;
+        until("all have applied", || {
+            nodes.iter().all(|id| self.state(*id).index() >= index)
+        })
+        .await;
         let mut alike: BTreeMap<Index, (u64, Vec<_>)> = BTreeMap::new();
         for id in nodes {
             let state = self.state(*id);
             let records: Vec<_> = state.records().collect();
-            let (other, expected) = alike.entry(state.index()).or_insert_with(|| (*id, records.clone()));
-            assert_eq!(records, *expected, "nodes {id} and {other} differ at {}", state.index());
+            let (other, expected) = alike
+                .entry(state.index())
+                .or_insert_with(|| (*id, records.clone()));
+            assert_eq!(
+                records,
+                *expected,
+                "nodes {id} and {other} differ at {}",
+                state.index()
+            );
         }
     }
 
@@ -206,7 +254,9 @@ impl World {
 }
 
 pub(crate) fn authorize(number: u64) -> Change {
-    Change::AuthorizeHostname { hostname: host(&name(number)) }
+    Change::AuthorizeHostname {
+        hostname: host(&name(number)),
+    }
 }
 
 pub(crate) fn name(number: u64) -> String {
@@ -250,5 +300,9 @@ pub(crate) async fn until(what: &str, mut ready: impl FnMut() -> bool) {
 
 /// Short logs, so that snapshots and purges happen.
 pub(crate) fn short_logs() -> Config {
-    Config { snapshot_entries: 30, keep_entries: 5, ..Config::default() }
+    Config {
+        snapshot_entries: 30,
+        keep_entries: 5,
+        ..Config::default()
+    }
 }
