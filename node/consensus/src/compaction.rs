@@ -56,7 +56,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             hostnames: shared.published.state.borrow().hostname_count() as u64,
             snapshot_bytes: shared.snapshots.length(),
         };
-        if is_due(&shared.config, gathered) {
+        if shared.snapshots.is_doubted() || is_due(&shared.config, gathered) {
             // openraft ignores it while one is being written.
             if shared.raft.trigger().snapshot().await.is_err() {
                 return;

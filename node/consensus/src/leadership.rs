@@ -65,6 +65,7 @@ fn leadership(metrics: &Metrics, acks: &Acks) -> Leadership {
 /// Keeps the watched value until the replica ends; notices when Raft itself ends.
 pub(crate) async fn follow(shared: Arc<Shared>) {
     let mut metrics = shared.raft.metrics();
+    let mut connected = Vec::new();
     loop {
         let (now, running, members) = {
             // Not held across an await: it would block Raft's core.
@@ -91,9 +92,13 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
             .send_if_modified(|known| std::mem::replace(known, now) != now);
         if changed {
             tracing::info!(?now, "leadership");
-            shared.links.retain(|peer| {
-                members.contains(&peer.0) || now.leader(shared.identity.node) == Some(peer)
-            });
+        }
+        if changed || members != connected {
+            let leader = now.leader(shared.identity.node);
+            shared
+                .links
+                .retain(|peer| members.contains(&peer.0) || leader == Some(peer));
+            connected = members;
         }
         tokio::select! {
             changed = metrics.changed() => {

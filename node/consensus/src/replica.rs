@@ -218,6 +218,7 @@ impl Replica {
             links: Arc::clone(&links),
             acks: Arc::clone(&acks),
             clock: Arc::clone(&clock),
+            snapshots: snapshots.clone(),
             blocks,
             pause: config.heartbeat,
         };

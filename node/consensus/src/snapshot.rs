@@ -15,6 +15,7 @@ mod install;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use build::{Builder, Source};
@@ -49,6 +50,8 @@ struct Current {
 pub(crate) struct Snapshots {
     directory: PathBuf,
     current: Arc<Mutex<Option<Current>>>,
+    /// A receiver found the digest wrong: the file may have rotted.
+    suspect: Arc<AtomicBool>,
 }
 
 impl Snapshots {
@@ -79,6 +82,7 @@ impl Snapshots {
         Ok(Self {
             directory: directory.to_owned(),
             current: Arc::new(Mutex::new(newest)),
+            suspect: Arc::default(),
         })
     }
 
@@ -95,6 +99,16 @@ impl Snapshots {
     pub(crate) fn length(&self) -> u64 {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().map_or(0, |current| current.file.length)
+    }
+
+    /// Somebody who received the present snapshot found it damaged.
+    pub(crate) fn doubt(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a new one is wanted, because the present one is doubted.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
     }
 
     /// A name for a snapshot that is being written.
@@ -122,6 +136,7 @@ impl Snapshots {
             .join(format!("{}.{EXTENSION}", meta.snapshot_id));
         directory::publish(&file.path, &path)?;
         file.path = path;
+        self.suspect.store(false, Ordering::Relaxed);
         let older = current.replace(Current {
             meta: meta.clone(),
             file: file.clone(),

@@ -325,6 +325,12 @@ pub enum StoreError {
         /// Bytes of the value.
         value: usize,
     },
+    /// Somebody has it open: another process, or this one a moment ago.
+    #[error("{} is in use; does another process run on this data directory?", path.display())]
+    Busy {
+        /// The database's directory.
+        path: PathBuf,
+    },
     /// The store was closed under its reader: a simulated crash.
     #[error("the store has been closed")]
     Closed,

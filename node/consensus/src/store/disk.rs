@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::redb::RedbDatabase;
 use super::sled::SledDatabase;
@@ -24,6 +25,10 @@ const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Memory for pages of the log: what followers are behind by is a few MB.
 const LOG_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often, and how far apart, a database in use is tried.
+const BUSY_ATTEMPTS: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What keeps the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,8 +64,24 @@ impl DiskStore {
         Ok(store)
     }
 
+    /// Opens the database in `path`. Engines let go of a database from threads of
+    /// their own, some milliseconds after the last handle is dropped, so one that is
+    /// in use is tried again for a moment.
     fn open(&self, path: &Path, cache_bytes: u64) -> Result<Arc<dyn Database>, StoreError> {
         directory::create(path)?;
+        let mut attempt = 0;
+        loop {
+            match self.open_once(path, cache_bytes) {
+                Err(StoreError::Busy { .. }) if attempt < BUSY_ATTEMPTS => {
+                    attempt += 1;
+                    std::thread::park_timeout(BUSY_PAUSE);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_once(&self, path: &Path, cache_bytes: u64) -> Result<Arc<dyn Database>, StoreError> {
         Ok(match self.engine {
             Engine::Sled => Arc::new(SledDatabase::open(path, cache_bytes)?),
             Engine::Redb => {

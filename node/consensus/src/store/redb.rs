@@ -28,7 +28,12 @@ impl RedbDatabase {
         let database = Redb::builder()
             .set_cache_size(cache_bytes)
             .create(path.join(DATA_FILE))
-            .map_err(|error| StoreError::engine("open", error))?;
+            .map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Busy {
+                    path: path.to_owned(),
+                },
+                error => StoreError::engine("open", error),
+            })?;
         let write = database
             .begin_write()
             .map_err(|error| StoreError::engine("open", error))?;

@@ -19,12 +19,6 @@ const DATA_FILE: &str = "db";
 /// sled's parameters; 0 bytes long after a power cut unless fsynced by us.
 const CONF_FILE: &str = "conf";
 
-/// How often opening is tried while another handle of this process lets go of the
-/// lock: sled does so from a thread of its own, some milliseconds after the last
-/// handle is dropped.
-const LOCK_ATTEMPTS: u32 = 100;
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
-
 pub(super) struct SledDatabase {
     trees: [sled::Tree; 4],
     database: sled::Db,
@@ -41,7 +35,7 @@ impl SledDatabase {
             .mode(sled::Mode::LowSpace)
             .cache_capacity(cache_bytes)
             .flush_every_ms(None);
-        let database = guarded("open", || open_unlocked(&config))?;
+        let database = guarded("open", || open(&config, path))?;
         let tree = |tree: Tree| {
             guarded("open a tree", || {
                 database
@@ -88,22 +82,16 @@ fn piece(tree: &sled::Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(found.map(|value| value.to_vec()))
 }
 
-fn open_unlocked(config: &sled::Config) -> Result<sled::Db, StoreError> {
-    let mut attempt = 0;
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error)) if attempt < LOCK_ATTEMPTS && is_locked(&error) => {
-                attempt += 1;
-                std::thread::park_timeout(LOCK_PAUSE);
+fn open(config: &sled::Config, path: &Path) -> Result<sled::Db, StoreError> {
+    config.open().map_err(|error| match error {
+        // sled names the lock only in words.
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            StoreError::Busy {
+                path: path.to_owned(),
             }
-            opened => return opened.map_err(|error| StoreError::engine("open", error)),
         }
-    }
-}
-
-/// sled names the lock only in words.
-fn is_locked(error: &std::io::Error) -> bool {
-    error.to_string().contains("could not acquire lock")
+        error => StoreError::engine("open", error),
+    })
 }
 
 impl Database for SledDatabase {

@@ -21,12 +21,13 @@ use state::NodeId;
 use state::ports::Clock;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 
 use super::links::{LinkError, Links, Purpose};
 use super::{CHUNK_BYTES, SNAPSHOT_IDLE, SNAPSHOT_INSTALL};
 use crate::acks::Acks;
 use crate::blocking;
-use crate::snapshot::SnapshotFile;
+use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::{Peer, Snapshot, TypeConfig, Vote};
 use crate::wire;
 
@@ -38,6 +39,7 @@ pub(crate) struct Network {
     pub(crate) links: Arc<Links>,
     pub(crate) acks: Arc<Acks>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) snapshots: Snapshots,
     /// See [`crate::store::Store::blocks`].
     pub(crate) blocks: bool,
     /// Between two attempts at a peer that cannot be reached.
@@ -162,8 +164,12 @@ impl RaftNetwork<TypeConfig> for Sender {
             }
         };
         feeding.abort();
-        let answer =
-            answer.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+        let answer = answer.map_err(|error| {
+            if matches!(&error, LinkError::Failed(_, status) if status.code() == Code::DataLoss) {
+                self.network.snapshots.doubt();
+            }
+            StreamingError::Unreachable(Unreachable::new(&error))
+        })?;
         let answer =
             wire::from_sent(answer.version, &answer.body).map_err(|error| nonsense(&error))?;
         Ok(SnapshotResponse::new(answer))

@@ -100,6 +100,30 @@ async fn leadership_is_handed_over_in_half_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_five_voters_leadership_is_handed_over_too() {
+    let world = World::founded(5, Config::default()).await;
+    for round in 0..3 {
+        let (id, leader) = world.leader().await;
+        let target = 1 + id % 5;
+        let begun = Instant::now();
+        assert_eq!(
+            leader.transfer(Some(NodeId(target))).await.unwrap(),
+            NodeId(target)
+        );
+        next_write(&world, id, round).await;
+        println!(
+            "five voters: handed over, and a write acknowledged, after {:?}",
+            begun.elapsed()
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_whose_disk_hangs_is_replaced_within_five_seconds() {
     let world = World::founded(3, Config::default()).await;
     world.write(1, 0).await.unwrap();
