@@ -2,12 +2,22 @@
 //! the rooms.
 //!
 //! Domain decisions are not made here: each room owns its own, and this crate
-//! joins their ends.
+//! joins their ends. `run` is one node's life; `dev` shows a whole cluster on
+//! loopback.
 
 pub mod config;
 pub mod data_dir;
 pub mod dev;
+pub mod enter;
 pub mod environment;
+mod figures;
 pub mod health;
 pub mod metrics;
+mod run;
+mod services;
+pub mod socket;
 pub mod telemetry;
+mod wiring;
+
+pub use leader::failpoint;
+pub use run::run;

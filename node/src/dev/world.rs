@@ -83,14 +83,14 @@ impl World {
         let mut processes: Vec<Option<NodeProcess>> = files.iter().map(|_| None).collect();
         let context = if formed {
             for (process, files) in processes.iter_mut().zip(&files) {
-                if files.data().join("identity").exists() {
+                if files.data().join("identity.json").exists() {
                     *process = Some(spawn(files, &[])?);
                 }
             }
             Context::read(&path)?
         } else {
             ensure!(
-                !files[0].data().join("identity").exists(),
+                !files[0].data().join("identity.json").exists(),
                 "{} holds a cluster that was never formed to its end: delete the folder and run this again",
                 data.display()
             );

@@ -64,6 +64,11 @@ impl Cli {
         }
     }
 
+    /// Where its contexts are.
+    pub fn context(&self) -> PathBuf {
+        self.home.join("config/hostquorum/contexts/default.toml")
+    }
+
     /// Runs it with `arguments`.
     pub async fn run(&self, arguments: &[&str]) -> Said {
         let output = Command::new(binaries::path("hostquorum"))

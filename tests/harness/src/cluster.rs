@@ -107,6 +107,11 @@ impl Cluster {
         cluster
     }
 
+    /// The administrator's context.
+    pub fn context(&self) -> PathBuf {
+        self.cli.context()
+    }
+
     /// Its temporary folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on must stop where it is"
 )]
 
+pub mod admin;
 pub mod binaries;
 pub mod ca;
 pub mod cli;
@@ -20,4 +21,7 @@ pub mod wait;
 pub use ca::Ca;
 pub use cli::{Cli, Said};
 pub use cluster::{Cluster, Options};
-pub use node::dev::{process, request};
+pub use node::{
+    dev::{process, request},
+    failpoint::{ACCOUNT as ACCOUNT_FAILPOINTS, ORDER as FAILPOINTS},
+};

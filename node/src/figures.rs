@@ -1,0 +1,237 @@
+//! What each room counted, as metrics; and what the leader is at, as sentences.
+
+use leader::{
+    metrics::{CLASSES, STAGES},
+    status::Status,
+};
+use state::{Timestamp, ports::ServingSet as _};
+
+use crate::{
+    metrics::{Metrics, Sample},
+    services::{Open, leads},
+    wiring::Rooms,
+};
+
+/// Every room's figures.
+pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
+    let mut metrics = Metrics::default();
+    metrics.add(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        vec![Sample::gauge("build", "The running program", 1.0).labelled("version", version)]
+    });
+    let (replica, clock) = (rooms.replica.clone(), rooms.clock.clone());
+    metrics.add(move || consensus_figures(&replica, clock.now()));
+    let edge = open.edge.clone();
+    metrics.add(move || {
+        edge.metrics()
+            .map(|snapshot| edge_figures(&snapshot))
+            .unwrap_or_default()
+    });
+    let leader = open.leader.clone();
+    metrics.add(move || leader_figures(&leader.metrics()));
+    let serving = open.serving.clone();
+    metrics.add(move || {
+        let silent = |report: &state::ports::NodeReport| {
+            Sample::gauge(
+                "member_silent_seconds",
+                "Time since a member was last heard of",
+                report.silent.as_secs_f64(),
+            )
+            .labelled("member", report.node.to_string())
+        };
+        serving.reports().iter().map(silent).collect()
+    });
+    metrics
+}
+
+/// Counters and positions fit a double for longer than any machine runs.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures for people, exact to 2^53"
+)]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn consensus_figures(replica: &consensus::Replica, now: Timestamp) -> Vec<Sample> {
+    let figures = replica.figures();
+    let state = replica.state().borrow().clone();
+    let halted = replica.halted().borrow().is_some();
+    let flag = |set: bool| if set { 1.0 } else { 0.0 };
+    let mut samples = vec![
+        Sample::gauge("leader", "1 if this node leads", flag(leads(replica))),
+        Sample::gauge(
+            "quorum",
+            "1 if this node leads and a majority answered within 2 s",
+            flag(figures.quorum),
+        ),
+        Sample::gauge(
+            "replica_halted",
+            "1 if this node's replica has stopped",
+            flag(halted),
+        ),
+        Sample::gauge(
+            "log_last_index",
+            "The last entry of the log",
+            float(figures.last_log),
+        ),
+        Sample::gauge(
+            "log_applied_index",
+            "The last entry applied",
+            float(figures.applied),
+        ),
+        Sample::gauge(
+            "log_snapshot_index",
+            "The last entry in the snapshot",
+            float(figures.snapshot),
+        ),
+        Sample::gauge(
+            "hostnames",
+            "Authorized hostnames",
+            float(state.hostname_count() as u64),
+        ),
+        Sample::gauge(
+            "orders_in_flight",
+            "Orders in flight",
+            float(state.order_count() as u64),
+        ),
+        Sample::gauge(
+            "certificates_due",
+            "Hostnames that are due for an order",
+            float(due(&state, now)),
+        ),
+    ];
+    let members = state.members().count() as u64;
+    samples.push(Sample::gauge(
+        "members",
+        "Members of the cluster",
+        float(members),
+    ));
+    samples
+}
+
+fn due(state: &state::State, now: Timestamp) -> u64 {
+    state
+        .due(now)
+        .filter(|(_, due)| matches!(due, state::Due::Order(_)))
+        .count() as u64
+}
+
+fn edge_figures(snapshot: &edge::Snapshot) -> Vec<Sample> {
+    let mut samples: Vec<Sample> = snapshot
+        .figures()
+        .into_iter()
+        .map(|figure| {
+            let name = format!("edge_{}", figure.name);
+            let help = figure.help.trim_end_matches('.');
+            match figure.kind {
+                edge::Kind::Counter => Sample::counter(&name, help, float(figure.value)),
+                edge::Kind::Gauge => Sample::gauge(&name, help, float(figure.value)),
+            }
+        })
+        .collect();
+    samples.extend(snapshot.reasons.iter().map(|(reason, count)| {
+        Sample::counter(
+            "edge_answers",
+            "Requests answered by the node itself, by reason",
+            float(*count),
+        )
+        .labelled("reason", *reason)
+    }));
+    samples
+}
+
+fn leader_figures(snapshot: &leader::metrics::Snapshot) -> Vec<Sample> {
+    let mut samples = vec![
+        Sample::counter(
+            "takeovers",
+            "Terms in which this node took over",
+            float(snapshot.takeovers),
+        ),
+        Sample::counter(
+            "orders_admitted",
+            "Orders begun by this node",
+            float(snapshot.admitted),
+        ),
+        Sample::counter(
+            "orders_resumed",
+            "Orders of earlier leaders taken up",
+            float(snapshot.resumed),
+        ),
+        Sample::counter(
+            "certificates_installed",
+            "Certificates installed by this node",
+            float(snapshot.installed),
+        ),
+        Sample::counter(
+            "possible_duplicates",
+            "Orders lost after their finalization was intended",
+            float(snapshot.possible_duplicates),
+        ),
+        Sample::counter(
+            "ca_outages",
+            "Faults of the CA or of the road to it",
+            float(snapshot.outages),
+        ),
+        Sample::counter(
+            "requests_fenced",
+            "Requests held back because this node might lead no more",
+            float(snapshot.fenced),
+        ),
+    ];
+    samples.extend(CLASSES.iter().zip(snapshot.failed).map(|(class, count)| {
+        Sample::counter(
+            "orders_failed",
+            "Orders that came to nothing, by class",
+            float(count),
+        )
+        .labelled("class", class.as_str())
+    }));
+    samples.extend(
+        STAGES
+            .iter()
+            .zip(snapshot.stages)
+            .map(|(stage, (_, time))| {
+                Sample::counter(
+                    "order_stage_seconds",
+                    "Time that orders spent in each stage",
+                    time.as_secs_f64(),
+                )
+                .labelled("stage", *stage)
+            }),
+    );
+    samples
+}
+
+/// Most sentences told of orders in hand.
+const TOLD_MAX: usize = 20;
+
+/// What the leader is at, a sentence each.
+pub(crate) fn progress(status: &Status) -> Vec<String> {
+    let mut told = Vec::new();
+    if let Some(pause) = &status.pause {
+        told.push(format!("the CA is left alone: {}", pause.reason));
+    }
+    if let Some(clock) = &status.clock {
+        told.push(clock.clone());
+    }
+    for (duty, at) in &status.duties {
+        if let Some(error) = &at.error {
+            told.push(format!("{}: {error}", duty.as_str()));
+        }
+        told.extend(
+            at.doing
+                .iter()
+                .map(|doing| format!("{}: {doing}", duty.as_str())),
+        );
+    }
+    for (hostname, order) in status.orders.iter().take(TOLD_MAX) {
+        let error = order
+            .error
+            .as_ref()
+            .map(|error| format!(" ({error})"))
+            .unwrap_or_default();
+        told.push(format!("{hostname}: {}{error}", order.doing));
+    }
+    told
+}

@@ -1,0 +1,438 @@
+//! What listens and what works on top of the rooms: peers, operators, the leader's
+//! duties, and the keeping of this node's identity.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use admin::{Drawn, Overview, Tokens, TokensError};
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use cluster::{
+    Certifier, IdentityStore,
+    door::incoming,
+    join::Sponsor,
+    operators::{self, AdminConnection, AdminPort},
+    peer,
+    serving::{self, Own, Serving, ServingService, challenge::Challenges},
+    token::{RootPin, Secret, Token},
+    upkeep::Upkeep,
+};
+use edge::Unreachable;
+use proto::{
+    cluster::v1::enrollment_server::EnrollmentServer, peer::v1::serving_server::ServingServer,
+};
+use state::{
+    Hostname, Index, InvitationId, State,
+    ports::{Leadership, PeerIdentity, Propose as _},
+};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch};
+use tonic::{Request, Status, service::InterceptorLayer, transport::Server};
+
+use crate::{
+    config::Config,
+    figures,
+    health::{self, Readiness},
+    metrics::Metrics,
+    telemetry::chain,
+    wiring::{Listeners, OpenEdge, Rooms},
+};
+
+/// How often the admin API's picture of this node is drawn anew.
+const OVERVIEW_EVERY: Duration = Duration::from_millis(500);
+
+/// Everything that runs once the rooms are open.
+pub(crate) struct Open {
+    pub(crate) edge: OpenEdge,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) leader: Arc<leader::Running>,
+    health: watch::Sender<serving::Health>,
+}
+
+impl Open {
+    /// Opens everything, the edge first: it needs nobody.
+    pub(crate) fn all(
+        config: &Config,
+        rooms: &Rooms,
+        listeners: Listeners,
+        store: Arc<IdentityStore>,
+        raft: &Handle,
+    ) -> Result<Self> {
+        let (publish, published) = watch::channel(Index(0));
+        let (health, told) = watch::channel(serving::Health::default());
+        let own = Own {
+            published,
+            health: told,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let roster = rooms.links.roster().clone();
+        let serving = Arc::new(Serving::new(
+            roster,
+            own,
+            rooms.clock.clone(),
+            &*rooms.entropy,
+        ));
+        let challenges = Arc::new(Challenges::new(
+            serving.clone(),
+            rooms.links.clone(),
+            rooms.replica.clone(),
+            rooms.replica.leadership(),
+        ));
+        let edge = rooms.edge(config, Arc::new(AskLeader(challenges.clone())))?;
+        tokio::spawn(forward(edge.published(), publish));
+        let service = ServingService::new(serving.clone(), challenges);
+        raft.spawn(peers(rooms, listeners.peer, service));
+        tokio::spawn(serving.clone().tell_members(rooms.links.clone()));
+        let links = rooms.links.clone();
+        tokio::spawn(async move { links.enforce_removals().await });
+        tokio::spawn(stop_when_expelled(
+            rooms.links.expelled(),
+            rooms.replica.clone(),
+        ));
+        let upkeep = Upkeep {
+            identity: rooms.identity.clone(),
+            store,
+            credential: rooms.credential.clone(),
+            keyring: rooms.keyring.clone(),
+        };
+        tokio::spawn(upkeep.run(rooms.replica.state()));
+        let leader = Arc::new(leader::Leader::start(
+            leader_config(config, rooms),
+            leader_ports(rooms, serving.clone()),
+        ));
+        operators(rooms, listeners.admin, serving.clone(), leader.clone())?;
+        Ok(Self {
+            edge,
+            serving,
+            leader,
+            health,
+        })
+    }
+
+    /// Says to all members that this node is about to stop.
+    pub(crate) fn draining(&self) {
+        self.health.send_modify(|health| health.draining = true);
+    }
+}
+
+/// The edge's published index, for those that were made before it.
+async fn forward(mut from: watch::Receiver<Index>, to: watch::Sender<Index>) {
+    loop {
+        let index = *from.borrow_and_update();
+        to.send_replace(index);
+        if from.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes links from members until the replica has halted: then its listener and
+/// its links close, so that the others elect at once.
+fn peers(
+    rooms: &Rooms,
+    listener: TcpListener,
+    serving: ServingService,
+) -> impl Future<Output = ()> + use<> {
+    let (links, replica) = (rooms.links.clone(), rooms.replica.clone());
+    async move {
+        let identify = InterceptorLayer::new(|mut request: Request<()>| {
+            let peer = request.extensions().get::<PeerIdentity>().copied();
+            let peer =
+                peer.ok_or_else(|| Status::unauthenticated("no member is at the other end"))?;
+            request
+                .extensions_mut()
+                .insert(consensus::PeerIdentity(peer.node));
+            Ok(request)
+        });
+        let mut halted = replica.halted();
+        let served = Server::builder()
+            .layer(identify)
+            .add_service(replica.peer_service())
+            .add_service(ServingServer::new(serving))
+            .serve_with_incoming_shutdown(
+                incoming(Box::new(listener), links, peer::CONNECTIONS_MAX),
+                async move {
+                    // Closed means that the replica is gone.
+                    let _ = halted.wait_for(Option::is_some).await;
+                },
+            )
+            .await;
+        if let Err(error) = served {
+            tracing::error!(error = chain(&error), "the peer port ended");
+        }
+    }
+}
+
+/// A member that is told that it was removed does nothing more for the cluster.
+async fn stop_when_expelled(
+    mut expelled: watch::Receiver<Option<state::NodeId>>,
+    replica: Arc<consensus::Replica>,
+) {
+    if let Ok(by) = expelled.wait_for(Option::is_some).await.map(|by| *by) {
+        tracing::error!(
+            told_by = by.map(|node| node.0),
+            "this node was removed from its cluster: it takes part no more and serves what it last knew; \
+             empty its data directory and join again with a new token, or stop it"
+        );
+        replica.shutdown().await;
+    }
+}
+
+fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
+    let retry = config.issuance.retry;
+    let mut settings = leader::Config::new(rooms.identity.public.node);
+    settings.orders_in_flight = usize::try_from(config.issuance.concurrency).unwrap_or(usize::MAX);
+    settings.backoff.steps = vec![
+        retry,
+        retry * 10,
+        retry * 100,
+        Duration::from_secs(86_400).max(retry),
+    ];
+    #[cfg(feature = "failpoints")]
+    {
+        settings.failpoint = leader::failpoint::Failpoint::armed_by_environment();
+    }
+    settings
+}
+
+fn leader_ports(rooms: &Rooms, serving: Arc<Serving>) -> leader::Ports {
+    let replica = rooms.replica.clone();
+    leader::Ports {
+        states: replica.state(),
+        leadership: replica.leadership(),
+        propose: replica.clone(),
+        lease: replica.clone(),
+        members: replica.clone(),
+        serving,
+        seal: rooms.keyring.clone(),
+        identities: Arc::new(Certifier::new(rooms.keyring.clone(), rooms.entropy.clone())),
+        clock: rooms.clock.clone(),
+        authorities: Arc::new(leader::issuance::acme::AcmeAuthorities::new(
+            replica,
+            rooms.clock.clone(),
+        )),
+        requests: Arc::new(leader::issuance::request::P256),
+        jitter: Arc::new(leader::issuance::pace::SystemJitter),
+    }
+}
+
+/// Serves operators and newcomers on the admin port.
+fn operators(
+    rooms: &Rooms,
+    listener: TcpListener,
+    serving: Arc<Serving>,
+    leader: Arc<leader::Running>,
+) -> Result<()> {
+    let replica = rooms.replica.clone();
+    let port = AdminPort::new(
+        rooms.links.roster().clone(),
+        rooms.credential.clone(),
+        rooms.clock.clone(),
+    );
+    let port = Arc::new(port.context("the admin port cannot be set up")?);
+    let (draw, overview) = watch::channel(Overview::default());
+    tokio::spawn(draw_overview(
+        rooms.identity.public.node,
+        replica.clone(),
+        leader,
+        draw,
+    ));
+    let services = admin::Services::new(admin::Inputs {
+        states: replica.state(),
+        leadership: replica.leadership(),
+        overview,
+        propose: replica.clone(),
+        members: replica.clone(),
+        serving,
+        bodies: replica.clone(),
+        clock: rooms.clock.clone(),
+        tokens: Arc::new(ClusterTokens {
+            entropy: rooms.entropy.clone(),
+        }),
+    })?;
+    let sponsor = Sponsor::new(replica.clone(), replica.state(), rooms.clock.clone());
+    let identify = InterceptorLayer::new(|mut request: Request<()>| {
+        let operator = request
+            .extensions()
+            .get::<AdminConnection>()
+            .and_then(|caller| caller.operator.clone());
+        if let Some(operator) = operator {
+            request.extensions_mut().insert(operator);
+        }
+        Ok(request)
+    });
+    let routes = services
+        .into_routes()
+        .add_service(EnrollmentServer::new(sponsor));
+    tokio::spawn(async move {
+        let connections = incoming(Box::new(listener), port, operators::CONNECTIONS_MAX);
+        let served = Server::builder()
+            .layer(identify)
+            .add_routes(routes)
+            .serve_with_incoming(connections)
+            .await;
+        if let Err(error) = served {
+            tracing::error!(error = chain(&error), "the admin port ended");
+        }
+    });
+    Ok(())
+}
+
+/// The node in plain words, for the admin API.
+async fn draw_overview(
+    node: state::NodeId,
+    replica: Arc<consensus::Replica>,
+    leader: Arc<leader::Running>,
+    draw: watch::Sender<Overview>,
+) {
+    loop {
+        let halted = replica.halted().borrow().as_ref().map(ToString::to_string);
+        draw.send_replace(Overview {
+            node,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            replica_fault: halted,
+            acme_progress: figures::progress(&leader.status()),
+        });
+        tokio::time::sleep(OVERVIEW_EVERY).await;
+    }
+}
+
+/// Tokens that pin this cluster's root.
+struct ClusterTokens {
+    entropy: Arc<dyn cluster::Entropy>,
+}
+
+impl Tokens for ClusterTokens {
+    fn draw(&self, state: &State) -> Result<Drawn, TokensError> {
+        let cluster = state.cluster_id().ok_or(TokensError::NotFounded)?;
+        let root = state
+            .authority()
+            .ok_or(TokensError::NotFounded)?
+            .root
+            .clone();
+        let root =
+            enroll::Leaf::read(&root.to_vec().into()).map_err(|_| TokensError::NotFounded)?;
+        let pin = RootPin::of_public_key(&root.public_key);
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes);
+        let secret = Secret::new(bytes);
+        let verifier = secret.verifier();
+        let text = move |InvitationId(invitation): InvitationId| {
+            Token {
+                cluster: cluster_prefix(cluster),
+                root: pin,
+                invitation,
+                secret,
+            }
+            .to_string()
+        };
+        Ok(Drawn {
+            verifier,
+            text: Box::new(text),
+        })
+    }
+}
+
+fn cluster_prefix(cluster: state::ClusterId) -> [u8; 4] {
+    let [a, b, c, d, ..] = cluster.0;
+    [a, b, c, d]
+}
+
+/// The leader knows of a challenge a moment before everybody else.
+struct AskLeader(Arc<Challenges>);
+
+#[async_trait]
+impl edge::ChallengeSource for AskLeader {
+    async fn key_authorization(
+        &self,
+        hostname: &Hostname,
+        token: &str,
+    ) -> Result<Option<String>, Unreachable> {
+        self.0
+            .find(hostname.as_str(), token)
+            .await
+            .map_err(|_| Unreachable)
+    }
+}
+
+/// The health port, open before anything else so that a node that waits can say
+/// for what.
+pub(crate) struct Health {
+    told: Arc<OnceLock<Told>>,
+}
+
+/// What there is to tell once the rooms are open.
+struct Told {
+    replica: Arc<consensus::Replica>,
+    metrics: Metrics,
+}
+
+impl Health {
+    /// Opens and serves it.
+    pub(crate) async fn open(
+        config: &Config,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Result<Self> {
+        let address: SocketAddr = config.health;
+        let listener = health::bind(address).await;
+        let listener =
+            listener.with_context(|| format!("the health port cannot be opened on {address}"))?;
+        let told: Arc<OnceLock<Told>> = Arc::default();
+        let (quorum, metrics) = (told.clone(), told.clone());
+        let health = health::Health {
+            readiness,
+            quorum: Box::new(move || {
+                let replica = quorum.get().map(|told| told.replica.clone());
+                Box::pin(async move {
+                    let replica = replica.ok_or("this node belongs to no cluster yet")?;
+                    replica
+                        .barrier()
+                        .await
+                        .map(|_| ())
+                        .map_err(|error| error.to_string())
+                })
+            }),
+            metrics: Box::new(move || {
+                metrics
+                    .get()
+                    .map(|told| told.metrics.render())
+                    .unwrap_or_default()
+            }),
+        };
+        tokio::spawn(health::serve(listener, Arc::new(health)));
+        Ok(Self { told })
+    }
+
+    /// From now on there is more to tell.
+    pub(crate) fn tell(&self, rooms: &Rooms, open: &Open) {
+        let metrics = figures::all(rooms, open);
+        // Told once: `live` calls it once.
+        let _ = self.told.set(Told {
+            replica: rooms.replica.clone(),
+            metrics,
+        });
+    }
+}
+
+/// Whether this node leads, for others in this crate.
+pub(crate) fn leads(replica: &consensus::Replica) -> bool {
+    matches!(*replica.leadership().borrow(), Leadership::Leading(_))
+}
+
+/// Tells systemd, if it started us, that this node has begun.
+pub(crate) fn notify_ready() {
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd that this node is about to end.
+pub(crate) fn notify_stopping() {
+    notify(&[sd_notify::NotifyState::Stopping]);
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}

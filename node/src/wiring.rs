@@ -1,0 +1,371 @@
+//! The rooms, built in the order of their dependence, and their ends joined.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use async_trait::async_trait;
+use cluster::{
+    Entropy, Identity, IdentityStore, Keyring, NodeCredential, NodeFacts,
+    key_source::KeySource,
+    peer::{Links, PeerStream},
+    roster::Roster,
+    wire::Tcp,
+};
+use consensus::{Dial, Replica};
+use state::{
+    Secret,
+    ports::{Clock, Leadership, Propose},
+};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch};
+
+use crate::{
+    config::{Config, KeyProvider, StoreKind},
+    health::Readiness,
+};
+
+/// The node's rooms while they are open.
+pub(crate) struct Rooms {
+    pub(crate) identity: Identity,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) credential: Arc<NodeCredential>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// The listeners, opened before anything is promised: an address that is taken
+/// must be told at once.
+pub(crate) struct Listeners {
+    pub(crate) peer: TcpListener,
+    pub(crate) admin: TcpListener,
+}
+
+impl Listeners {
+    pub(crate) async fn bind(config: &Config) -> Result<Self> {
+        let open = |address: SocketAddr, what: &'static str| async move {
+            let bound = TcpListener::bind(address).await;
+            bound.with_context(|| format!("the {what} port cannot be opened on {address}"))
+        };
+        Ok(Self {
+            peer: open(config.peer.listen, "peer").await?,
+            admin: open(config.admin.listen, "admin").await?,
+        })
+    }
+}
+
+/// The node's own files, opened by its key provider.
+pub(crate) fn identity_store(config: &Config, entropy: Arc<dyn Entropy>) -> Result<IdentityStore> {
+    let source = key_source(&config.key)?;
+    Ok(IdentityStore::open(&config.data_dir, &source, entropy)?)
+}
+
+fn key_source(provider: &KeyProvider) -> Result<KeySource> {
+    Ok(match provider {
+        KeyProvider::File(path) => KeySource::File(path.clone()),
+        KeyProvider::Environment(variable) => {
+            let value = std::env::vars_os()
+                .find(|(name, _)| name.to_str() == Some(variable))
+                .map(|(_, value)| value);
+            let value = value.with_context(|| {
+                format!("the environment variable {variable} of key.environment is not set")
+            })?;
+            KeySource::Value(Secret::new(value.into_encoded_bytes()))
+        }
+        KeyProvider::PassphraseFile(path) => {
+            let mut words = std::fs::read(path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+            words.truncate(words.trim_ascii_end().len());
+            KeySource::Passphrase(Secret::new(words))
+        }
+    })
+}
+
+/// As others are told.
+pub(crate) fn facts(config: &Config) -> NodeFacts {
+    NodeFacts {
+        name: config.name.clone(),
+        peer_address: config.peer.advertise.clone(),
+        admin_address: config.admin.advertise.clone(),
+    }
+}
+
+/// Where the replica's log and state are, within the data directory.
+pub(crate) fn replica_dir(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("replica")
+}
+
+impl Rooms {
+    /// Opens what needs no other room: links to peers and the replica, which runs
+    /// on a runtime of its own.
+    pub(crate) async fn open(
+        config: &Config,
+        identity: Identity,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        raft: &Handle,
+    ) -> Result<Self> {
+        let roster = Arc::new(Roster::new(&identity));
+        let credential = Arc::new(NodeCredential::new(&identity)?);
+        let links = Links::new(
+            roster.clone(),
+            credential.clone(),
+            Box::new(Tcp),
+            clock.clone(),
+        );
+        let links = Arc::new(links.context("the links to peers cannot be set up")?);
+        let keyring = Arc::new(Keyring::new(&identity, entropy.clone()));
+        let replica =
+            Arc::new(start_replica(config, &identity, links.clone(), clock.clone(), raft).await?);
+        roster.follow(replica.state());
+        keyring.follow(replica.state());
+        Ok(Self {
+            identity,
+            replica,
+            keyring,
+            credential,
+            links,
+            clock,
+            entropy,
+        })
+    }
+
+    /// This node's edge, serving what the replica has published.
+    pub(crate) fn edge(
+        &self,
+        config: &Config,
+        challenges: Arc<dyn edge::ChallengeSource>,
+    ) -> Result<OpenEdge> {
+        let cores = match usize::try_from(config.edge.threads) {
+            Ok(0) | Err(_) => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            Ok(threads) => NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+        };
+        let roots = match &config.edge.origin_roots {
+            None => None,
+            Some(path) => Some(
+                std::fs::read(path)
+                    .with_context(|| format!("{} cannot be read", path.display()))?,
+            ),
+        };
+        let each = |total: u64| usize::try_from(total).unwrap_or(usize::MAX);
+        let limits = edge::Limits {
+            connections: each(config.edge.connections).div_ceil(cores.get()),
+            keys: each(config.edge.cached_keys),
+            ..edge::Limits::default()
+        };
+        let running = edge::Edge::start(
+            edge::Config {
+                https: config.https,
+                http: config.http,
+                public_https_port: Some(config.https_public_port),
+                cores,
+                origin_roots: roots,
+                lame_duck: config.edge.lame_duck,
+                limits,
+            },
+            edge::Inputs {
+                states: self.replica.state(),
+                bodies: self.replica.clone(),
+                seal: self.keyring.clone(),
+                challenges,
+            },
+        )?;
+        let addresses = running.addresses();
+        tracing::info!(https = %addresses.https, http = %addresses.http, threads = cores, "serving");
+        Ok(OpenEdge::new(running))
+    }
+}
+
+async fn start_replica(
+    config: &Config,
+    identity: &Identity,
+    links: Arc<Links>,
+    clock: Arc<dyn Clock>,
+    raft: &Handle,
+) -> Result<Replica> {
+    let engine = match config.raft.store {
+        StoreKind::Sled => consensus::store::Engine::Sled,
+        StoreKind::Redb => consensus::store::Engine::Redb,
+    };
+    let directory = replica_dir(&config.data_dir);
+    let store = consensus::store::DiskStore::new(&directory, engine);
+    let store = store.with_context(|| format!("{} cannot be used", directory.display()))?;
+    let parts = consensus::Parts {
+        identity: consensus::Identity {
+            cluster: identity.public.cluster,
+            node: identity.public.node,
+        },
+        store: Arc::new(store),
+        dial: Arc::new(PeerDial(links)),
+        clock,
+        config: consensus::Config {
+            heartbeat: config.raft.heartbeat,
+            election_min: config.raft.election_min,
+            election_max: config.raft.election_max,
+            write_limit: config.raft.flush_limit,
+            ..consensus::Config::default()
+        },
+    };
+    let replica = raft.spawn(Replica::start(parts)).await?;
+    replica.context("this node's replica does not start")
+}
+
+/// Cluster's links are consensus's way to dial.
+struct PeerDial(Arc<Links>);
+
+#[async_trait]
+impl Dial for PeerDial {
+    async fn dial(
+        &self,
+        node: state::NodeId,
+        address: &str,
+    ) -> std::io::Result<Box<dyn consensus::PeerStream>> {
+        let stream: PeerStream = self.0.dial(node, address).await?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// An edge that can be looked at while it runs, and drained once.
+#[derive(Clone)]
+pub(crate) struct OpenEdge {
+    running: Arc<Mutex<Option<edge::Running>>>,
+    published: watch::Receiver<state::Index>,
+}
+
+impl OpenEdge {
+    fn new(running: edge::Running) -> Self {
+        let published = running.published();
+        Self {
+            running: Arc::new(Mutex::new(Some(running))),
+            published,
+        }
+    }
+
+    /// The index that new connections see.
+    pub(crate) fn published(&self) -> watch::Receiver<state::Index> {
+        self.published.clone()
+    }
+
+    /// How it is; absent once it drains.
+    pub(crate) fn health(&self) -> Option<edge::Health> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(edge::Running::health)
+    }
+
+    /// What it counted; absent once it drains.
+    pub(crate) fn metrics(&self) -> Option<edge::Snapshot> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(edge::Running::metrics)
+    }
+
+    /// Ends it.
+    pub(crate) async fn drain(&self, grace: Duration) {
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(running) = running {
+            let drained = running.drain(grace).await;
+            tracing::info!(cut_off = drained.cut_off, "the edge has drained");
+        }
+    }
+}
+
+/// Longest time a node serves what it knows without having heard a leader, before
+/// it says that it is not ready, so that others are preferred.
+const STALE_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// How often readiness is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Keeps `/readyz` true until the task ends. Needs no quorum: what makes a node
+/// ready is that its edge serves a state that knows a cluster.
+pub(crate) async fn watch_readiness(
+    edge: OpenEdge,
+    replica: Arc<Replica>,
+    clock: Arc<dyn Clock>,
+    readiness: watch::Sender<Readiness>,
+) {
+    let mut heard = clock.boottime();
+    loop {
+        let known = !matches!(
+            *replica.leadership().borrow(),
+            Leadership::Stopped | Leadership::Following { leader: None, .. }
+        );
+        if known {
+            heard = clock.boottime();
+        }
+        let now = if replica.state().borrow().cluster_id().is_none() {
+            not_ready("this node has not received the cluster's state yet")
+        } else if clock.boottime().saturating_sub(heard) > STALE_AFTER {
+            not_ready("no leader was heard for a day: what is served may be old")
+        } else {
+            match edge.health() {
+                Some(health) if health.is_ready() => Readiness::Ready,
+                Some(_) => not_ready("a serving thread has ended: restart this node"),
+                None => not_ready("draining"),
+            }
+        };
+        readiness.send_if_modified(|was| {
+            let changed = *was != now;
+            if changed {
+                tracing::info!(readiness = ?now, "readiness changed");
+                *was = now;
+            }
+            changed
+        });
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn not_ready(why: &str) -> Readiness {
+    Readiness::NotReady(why.to_owned())
+}
+
+/// How long the founder may take to lead its cluster of one and apply its first
+/// command.
+const FOUND_WITHIN: Duration = Duration::from_secs(30);
+
+/// Puts the cluster's first command into the log, whether or not an earlier run
+/// did already.
+pub(crate) async fn found(
+    replica: &Replica,
+    peer_address: &str,
+    change: state::Change,
+) -> Result<()> {
+    match replica.form(peer_address).await {
+        Ok(()) | Err(consensus::FormError::Formed) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let deadline = tokio::time::Instant::now() + FOUND_WITHIN;
+    loop {
+        if replica.state().borrow().cluster_id().is_some() {
+            return Ok(());
+        }
+        match replica
+            .propose(state::Actor::socket(), change.clone())
+            .await
+        {
+            Ok(_) => {}
+            Err(error) => {
+                ensure!(
+                    tokio::time::Instant::now() < deadline,
+                    "the cluster's first command was not agreed on: {error}"
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
