@@ -127,6 +127,12 @@ pub(crate) const ORIGIN_H2_CONNECTIONS: usize = 8;
 /// Flow-control window of a stream from an origin; the connection's is this
 /// times the streams, so that slow clients cannot starve the others.
 pub(crate) const ORIGIN_STREAM_WINDOW: u32 = 128 << 10;
+/// The head of an HTTP/2 response. Larger than what clients may send: policies
+/// and cookies of applications reach 20 KB.
+pub(crate) const ORIGIN_H2_HEADER_LIST: u32 = 64 << 10;
+/// Times that a request may have passed through us already. Two clusters in a row
+/// are imaginable, an origin that leads back to us is a mistake often made.
+pub(crate) const PASSAGES: usize = 4;
 /// How long an HTTP/2 connection to an origin may rest. Either end may close it
 /// without losing a request, so it may be long.
 pub(crate) const ORIGIN_H2_REST: Duration = Duration::from_secs(60);
@@ -142,6 +148,11 @@ pub(crate) const ORIGINS: usize = 16;
 /// Keys being opened for one core at once: beyond it the store is stuck, and
 /// waiting longer would only fill memory.
 pub(crate) const KEYS_OPENING: usize = 256;
+/// How long a key that could not be opened is not tried again: a client could
+/// otherwise make us read and log as fast as it connects.
+pub(crate) const KEY_RETRY: Duration = Duration::from_secs(1);
+/// Such keys remembered by a core.
+pub(crate) const KEYS_FAILED: usize = 1024;
 /// Threads that read the store and open keys, for all cores. Two, so that one
 /// hanging read does not end new names.
 pub(crate) const OPENERS: usize = 2;

@@ -14,7 +14,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::limits::{CLOSING, Limits};
+use crate::{
+    limits::{CLOSING, Limits},
+    metrics::Counters,
+};
 
 /// Notes of one connection. All are written and read on one core; they are
 /// atomics because tasks must be `Send`.
@@ -151,30 +154,40 @@ impl Activity {
     }
 
     /// A request's head has arrived. Give the result to its response's body.
-    pub(crate) fn request(self: &Arc<Self>) -> OpenRequest {
+    pub(crate) fn request(self: &Arc<Self>, counters: &Arc<Counters>) -> OpenRequest {
+        counters.requests.add();
+        counters.requests_open.add();
         self.requests_open.fetch_add(1, Relaxed);
         self.head_begun.store(false, Relaxed);
         self.moved();
-        OpenRequest(Arc::clone(self))
+        OpenRequest {
+            activity: Arc::clone(self),
+            counters: Arc::clone(counters),
+        }
     }
 }
 
 /// A request that is being served; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct OpenRequest(Arc<Activity>);
+pub(crate) struct OpenRequest {
+    activity: Arc<Activity>,
+    counters: Arc<Counters>,
+}
 
 impl OpenRequest {
     /// Of which connection.
     pub(crate) const fn activity(&self) -> &Arc<Activity> {
-        &self.0
+        &self.activity
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.0.served_any.store(true, Relaxed);
-        self.0.since.store(self.0.now(), Relaxed);
-        self.0.requests_open.fetch_sub(1, Relaxed);
+        let activity = &self.activity;
+        activity.served_any.store(true, Relaxed);
+        activity.since.store(activity.now(), Relaxed);
+        activity.requests_open.fetch_sub(1, Relaxed);
+        self.counters.requests_open.sub();
     }
 }
 
@@ -208,7 +221,7 @@ mod tests {
     async fn a_rest_is_longer_than_a_head() {
         let activity = Activity::new(true);
         advance(Duration::from_secs(1)).await;
-        let request = activity.request();
+        let request = activity.request(&Arc::default());
         check(&activity, 301, STUCK);
         advance(Duration::from_secs(1)).await;
         request.activity().moved();
@@ -234,7 +247,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stalled_client_is_cut_off() {
         let activity = Activity::new(true);
-        let _request = activity.request();
+        let _request = activity.request(&Arc::default());
         advance(Duration::from_secs(2)).await;
         activity.wrote(true);
         advance(Duration::from_secs(2)).await;
@@ -247,7 +260,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_told_to_end_ends() {
         let activity = Activity::new(false);
-        let request = activity.request();
+        let request = activity.request(&Arc::default());
         activity.told_to_end();
         check(&activity, 300, STUCK);
         advance(Duration::from_secs(9)).await;

@@ -83,6 +83,8 @@ reasons! {
     OriginClosed BAD_GATEWAY "origin_closed" "The origin closed the connection without an answer.",
     /// Its answer is not HTTP, or not safe to pass on.
     OriginInvalid BAD_GATEWAY "origin_invalid" "The origin's answer is not valid.",
+    /// See `limits::PASSAGES`.
+    LoopDetected LOOP_DETECTED "loop_detected" "The origin leads back to where the request came from.",
     /// An operator has yet to set one.
     NoOrigin SERVICE_UNAVAILABLE "no_origin" "No origin is set for this host yet.",
     /// See `Limits::upstream_connections`.

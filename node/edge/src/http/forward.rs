@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     connection::{Client, OpenRequest},
+    limits::PASSAGES,
     upstream::{Answer, Failure, Outgoing},
     worker::Worker,
 };
@@ -32,8 +33,7 @@ pub(crate) async fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let open = client.activity.request();
-    let _counted = counted(&worker);
+    let open = client.activity.request(&worker.counters);
     let over_http1 = request.version() < http::Version::HTTP_2;
     let response = match handle(&worker, &client, request, open).await {
         Ok(response) => response,
@@ -42,13 +42,13 @@ pub(crate) async fn serve(
             if !over_http1 {
                 answer.headers_mut().remove(header::CONNECTION);
             }
-            answer.map(|bytes| ResponseBody::ours(bytes, open))
+            answer.map(|bytes| ResponseBody::ours(bytes, Some(open)))
         }
     };
     Ok(response)
 }
 
-type Refused = (Reason, Option<OpenRequest>);
+type Refused = (Reason, OpenRequest);
 
 async fn handle(
     worker: &Arc<Worker>,
@@ -60,7 +60,7 @@ async fn handle(
     let (origin, host) = match decided(worker, client, &head) {
         Ok(Some(decided)) => decided,
         Ok(None) => return Ok(nothing_to_say(open)),
-        Err(reason) => return Err((reason, Some(open))),
+        Err(reason) => return Err((reason, open)),
     };
     let websocket = headers::asks_for_websocket(&head) && body.is_end_stream();
     let upgrade = websocket
@@ -88,14 +88,11 @@ async fn handle(
         Err(failure) => {
             let reason = exchange.fault().unwrap_or_else(|| failure.reason());
             tracing::debug!(hostname = %client.name, %origin, error = %failure, reason = reason.code(), "not forwarded");
-            return Err((reason, Some(open)));
+            return Err((reason, open));
         }
     };
     exchange.answered();
-    match respond(worker, client, answer, upgrade, open) {
-        Ok(response) => Ok(response),
-        Err(reason) => Err((reason, None)),
-    }
+    respond(worker, client, answer, upgrade, open)
 }
 
 /// The origin and the host to name there; `None` for `OPTIONS *`, which is about
@@ -106,6 +103,9 @@ fn decided(
     head: &Parts,
 ) -> Result<Option<(Arc<Origin>, String)>, Reason> {
     framing::check(head)?;
+    if headers::passages(&head.headers) > PASSAGES {
+        return Err(Reason::LoopDetected);
+    }
     let authority = Authority::of(head, Scheme::Https)?;
     let target = head
         .uri
@@ -159,7 +159,7 @@ fn respond(
     answer: Answer,
     upgrade: Option<OnUpgrade>,
     open: OpenRequest,
-) -> Result<Response<ResponseBody>, Reason> {
+) -> Result<Response<ResponseBody>, Refused> {
     let Answer {
         response,
         connection,
@@ -170,15 +170,19 @@ fn respond(
             .zip(head.extensions.remove::<OnUpgrade>())
             .filter(|_| headers::names_websocket(&head.headers));
         let Some((ours, origins)) = upgrades else {
-            return Err(Reason::OriginInvalid);
+            return Err((Reason::OriginInvalid, open));
         };
-        headers::to_client(&mut head.headers, true)?;
+        if let Err(reason) = headers::to_client(&mut head.headers, true) {
+            return Err((reason, open));
+        }
         head.headers.remove(header::CONTENT_LENGTH);
         tunnel::open(worker, Arc::clone(client), ours, origins);
         worker.counters.forwarded.add();
         return Ok(assemble(head, ResponseBody::ours(Bytes::new(), Some(open))));
     }
-    headers::to_client(&mut head.headers, false)?;
+    if let Err(reason) = headers::to_client(&mut head.headers, false) {
+        return Err((reason, open));
+    }
     let trailers = headers::wants_trailers(&head.headers);
     worker.counters.forwarded.add();
     let body = ResponseBody::of_origin(body, connection, open, &worker.limits, trailers);
@@ -208,17 +212,4 @@ pub(super) fn refusal(worker: &Worker, reason: Reason) -> Response<Bytes> {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer
-}
-
-/// Counts a request, and that it is open until this is dropped.
-pub(super) fn counted(worker: &Arc<Worker>) -> impl Drop + use<> {
-    struct Counted(Arc<Worker>);
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            self.0.counters.requests_open.sub();
-        }
-    }
-    worker.counters.requests.add();
-    worker.counters.requests_open.add();
-    Counted(Arc::clone(worker))
 }

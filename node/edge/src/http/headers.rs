@@ -92,6 +92,13 @@ pub(super) fn wants_trailers(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
+/// How many times the request has come through us, by its own account.
+pub(super) fn passages(headers: &HeaderMap) -> usize {
+    tokens(headers, &header::VIA)
+        .filter(|hop| hop.split_whitespace().nth(1) == Some(PSEUDONYM))
+        .count()
+}
+
 /// Makes a client's fields those of a request to the origin. `Host` is written
 /// by who knows the protocol.
 pub(super) fn to_origin(headers: &mut HeaderMap, told: &Told<'_>, websocket: bool) {

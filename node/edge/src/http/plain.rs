@@ -10,7 +10,7 @@ use super::{
     answer::Reason,
     authority::Authority,
     body::ResponseBody,
-    forward::{counted, refusal},
+    forward::refusal,
     framing,
     route::{Asked, Decision, Scheme, decide},
 };
@@ -22,8 +22,7 @@ pub(crate) async fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let open = client.activity.request();
-    let _counted = counted(&worker);
+    let open = client.activity.request(&worker.counters);
     let (head, body) = request.into_parts();
     drop(body);
     let answer = match answer(&worker, &head).await {

@@ -20,10 +20,13 @@ use state::{
     ports::{Bodies, BodiesError, Seal, SealError},
     sealed::SealContext,
 };
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{cache::Bounded, server};
-use crate::{limits::KEYS_OPENING, metrics::Counters};
+use crate::{
+    limits::{KEY_RETRY, KEYS_FAILED, KEYS_OPENING},
+    metrics::Counters,
+};
 
 /// Why a certificate that the state names cannot be served.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,6 +92,7 @@ pub(crate) struct Keys {
 
 struct Held {
     ready: Bounded<CertificateId, Ready>,
+    failed: Bounded<CertificateId, (Instant, KeyError)>,
     opening: HashMap<CertificateId, Opened>,
 }
 
@@ -97,6 +101,7 @@ impl Keys {
     pub(crate) fn new(opener: Arc<Opener>, capacity: usize, counters: Arc<Counters>) -> Arc<Self> {
         let held = Mutex::new(Held {
             ready: Bounded::new(capacity),
+            failed: Bounded::new(KEYS_FAILED),
             opening: HashMap::new(),
         });
         Arc::new(Self {
@@ -134,6 +139,11 @@ impl Keys {
         if let Some(ready) = held.ready.get(&certificate.id) {
             self.counters.keys_found.add();
             return Ok(Place::Ready(ready));
+        }
+        if let Some((until, error)) = held.failed.get(&certificate.id)
+            && Instant::now() < until
+        {
+            return Err(error);
         }
         if let Some(opened) = held.opening.get(&certificate.id) {
             return Ok(Place::Opening(opened.clone()));
@@ -179,6 +189,8 @@ impl Keys {
             }
             Err(error) => {
                 self.counters.keys_failed.add();
+                let until = Instant::now() + KEY_RETRY;
+                held.failed.insert(certificate.id, (until, error.clone()));
                 tracing::error!(hostname = %certificate.hostname, certificate = %certificate.id, %error, "certificate cannot be served");
             }
         }

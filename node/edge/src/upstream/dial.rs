@@ -171,7 +171,7 @@ where
     let mut settings = http1::Builder::new();
     settings
         .max_headers(limits::FIELDS)
-        .max_header_size(limits::HEAD)
+        .max_header_size(limits::H1_BUFFER)
         .max_buf_size(limits::H1_BUFFER);
     let (sender, connection) = settings
         .handshake(TokioIo::new(stream))
@@ -197,7 +197,7 @@ where
         .initial_stream_window_size(limits::ORIGIN_STREAM_WINDOW)
         .initial_connection_window_size(limits::ORIGIN_STREAM_WINDOW.saturating_mul(streams))
         .initial_max_send_streams(limits::ORIGIN_STREAMS)
-        .max_header_list_size(limits::H2_HEADER_LIST)
+        .max_header_list_size(limits::ORIGIN_H2_HEADER_LIST)
         .max_send_buf_size(limits::H2_SEND_BUFFER)
         .keep_alive_interval(limits::ORIGIN_PING)
         .keep_alive_timeout(limits::ORIGIN_PING);

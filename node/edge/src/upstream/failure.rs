@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Http(hyper::Error),
     #[error("the handshake with the origin took too long")]
     HandshakeTimeout,
+    #[error("another request has just failed to connect to the origin: {}", .0.code())]
+    Elsewhere(Reason),
     #[error("all connections to the origin are in use")]
     Busy,
     #[error("the origin speaks HTTP/2 only, which has no WebSocket upgrade")]
@@ -45,6 +47,7 @@ impl Failure {
             Self::Lookup(_) | Self::NoAddress | Self::Connect(_) => Reason::OriginUnreachable,
             Self::ConnectTimeout | Self::HandshakeTimeout => Reason::OriginConnectTimeout,
             Self::Name | Self::Tls(_) | Self::NoHttp2 | Self::Http(_) => Reason::OriginHandshake,
+            Self::Elsewhere(reason) => *reason,
             Self::Busy => Reason::OriginBusy,
             Self::NoUpgrade => Reason::UpgradeUnsupported,
             Self::Host => Reason::HostInvalid,

@@ -14,13 +14,13 @@ use http::Request;
 use hyper::client::conn::{TrySendError, http1, http2};
 use state::{Origin, OriginProtocol, OriginScheme};
 use tokio::{
-    sync::Semaphore,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
 use super::{Answer, Dialer, Failure, dial::Dialed};
 use crate::{
-    http::body::RequestBody,
+    http::{answer::Reason, body::RequestBody},
     limits::{Limits, ORIGIN_H2_CONNECTIONS, ORIGIN_H2_REST, ORIGIN_STREAMS},
     metrics::Counters,
 };
@@ -39,6 +39,8 @@ pub(super) struct Pool {
     /// Held while the origin's protocol is found out or an HTTP/2 connection is
     /// opened: who waits will share it.
     dialing: tokio::sync::Mutex<()>,
+    /// A connection has come back to rest.
+    returned: Notify,
     /// An https origin chose HTTP/1.1 by ALPN.
     chose_http1: AtomicBool,
 }
@@ -48,6 +50,10 @@ struct Kept {
     /// The last one back is the first one out, so that surplus ones age.
     resting: Vec<Resting>,
     shared: Vec<Shared>,
+    /// How many times opening a connection to share has failed, and how it did
+    /// last.
+    failures: u64,
+    failed: Option<Reason>,
 }
 
 struct Resting {
@@ -110,6 +116,7 @@ impl Pool {
             permits,
             kept: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
+            returned: Notify::new(),
             chose_http1: AtomicBool::new(false),
         })
     }
@@ -130,11 +137,40 @@ impl Pool {
         if websocket || !self.may_be_http2() {
             return self.open(true).await;
         }
-        let _turn = self.dialing.lock().await;
-        match self.reuse(websocket, true) {
-            Some(connection) => Ok(connection),
-            None => self.open(false).await,
+        self.take_turn(websocket).await
+    }
+
+    /// Opens a connection that others may share, unless somebody else has just
+    /// done so, or failed to: who waits for a turn takes that outcome for its own,
+    /// or a dead origin would be tried by one request after the other.
+    async fn take_turn(&self, websocket: bool) -> Result<Connection, Failure> {
+        let failures = self.kept().failures;
+        let patience = self.limits.connect + self.limits.origin_handshake;
+        let Ok(turn) = timeout(patience, self.dialing.lock()).await else {
+            return Err(Failure::ConnectTimeout);
+        };
+        if let Some(connection) = self.reuse(websocket, true) {
+            return Ok(connection);
         }
+        if !self.may_be_http2() {
+            drop(turn);
+            return self.open(true).await;
+        }
+        let failed = {
+            let kept = self.kept();
+            kept.failed.filter(|_| kept.failures != failures)
+        };
+        if let Some(reason) = failed {
+            return Err(Failure::Elsewhere(reason));
+        }
+        let opened = self.open(false).await;
+        if let Err(failure) = &opened {
+            let mut kept = self.kept();
+            kept.failures += 1;
+            kept.failed = Some(failure.reason());
+        }
+        drop(turn);
+        opened
     }
 
     fn may_be_http2(&self) -> bool {
@@ -166,13 +202,10 @@ impl Pool {
     }
 
     async fn open(&self, http1_only: bool) -> Result<Connection, Failure> {
-        let permit = timeout(
-            self.limits.connect,
-            Arc::clone(&self.permits).acquire_owned(),
-        )
-        .await;
-        let Ok(Ok(permit)) = permit else {
-            return Err(Failure::Busy);
+        let permit = match timeout(self.limits.connect, self.permit_or_return()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(connection)) => return Ok(connection),
+            Err(_) => return Err(Failure::Busy),
         };
         let dialed = self
             .dialer
@@ -181,7 +214,9 @@ impl Pool {
         self.counters.origin_connections.add();
         Ok(match dialed {
             Dialed::Http1(sender) => {
-                self.chose_http1.store(true, Relaxed);
+                if !http1_only {
+                    self.chose_http1.store(true, Relaxed);
+                }
                 Connection::Http1 {
                     sender,
                     reused: false,
@@ -204,6 +239,24 @@ impl Pool {
         })
     }
 
+    /// The right to open another connection, or one that came back meanwhile.
+    async fn permit_or_return(&self) -> Result<OwnedSemaphorePermit, Connection> {
+        loop {
+            tokio::select! {
+                biased;
+                permit = Arc::clone(&self.permits).acquire_owned() => match permit {
+                    Ok(permit) => return Ok(permit),
+                    Err(_) => std::future::pending().await, // it is never closed
+                },
+                () = self.returned.notified() => {
+                    if let Some(connection) = self.reuse(true, false) {
+                        return Err(connection);
+                    }
+                }
+            }
+        }
+    }
+
     fn give_back(&self, sender: Http1) {
         let mut kept = self.kept();
         if kept.resting.len() < self.limits.upstream_resting {
@@ -211,6 +264,7 @@ impl Pool {
                 sender,
                 since: Instant::now(),
             });
+            self.returned.notify_one();
         }
     }
 

@@ -1,14 +1,14 @@
 //! Origins that are missing, broken or slow.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use edge::Limits;
 use state::OriginProtocol;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 use crate::{
     origin::{Act, App, Script, Speaks},
-    rig::{HOST, Options, Rig, empty, whole},
+    rig::{HOST, Options, Rig, empty, eventually, whole},
 };
 
 /// One request; expects this status and reason, and nothing of our inside.
@@ -284,9 +284,96 @@ async fn a_new_origin_is_used_by_the_next_request() {
             .unwrap();
         let (head, _) = whole(client.send_request(request).await.unwrap()).await;
         assert_eq!(head.status, 200);
-        assert_eq!(
-            app.seen.requests.load(std::sync::atomic::Ordering::Relaxed),
-            1
+        assert_eq!(app.seen.requests.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_back_serves_who_waits() {
+    let limits = Limits {
+        upstream_connections: 1,
+        ..Limits::default()
+    };
+    let rig = Rig::with(Options {
+        limits,
+        cores: 1,
+        ..Options::default()
+    });
+    let app = App::start(Speaks::Http1, &rig.ca).await;
+    rig.set_origin(app.at.clone());
+    rig.settled().await;
+    let mut first = rig.http1().await;
+    let request = http::Request::builder()
+        .uri("/gate")
+        .header("host", HOST)
+        .body(empty())
+        .unwrap();
+    let first = tokio::spawn(first.send_request(request));
+    eventually("a request", || {
+        app.seen.requests.load(Ordering::Relaxed) == 1
+    })
+    .await;
+    let (waiting, ()) = tokio::join!(rig.get("/"), async { app.seen.gate.notify_one() });
+    assert_eq!(waiting.0.status, 200);
+    assert_eq!(first.await.unwrap().unwrap().status(), 200);
+    assert_eq!(app.seen.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_dead_origin_is_not_tried_by_one_request_after_the_other() {
+    let limits = Limits {
+        connect: Duration::from_millis(300),
+        origin_handshake: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let rig = Rig::with(Options {
+        limits,
+        cores: 1,
+        ..Options::default()
+    });
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    rig.set_origin(
+        format!("https://{}", silent.local_addr().unwrap())
+            .parse()
+            .unwrap(),
+    );
+    rig.settled().await;
+    let h2 = rig.http2().await;
+    let begun = Instant::now();
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let mut h2 = h2.clone();
+        let request = http::Request::builder()
+            .uri(format!("https://{HOST}/"))
+            .body(empty())
+            .unwrap();
+        requests.spawn(async move { h2.send_request(request).await.unwrap().status() });
+    }
+    for status in requests.join_all().await {
+        assert_eq!(status, 504);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_origin_that_leads_back_to_us_ends_in_an_error() {
+    let rig = Rig::start();
+    rig.set_origin(
+        format!("https://{HOST}:{}", rig.https().port())
+            .parse()
+            .unwrap(),
+    );
+    rig.settled().await;
+    let hops = "1.1 hostquorum, 2.0 hostquorum, 1.1 other, 1.1 hostquorum, 1.1 hostquorum";
+    for (via, status) in [
+        (hops.to_owned(), "502"),
+        (format!("{hops}, 1.1 hostquorum"), "508"),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nVia: {via}\r\n\r\n");
+        let answer = rig.raw(request.as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
         );
     }
 }

@@ -263,3 +263,25 @@ async fn broken_chunks_never_become_a_whole_request() {
         read_for(&mut stream, Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test]
+async fn a_client_may_wait_for_leave_to_send_its_body() {
+    let rig = Rig::start();
+    let app = App::start(Speaks::Http1, &rig.ca).await;
+    rig.set_origin(app.at.clone());
+    let mut stream = rig.secure(&["http/1.1"]).await;
+    let head = request(
+        "POST /echo HTTP/1.1",
+        "Expect: 100-continue\r\nContent-Length: 5\r\n",
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let quiet = Duration::from_millis(300);
+    let leave = read_for(&mut stream, quiet).await;
+    assert!(leave.starts_with("HTTP/1.1 100 "), "{leave}");
+    stream.write_all(b"hello").await.unwrap();
+    let answer = leave + &read_for(&mut stream, quiet).await;
+    assert!(
+        answer.contains("HTTP/1.1 200") && answer.ends_with("hello"),
+        "{answer}"
+    );
+}
