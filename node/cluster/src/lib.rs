@@ -1,1 +1,63 @@
-//! (being written)
+//! Who we are to each other: the identity of each node and the cluster's own CA,
+//! entering by token, links between members, the operators' port, data keys, and
+//! the serving set.
+//!
+//! How the parts meet, in the order in which a node needs them:
+//! - [`startup`] decides, from the disk and the arguments, whether to wait for
+//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume;
+//! - [`identity`] keeps one file, wrapped by a key from a [`key_source`] outside the
+//!   data directory; [`upkeep`] keeps it as the state has it;
+//! - [`keyring`] seals and opens secrets; [`identities`] makes certificates and data
+//!   keys for the leader, who writes them into the log;
+//! - [`roster`] knows members by committed key, [`peer`] links them, [`operators`]
+//!   lets operators and newcomers in, [`door`] bounds both;
+//! - [`serving`] tells what each member's edge has published.
+//!
+//! Certificates' dates bind the admin port and joins. Links
+//! between members ask only for the committed key, so that a cluster that was off
+//! for longer than its certificates lived comes back by itself.
+//!
+//! It never touches Raft, never decides what the leader does next, never writes a
+//! private key in the clear, never sends anything to a server whose root is not
+//! the pinned one, and never takes a name from a certificate request.
+
+pub mod authority;
+pub mod credential;
+pub mod data_key;
+pub mod directory;
+pub mod door;
+pub mod entropy;
+pub mod facts;
+pub mod founding;
+pub mod hpke;
+pub mod identities;
+pub mod identity;
+pub mod join;
+pub mod key_source;
+pub mod keyring;
+pub mod operators;
+pub mod peer;
+pub mod request;
+pub mod roster;
+pub mod serving;
+pub mod startup;
+mod tls;
+pub mod upkeep;
+pub mod wire;
+
+pub use credential::NodeCredential;
+pub use enroll::token;
+pub use entropy::{Entropy, SystemEntropy};
+pub use facts::NodeFacts;
+pub use founding::Formation;
+pub use identities::Certifier;
+pub use identity::{Identity, IdentityStore};
+pub use join::{Newcomer, Sponsor};
+pub use key_source::KeySource;
+pub use keyring::Keyring;
+pub use operators::{AdminConnection, AdminPort};
+pub use peer::Links;
+pub use roster::Roster;
+pub use serving::{Serving, ServingService};
+pub use startup::Startup;
+pub use upkeep::Upkeep;

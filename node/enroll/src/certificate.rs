@@ -1,9 +1,7 @@
 //! What a certificate of the cluster says: its key, its names, its dates.
 
 use rustls::pki_types::CertificateDer;
-use x509_parser::{
-    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer,
-};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 use crate::names::{self, ClusterId, Subject};
 

@@ -37,11 +37,8 @@ impl Credential {
     /// Mutual TLS 1.3 with any node of the cluster.
     pub fn client_config(&self, time: Arc<dyn TimeProvider>) -> Result<ClientConfig, EnrollError> {
         let key = self.key.to_rustls();
-        let certified = CertifiedKey::from_der(
-            self.chain.clone(),
-            key,
-            &aws_lc_rs::default_provider(),
-        );
+        let certified =
+            CertifiedKey::from_der(self.chain.clone(), key, &aws_lc_rs::default_provider());
         let trust = Trust::Known {
             root: self.root.clone(),
             cluster: self.cluster,

@@ -77,12 +77,21 @@ struct Written {
 impl Context {
     /// Reads a context; refused if others can read it too.
     pub fn read(path: &Path) -> Result<Self, ContextError> {
-        let io = |source| ContextError::Io { path: path.to_owned(), source };
-        let shape = |why: &str| ContextError::Shape { path: path.to_owned(), why: why.to_owned() };
+        let io = |source| ContextError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let shape = |why: &str| ContextError::Shape {
+            path: path.to_owned(),
+            why: why.to_owned(),
+        };
         let metadata = fs::metadata(path).map_err(io)?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(ContextError::Mode { path: path.to_owned(), mode });
+            return Err(ContextError::Mode {
+                path: path.to_owned(),
+                mode,
+            });
         }
         if metadata.len() > LENGTH_MAX {
             return Err(shape("it is too long"));
@@ -90,7 +99,10 @@ impl Context {
         let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
         // The parser's own words could quote the key.
         let written: Written = toml::from_str(&text).map_err(|_| shape("it is damaged"))?;
-        let cluster = HEXLOWER.decode(written.cluster.as_bytes()).ok().and_then(|id| id.try_into().ok());
+        let cluster = HEXLOWER
+            .decode(written.cluster.as_bytes())
+            .ok()
+            .and_then(|id| id.try_into().ok());
         let root = certificates(&written.root).pop();
         let key = PrivateKey::from_pem(&written.key).map_err(|_| shape("its key is damaged"))?;
         Ok(Self {
@@ -109,7 +121,10 @@ impl Context {
     /// Writes a context with mode 0600, in place of what was there: whole or not
     /// at all.
     pub fn write(&self, path: &Path) -> Result<(), ContextError> {
-        let io = |source| ContextError::Io { path: path.to_owned(), source };
+        let io = |source| ContextError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let written = Written {
             cluster: HEXLOWER.encode(&self.credential.cluster),
             name: self.name.clone(),
@@ -121,12 +136,17 @@ impl Context {
         };
         let text = toml::to_string(&written).map(Zeroizing::new);
         let text = text.map_err(|error| io(io::Error::other(error)))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(io)?;
         let new = path.with_extension("new");
         write_narrow(&new, text.as_bytes()).map_err(io)?;
         fs::rename(&new, path).map_err(io)?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io)
     }
 }
 
@@ -135,13 +155,19 @@ fn write_narrow(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .filter_map(Result::ok)
+        .collect()
 }
 
 fn pem(chain: &[CertificateDer<'_>]) -> String {
@@ -184,13 +210,19 @@ mod tests {
         let written = context();
         written.write(&path).unwrap();
         written.write(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let read = Context::read(&path).unwrap();
         assert_eq!(read.addresses, written.addresses);
         assert_eq!(read.credential.cluster, written.credential.cluster);
         assert_eq!(read.credential.root, written.credential.root);
         assert_eq!(read.credential.chain, written.credential.chain);
-        assert_eq!(read.credential.key.public_key(), written.credential.key.public_key());
+        assert_eq!(
+            read.credential.key.public_key(),
+            written.credential.key.public_key()
+        );
     }
 
     #[test]
@@ -199,7 +231,10 @@ mod tests {
         let path = temp.path().join("context.toml");
         context().write(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Context::read(&path), Err(ContextError::Mode { mode: 0o640, .. })));
+        assert!(matches!(
+            Context::read(&path),
+            Err(ContextError::Mode { mode: 0o640, .. })
+        ));
     }
 
     #[test]
@@ -208,6 +243,9 @@ mod tests {
         let path = temp.path().join("context.toml");
         write_narrow(&path, b"key = \"very secret\"\n").unwrap();
         let error = Context::read(&path).unwrap_err().to_string();
-        assert!(error.contains("is no context") && !error.contains("secret"), "{error}");
+        assert!(
+            error.contains("is no context") && !error.contains("secret"),
+            "{error}"
+        );
     }
 }

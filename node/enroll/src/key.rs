@@ -68,7 +68,9 @@ impl PrivateKey {
     pub fn request(&self) -> Result<Vec<u8>, KeyError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(&self.0).map_err(KeyError::Request)?;
+        let request = params
+            .serialize_request(&self.0)
+            .map_err(KeyError::Request)?;
         Ok(request.der().to_vec())
     }
 
@@ -95,7 +97,10 @@ mod tests {
         let from_pem = PrivateKey::from_pem(&key.to_pem()).unwrap();
         assert_eq!(key.public_key(), from_der.public_key());
         assert_eq!(key.public_key(), from_pem.public_key());
-        assert_eq!(PrivateKey::from_pem("nonsense").unwrap_err(), KeyError::Parse);
+        assert_eq!(
+            PrivateKey::from_pem("nonsense").unwrap_err(),
+            KeyError::Parse
+        );
         assert_eq!(format!("{key:?}"), "PrivateKey");
     }
 }

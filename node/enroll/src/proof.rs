@@ -102,26 +102,55 @@ mod tests {
         let mac = prove(&verifier, &exporter, JOIN);
         assert!(check(&verifier, &exporter, JOIN, &mac));
         assert!(!check(&[8; 32], &exporter, JOIN, &mac), "another token");
-        assert!(!check(&verifier, &[8; 32], JOIN, &mac), "another connection");
-        assert!(!check(&verifier, &exporter, JOIN, &mac[..31]), "a shorter proof");
+        assert!(
+            !check(&verifier, &[8; 32], JOIN, &mac),
+            "another connection"
+        );
+        assert!(
+            !check(&verifier, &exporter, JOIN, &mac[..31]),
+            "a shorter proof"
+        );
         assert!(!check(&verifier, &exporter, JOIN, &[]), "no proof");
-        let join = |csr: &'static [u8], hpke: &'static [u8], text: [&'static str; 3]| {
-            Request::Join {
+        let join =
+            |csr: &'static [u8], hpke: &'static [u8], text: [&'static str; 3]| Request::Join {
                 csr,
                 hpke_public_key: hpke,
                 node_name: text[0],
                 peer_address: text[1],
                 admin_address: text[2],
-            }
-        };
+            };
         let tampered = [
-            ("key", join(b"CSR", b"hpke", ["a", "10.0.0.1:1", "10.0.0.1:2"])),
-            ("hpke", join(b"csr", b"HPKE", ["a", "10.0.0.1:1", "10.0.0.1:2"])),
-            ("name", join(b"csr", b"hpke", ["b", "10.0.0.1:1", "10.0.0.1:2"])),
-            ("peer", join(b"csr", b"hpke", ["a", "10.0.0.2:1", "10.0.0.1:2"])),
-            ("admin", join(b"csr", b"hpke", ["a", "10.0.0.1:1", "10.0.0.2:2"])),
-            ("boundary", join(b"csr", b"hpke", ["a1", "0.0.0.1:1", "10.0.0.1:2"])),
-            ("kind", Request::Login { csr: b"csr", name: "a" }),
+            (
+                "key",
+                join(b"CSR", b"hpke", ["a", "10.0.0.1:1", "10.0.0.1:2"]),
+            ),
+            (
+                "hpke",
+                join(b"csr", b"HPKE", ["a", "10.0.0.1:1", "10.0.0.1:2"]),
+            ),
+            (
+                "name",
+                join(b"csr", b"hpke", ["b", "10.0.0.1:1", "10.0.0.1:2"]),
+            ),
+            (
+                "peer",
+                join(b"csr", b"hpke", ["a", "10.0.0.2:1", "10.0.0.1:2"]),
+            ),
+            (
+                "admin",
+                join(b"csr", b"hpke", ["a", "10.0.0.1:1", "10.0.0.2:2"]),
+            ),
+            (
+                "boundary",
+                join(b"csr", b"hpke", ["a1", "0.0.0.1:1", "10.0.0.1:2"]),
+            ),
+            (
+                "kind",
+                Request::Login {
+                    csr: b"csr",
+                    name: "a",
+                },
+            ),
         ];
         for (what, request) in tampered {
             assert!(!check(&verifier, &exporter, request, &mac), "{what}");

@@ -146,7 +146,9 @@ impl Session {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let trust = Trust::of_token(token);
-        let now = time.current_time().unwrap_or(UnixTime::since_unix_epoch(Duration::ZERO));
+        let now = time
+            .current_time()
+            .unwrap_or(UnixTime::since_unix_epoch(Duration::ZERO));
         let config = trust
             .clone()
             .client_config(None, time)
@@ -248,7 +250,9 @@ impl Session {
         key: &PrivateKey,
         now: UnixTime,
     ) -> Result<Login, EnrollError> {
-        let credential = reply.credential.ok_or(EnrollError::Answer("there is no credential"))?;
+        let credential = reply
+            .credential
+            .ok_or(EnrollError::Answer("there is no credential"))?;
         let chain = certificates(&credential.certificate_chain);
         let (leaf, subject) = self.accept_chain(&chain, key, now)?;
         let Subject::Operator { role, id } = subject else {
@@ -300,7 +304,11 @@ where
 {
     // The name is not what is verified: `Trust` checks the cluster's own names.
     let name = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
-    let shaking = timeout(CONNECT_MAX, TlsConnector::from(config).connect(name, stream)).await;
+    let shaking = timeout(
+        CONNECT_MAX,
+        TlsConnector::from(config).connect(name, stream),
+    )
+    .await;
     let stream = shaking.map_err(|_| EnrollError::TimedOut(CONNECT_MAX))?;
     stream.map_err(|error| match trust_error(&error) {
         Some(trust) => EnrollError::Trust(trust),

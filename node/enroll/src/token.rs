@@ -221,7 +221,10 @@ mod tests {
             (with(2, "aaaa"), TokenError::Part("root pin")),
             (with(3, ""), TokenError::Part("invitation")),
             (with(3, "+1"), TokenError::Part("invitation")),
-            (with(3, "99999999999999999999"), TokenError::Part("invitation")),
+            (
+                with(3, "99999999999999999999"),
+                TokenError::Part("invitation"),
+            ),
             (with(4, &parts[4][..51]), TokenError::Part("secret")),
             (with(4, "not base32 at all!"), TokenError::Part("secret")),
         ];
@@ -235,7 +238,11 @@ mod tests {
         let whole = token().to_string();
         let secret = whole.rsplit('.').next().unwrap();
         let damaged = format!("{whole}!").parse::<Token>().unwrap_err();
-        for shown in [format!("{:?}", token()), damaged.to_string(), format!("{damaged:?}")] {
+        for shown in [
+            format!("{:?}", token()),
+            damaged.to_string(),
+            format!("{damaged:?}"),
+        ] {
             assert!(!shown.contains(&secret[..8]), "{shown}");
         }
     }

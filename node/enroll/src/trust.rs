@@ -88,8 +88,13 @@ impl Trust {
         let root = self.root(others).ok_or(TrustError::WrongRoot)?;
         chain::verify(leaf, others, &root, now, Usage::Server)?;
         let read = Leaf::read(leaf).map_err(|_| ChainError::Unreadable)?;
-        let clusters = read.hosts.iter().filter_map(|host| names::cluster_of_host(host));
-        let cluster = clusters.into_iter().find(|cluster| self.is_cluster(cluster));
+        let clusters = read
+            .hosts
+            .iter()
+            .filter_map(|host| names::cluster_of_host(host));
+        let cluster = clusters
+            .into_iter()
+            .find(|cluster| self.is_cluster(cluster));
         let cluster = cluster.ok_or(TrustError::WrongName)?;
         Ok(Verified { root, cluster })
     }

@@ -1,0 +1,336 @@
+//! An identity on disk: one file, replaced whole, opened by the node's own
+//! key-encryption key. A restart needs nobody.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use state::{Actor, Change, ClusterId, NodeId, codec};
+use zeroize::Zeroizing;
+
+use super::{
+    Candidate, DataKeys, Identity, Invited, NodeKeys, Public, SeedPeer,
+    envelope::{self, Envelope},
+    secrets,
+};
+use crate::{
+    directory::{Directory, DirectoryError},
+    entropy::{Entropy, random},
+    key_source::{Ikm, Kek, KeySource, KeySourceError},
+};
+
+/// Who this node is.
+const IDENTITY: &str = "identity.json";
+
+/// A newcomer's keys while it asks.
+const CANDIDATE: &str = "joining.json";
+
+/// The first command of a cluster that is being formed: secrets in it are sealed.
+const FOUNDING: &str = "founding.bin";
+
+/// The node's own files.
+pub struct IdentityStore {
+    directory: Directory,
+    kind: &'static str,
+    ikm: Ikm,
+    entropy: Arc<dyn Entropy>,
+    /// Deriving a key from a passphrase takes a second: done once for each salt.
+    derived: Mutex<Option<([u8; 16], Kek)>>,
+}
+
+/// Why an identity was not read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The disk, a mode or an owner.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// No key-encryption key.
+    #[error(transparent)]
+    KeySource(#[from] KeySourceError),
+    /// Not ours, or damaged.
+    #[error(
+        "{} is damaged or was written by a newer program; restore it from a copy, or remove this \
+         node from the cluster and join anew with an empty data directory", .0.display()
+    )]
+    Damaged(PathBuf),
+    /// Wrapped by another key.
+    #[error(
+        "{} was wrapped by a key from the source `{was}` and does not open with the one from the \
+         source `{now}`: is it the right key, and the right data directory?", path.display()
+    )]
+    WrongKey {
+        /// Which file.
+        path: PathBuf,
+        /// The kind of source it was wrapped by.
+        was: String,
+        /// The kind of source at hand.
+        now: &'static str,
+    },
+}
+
+/// The public part as written. Shapes on disk change by a new format only.
+#[derive(Debug, Serialize, Deserialize)]
+struct PublicFile {
+    #[serde(with = "envelope::hex")]
+    cluster: Vec<u8>,
+    node: u64,
+    name: String,
+    #[serde(with = "envelope::base64")]
+    root: Bytes,
+    chain: Vec<Der>,
+    seeds: Vec<SeedFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SeedFile {
+    node: u64,
+    peer_address: String,
+    public_key: Der,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Der(#[serde(with = "envelope::base64")] Bytes);
+
+impl IdentityStore {
+    /// Opens the data directory and the key source. At the first start, when there
+    /// is no identity yet, a missing key file is made.
+    pub fn open(
+        path: &Path,
+        source: &KeySource,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, IdentityError> {
+        let directory = Directory::open(path)?;
+        let wrapped = [IDENTITY, CANDIDATE];
+        let first = !wrapped.iter().any(|name| directory.file(name).exists());
+        let ikm = source.read(path, first, &*entropy)?;
+        Ok(Self {
+            directory,
+            kind: source.kind(),
+            ikm,
+            entropy,
+            derived: Mutex::new(None),
+        })
+    }
+
+    /// The data directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The identity; `None` if this node belongs to no cluster yet.
+    pub fn load(&self) -> Result<Option<Identity>, IdentityError> {
+        let Some((public, secret)) = self.read::<PublicFile>(IDENTITY)? else {
+            return Ok(None);
+        };
+        let damaged = || IdentityError::Damaged(self.directory.file(IDENTITY));
+        let (keys, data_keys) = secrets::read(&secret).ok_or_else(damaged)?;
+        Ok(Some(Identity {
+            public: public.into_public().ok_or_else(damaged)?,
+            keys,
+            data_keys,
+        }))
+    }
+
+    /// Keeps the identity in place of any earlier one.
+    pub fn save(&self, identity: &Identity) -> Result<(), IdentityError> {
+        let secret = secrets::write(&identity.keys, &identity.data_keys);
+        self.write(IDENTITY, PublicFile::from(&identity.public), &secret)
+    }
+
+    /// The keys of a join that has had no answer yet.
+    pub fn candidate(&self) -> Result<Option<Candidate>, IdentityError> {
+        let Some((for_token, secret)) = self.read::<Invited>(CANDIDATE)? else {
+            return Ok(None);
+        };
+        let damaged = || IdentityError::Damaged(self.directory.file(CANDIDATE));
+        let (keys, _) = secrets::read(&secret).ok_or_else(damaged)?;
+        Ok(Some(Candidate { for_token, keys }))
+    }
+
+    /// Keeps a newcomer's keys before it asks.
+    pub fn save_candidate(&self, candidate: &Candidate) -> Result<(), IdentityError> {
+        let secret = secrets::write(&candidate.keys, &DataKeys::new());
+        self.write(CANDIDATE, candidate.for_token, &secret)
+    }
+
+    /// The cluster answered: the candidate has become a member.
+    pub fn save_joined(&self, identity: &Identity) -> Result<(), IdentityError> {
+        self.save(identity)?;
+        Ok(self.directory.remove(CANDIDATE)?)
+    }
+
+    /// Keeps the first command and then the identity of a cluster to be formed: once
+    /// the identity is there, a restart can finish what a crash cut off.
+    pub fn save_founding(&self, identity: &Identity, found: &Change) -> Result<(), IdentityError> {
+        let bytes = codec::proposal_to(&Actor::socket(), found);
+        self.directory.write(FOUNDING, &bytes)?;
+        self.save(identity)
+    }
+
+    /// The first command, if this node's cluster is not known to have it yet.
+    pub fn founding(&self) -> Result<Option<Change>, IdentityError> {
+        let Some(bytes) = self.directory.read(FOUNDING)? else {
+            return Ok(None);
+        };
+        match codec::proposal_from(&bytes) {
+            Ok((_, found)) => Ok(Some(found)),
+            Err(_) => Err(IdentityError::Damaged(self.directory.file(FOUNDING))),
+        }
+    }
+
+    /// The first command was applied.
+    pub fn forget_founding(&self) -> Result<(), IdentityError> {
+        Ok(self.directory.remove(FOUNDING)?)
+    }
+
+    fn read<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<(T, Zeroizing<Vec<u8>>)>, IdentityError> {
+        let Some(bytes) = self.directory.read(name)? else {
+            return Ok(None);
+        };
+        let path = self.directory.file(name);
+        let Some(envelope) = Envelope::<T>::parse(&bytes) else {
+            return Err(IdentityError::Damaged(path));
+        };
+        let Ok(salt) = <[u8; 16]>::try_from(&envelope.salt[..]) else {
+            return Err(IdentityError::Damaged(path));
+        };
+        match envelope.open(&self.kek(salt)?) {
+            Some(secret) => Ok(Some((envelope.public, secret))),
+            None => Err(IdentityError::WrongKey {
+                path,
+                was: envelope.source,
+                now: self.kind,
+            }),
+        }
+    }
+
+    fn write<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        public: T,
+        secret: &[u8],
+    ) -> Result<(), IdentityError> {
+        let salt = self.known_salt().unwrap_or_else(|| random(&*self.entropy));
+        let kek = self.kek(salt)?;
+        let bytes = Envelope::seal(public, self.kind, salt, &kek, secret, &*self.entropy);
+        let bytes = bytes.ok_or_else(|| IdentityError::Damaged(self.directory.file(name)))?;
+        Ok(self.directory.write(name, &bytes)?)
+    }
+
+    fn known_salt(&self) -> Option<[u8; 16]> {
+        let derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        derived.as_ref().map(|(salt, _)| *salt)
+    }
+
+    fn kek(&self, salt: [u8; 16]) -> Result<Kek, KeySourceError> {
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*derived {
+            Some((known, kek)) if *known == salt => Ok(kek.clone()),
+            _ => {
+                let kek = self.ikm.derive(&salt)?;
+                *derived = Some((salt, kek.clone()));
+                Ok(kek)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for IdentityStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IdentityStore({}, {})", self.path().display(), self.kind)
+    }
+}
+
+impl From<&Public> for PublicFile {
+    fn from(public: &Public) -> Self {
+        let seed = |seed: &SeedPeer| SeedFile {
+            node: seed.node.0,
+            peer_address: seed.peer_address.clone(),
+            public_key: Der(seed.public_key.clone()),
+        };
+        Self {
+            cluster: public.cluster.0.to_vec(),
+            node: public.node.0,
+            name: public.name.clone(),
+            root: public.root.clone(),
+            chain: public.chain.iter().cloned().map(Der).collect(),
+            seeds: public.seeds.iter().map(seed).collect(),
+        }
+    }
+}
+
+impl PublicFile {
+    fn into_public(self) -> Option<Public> {
+        let seed = |seed: SeedFile| SeedPeer {
+            node: NodeId(seed.node),
+            peer_address: seed.peer_address,
+            public_key: seed.public_key.0,
+        };
+        Some(Public {
+            cluster: ClusterId(self.cluster.try_into().ok()?),
+            node: NodeId(self.node),
+            name: self.name,
+            root: self.root,
+            chain: self.chain.into_iter().map(|der| der.0).collect(),
+            seeds: self.seeds.into_iter().map(seed).collect(),
+        })
+    }
+}
+
+impl NodeKeys {
+    /// The SubjectPublicKeyInfo (DER) that the cluster pins.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.tls.public_key()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{data_key::KeyBytes, entropy::SystemEntropy};
+    use state::{KeyPurpose, Secret};
+
+    fn contains(content: &[u8], part: &[u8]) -> bool {
+        content.windows(part.len()).any(|window| window == part)
+    }
+
+    #[test]
+    fn keys_for_receiving_keys_rest_wrapped() {
+        let root = tempfile::tempdir().unwrap();
+        let source = KeySource::Value(Secret::new("a7".repeat(32).into_bytes()));
+        let store = IdentityStore::open(root.path(), &source, Arc::new(SystemEntropy)).unwrap();
+        let data_key = KeyBytes::generate(&SystemEntropy);
+        let identity = Identity {
+            public: Public {
+                cluster: ClusterId([1; 16]),
+                node: NodeId(3),
+                name: "a".to_owned(),
+                root: Bytes::from_static(b"root"),
+                chain: vec![Bytes::from_static(b"leaf")],
+                seeds: Vec::new(),
+            },
+            keys: NodeKeys::generate().unwrap(),
+            data_keys: [((KeyPurpose::Serving, 1), data_key.clone())].into(),
+        };
+        store.save(&identity).unwrap();
+        let content = std::fs::read(store.directory.file(IDENTITY)).unwrap();
+        for secret in [identity.keys.hpke.expose_private(), data_key.expose()] {
+            assert!(!contains(&content, secret));
+            let hex = data_encoding::HEXLOWER.encode(secret);
+            assert!(!contains(&content, hex.as_bytes()));
+        }
+        let kept = store.load().unwrap().unwrap();
+        assert_eq!(
+            kept.keys.hpke.expose_private(),
+            identity.keys.hpke.expose_private()
+        );
+        assert_eq!(kept.data_keys, identity.data_keys);
+        assert_eq!(kept.public, identity.public);
+    }
+}

@@ -1,0 +1,8 @@
+//! Entering the cluster by token: the half that asks and the half that answers.
+
+pub mod attempts;
+pub mod newcomer;
+pub mod sponsor;
+
+pub use newcomer::{JoinError, Newcomer};
+pub use sponsor::Sponsor;

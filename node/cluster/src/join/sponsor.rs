@@ -1,0 +1,356 @@
+//! The half that answers: checks the proof, writes the admission down, waits until
+//! the leader has signed, and hands over what is in the state. It signs nothing
+//! itself, so any member can be asked.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use enroll::proof::{self, Request as Proven};
+use proto::cluster::v1 as wire;
+use state::{
+    Actor, Change, Done, Invitation, InvitationId, KeyPurpose, Member, NodeId, Operator,
+    OperatorId, Outcome, Refusal, State,
+    command::Newcomer,
+    ports::{Clock, Propose, ProposeError},
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+use tonic::{Request, Response, Status};
+
+use super::attempts::Attempts;
+use crate::{
+    facts::{NodeFacts, check_operator_name},
+    hpke,
+    operators::AdminConnection,
+    request::proven_key,
+};
+
+/// Longest wait for the leader to sign and share: an election and two log entries.
+const SIGNED_MAX: Duration = Duration::from_secs(15);
+
+/// Longest wait for the invitation to arrive here, if this node lags behind.
+const LAG_MAX: Duration = Duration::from_secs(3);
+
+/// Redemptions at a time: each holds a watch on the state for some seconds.
+const AT_ONCE_MAX: usize = 16;
+
+/// The one message for a proof that does not hold, whatever is wrong with it.
+const INVALID: &str = "the token is not valid";
+
+/// Redeems tokens on the admin port.
+pub struct Sponsor {
+    propose: Arc<dyn Propose>,
+    state: watch::Receiver<Arc<State>>,
+    clock: Arc<dyn Clock>,
+    attempts: Mutex<Attempts>,
+    places: Semaphore,
+}
+
+impl Sponsor {
+    /// Writes by `propose` and reads from `state`.
+    pub fn new(
+        propose: Arc<dyn Propose>,
+        state: watch::Receiver<Arc<State>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            propose,
+            state,
+            clock,
+            attempts: Mutex::default(),
+            places: Semaphore::new(AT_ONCE_MAX),
+        }
+    }
+
+    /// The invitation that the caller proves to hold.
+    async fn check(
+        &self,
+        connection: &AdminConnection,
+        proof: Option<&wire::TokenProof>,
+        request: Proven<'_>,
+    ) -> Result<InvitationId, Status> {
+        let source = connection.peer_addr.ip();
+        let now = self.clock.boottime();
+        if let Some(wait) = self.attempts().wait(source, now) {
+            return Err(Status::resource_exhausted(format!(
+                "too many tokens from this address were not valid: wait {} s",
+                wait.as_secs() + 1
+            )));
+        }
+        match self.proven(connection, proof, request).await {
+            Some(invitation) => {
+                self.attempts().succeeded(source);
+                Ok(invitation)
+            }
+            None => {
+                self.attempts().failed(source, now);
+                tracing::warn!(from = %connection.peer_addr, "a token was not valid");
+                Err(Status::permission_denied(INVALID))
+            }
+        }
+    }
+
+    async fn proven(
+        &self,
+        connection: &AdminConnection,
+        proof: Option<&wire::TokenProof>,
+        request: Proven<'_>,
+    ) -> Option<InvitationId> {
+        let proof = proof?;
+        let id = InvitationId(proof.token_id.parse().ok()?);
+        let invitation = self.invitation(id).await?;
+        let (verifier, exporter) = (&invitation.verifier, &connection.exporter);
+        proof::check(verifier, exporter, request, &proof.mac).then_some(id)
+    }
+
+    /// The invitation, also if this node has yet to learn of it.
+    async fn invitation(&self, id: InvitationId) -> Option<Arc<Invitation>> {
+        let known = |state: &State| state.invitation(id).cloned();
+        if let Some(found) = known(&self.state.borrow()) {
+            return Some(found);
+        }
+        // No quorum, no answer: then what is known here is all there is.
+        let _ = timeout(LAG_MAX, self.propose.barrier()).await;
+        known(&self.state.borrow())
+    }
+
+    async fn admit(&self, actor: Actor, change: Change) -> Result<Done, Status> {
+        let applied = self
+            .propose
+            .propose(actor, change)
+            .await
+            .map_err(unproposed)?;
+        match applied.outcome {
+            Outcome::Done(done) => Ok(done),
+            Outcome::Refused(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    /// Waits until `look` finds in the state what the leader adds.
+    async fn signed<T>(&self, look: impl Fn(&State) -> Option<T>) -> Result<T, Status> {
+        let mut states = self.state.clone();
+        let waiting = async {
+            loop {
+                if let Some(found) = look(&states.borrow_and_update()) {
+                    return Some(found);
+                }
+                states.changed().await.ok()?;
+            }
+        };
+        match timeout(SIGNED_MAX, waiting).await {
+            Ok(Some(found)) => Ok(found),
+            _ => Err(Status::unavailable(
+                "the admission is written down, but no leader has signed it yet",
+            )),
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn admit_node(
+        &self,
+        invitation: InvitationId,
+        newcomer: Newcomer,
+    ) -> Result<wire::JoinReply, Status> {
+        let actor = Actor::parse(&format!("newcomer:{}", newcomer.name));
+        let change = Change::AdmitNode {
+            invitation,
+            newcomer,
+        };
+        let Done::Node(node) = self.admit(actor, change).await? else {
+            return Err(Status::internal("an admission drew no node id"));
+        };
+        self.signed(|state| join_reply(state, node)).await
+    }
+
+    async fn admit_operator(
+        &self,
+        invitation: InvitationId,
+        name: String,
+        public_key: Bytes,
+    ) -> Result<wire::LoginReply, Status> {
+        let actor = Actor::operator(&name);
+        let change = Change::AdmitOperator {
+            invitation,
+            name,
+            public_key,
+        };
+        let Done::Operator(operator) = self.admit(actor, change).await? else {
+            return Err(Status::internal("an admission drew no operator id"));
+        };
+        self.signed(|state| login_reply(state, operator)).await
+    }
+}
+
+#[tonic::async_trait]
+impl wire::enrollment_server::Enrollment for Sponsor {
+    async fn join(
+        &self,
+        request: Request<wire::JoinRequest>,
+    ) -> Result<Response<wire::JoinReply>, Status> {
+        let connection = connection(&request)?;
+        let request = request.into_inner();
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let proven = Proven::Join {
+            csr: &request.csr,
+            hpke_public_key: &request.hpke_public_key,
+            node_name: &request.node_name,
+            peer_address: &request.peer_address,
+            admin_address: &request.admin_address,
+        };
+        let invitation = self
+            .check(&connection, request.proof.as_ref(), proven)
+            .await?;
+        let newcomer = newcomer(request)?;
+        self.admit_node(invitation, newcomer)
+            .await
+            .map(Response::new)
+    }
+
+    async fn login(
+        &self,
+        request: Request<wire::LoginRequest>,
+    ) -> Result<Response<wire::LoginReply>, Status> {
+        let connection = connection(&request)?;
+        let request = request.into_inner();
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let proven = Proven::Login {
+            csr: &request.csr,
+            name: &request.name,
+        };
+        let invitation = self
+            .check(&connection, request.proof.as_ref(), proven)
+            .await?;
+        check_operator_name(&request.name).map_err(invalid)?;
+        let key = proven_key(&request.csr).map_err(invalid)?;
+        let reply = self.admit_operator(invitation, request.name, key).await;
+        reply.map(Response::new)
+    }
+}
+
+impl std::fmt::Debug for Sponsor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sponsor")
+    }
+}
+
+fn connection<T>(request: &Request<T>) -> Result<AdminConnection, Status> {
+    let connection = request.extensions().get::<AdminConnection>();
+    connection
+        .cloned()
+        .ok_or_else(|| Status::unauthenticated("tokens are redeemed on the admin port only"))
+}
+
+fn newcomer(request: wire::JoinRequest) -> Result<Newcomer, Status> {
+    let facts = NodeFacts {
+        name: request.node_name,
+        peer_address: request.peer_address,
+        admin_address: request.admin_address,
+    };
+    facts.check().map_err(invalid)?;
+    if request.hpke_public_key.len() != hpke::PUBLIC_KEY_LENGTH {
+        return Err(invalid(hpke::HpkeError::PublicKey));
+    }
+    Ok(Newcomer {
+        name: facts.name,
+        peer_address: facts.peer_address,
+        admin_address: facts.admin_address,
+        public_key: proven_key(&request.csr).map_err(invalid)?,
+        hpke_public_key: request.hpke_public_key,
+    })
+}
+
+/// What a newcomer needs, once all of it is there: its certificate and a copy of
+/// every serving key, since certificates may be sealed under any of them.
+fn join_reply(state: &State, node: NodeId) -> Option<wire::JoinReply> {
+    let member = state.member(node)?;
+    let certificate = member.certificate.as_ref()?;
+    let mut data_keys = Vec::new();
+    for key in state.data_keys() {
+        match key.sealed_for.get(&node) {
+            Some(sealed) => data_keys.push(wire::SealedKey {
+                purpose: key.purpose.as_str().to_owned(),
+                generation: key.generation,
+                encapsulated: sealed.encapsulated.clone(),
+                ciphertext: sealed.ciphertext.clone(),
+            }),
+            None if key.purpose == KeyPurpose::Serving => return None,
+            None => {}
+        }
+    }
+    Some(wire::JoinReply {
+        cluster_id: state.cluster_id()?.to_string(),
+        node_id: node.0,
+        certificate_chain: vec![certificate.leaf.clone(), certificate.issuing.clone()],
+        root: state.authority()?.root.clone(),
+        peers: state
+            .members()
+            .filter(|member| member.id != node && !member.leaving)
+            .map(|member| peer(member))
+            .collect(),
+        data_keys,
+    })
+}
+
+fn peer(member: &Member) -> wire::Peer {
+    wire::Peer {
+        node_id: member.id.0,
+        name: member.name.clone(),
+        peer_address: member.peer_address.clone(),
+        public_key: member.public_key.clone(),
+    }
+}
+
+fn login_reply(state: &State, operator: OperatorId) -> Option<wire::LoginReply> {
+    let operator: &Operator = state.operator(operator)?;
+    let certificate = operator.certificate.as_ref()?;
+    let not_after = certificate.not_after.as_millis();
+    Some(wire::LoginReply {
+        cluster_id: state.cluster_id()?.to_string(),
+        credential: Some(wire::Credential {
+            certificate_chain: vec![certificate.leaf.clone(), certificate.issuing.clone()],
+            root: state.authority()?.root.clone(),
+            name: operator.name.clone(),
+            role: operator.role.as_str().to_owned(),
+            not_after_ms: i64::try_from(not_after).unwrap_or(i64::MAX),
+        }),
+        admin_addresses: state
+            .members()
+            .filter(|member| !member.leaving)
+            .map(|member| member.admin_address.clone())
+            .collect(),
+    })
+}
+
+fn busy() -> Status {
+    Status::unavailable("too many tokens are being redeemed; try again in a moment")
+}
+
+fn invalid(error: impl std::error::Error) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+/// Only whoever holds the token sees these.
+fn refused(refusal: Refusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::InvitationExpired
+        | Refusal::InvitationRevoked
+        | Refusal::InvitationSpent
+        | Refusal::InvitationRole
+        | Refusal::NotFound(_) => Status::permission_denied(message),
+        Refusal::MemberTaken(_) => Status::already_exists(message),
+        _ => Status::failed_precondition(message),
+    }
+}
+
+fn unproposed(error: ProposeError) -> Status {
+    Status::unavailable(error.to_string())
+}

@@ -1,0 +1,166 @@
+//! The data keys that this node holds: it seals and opens the cluster's secrets.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
+
+use state::{
+    ClusterId, KeyPurpose, NodeId, Sealed, Secret, State,
+    ports::{Seal, SealError},
+    sealed::SealContext,
+};
+use tokio::sync::watch;
+
+use crate::{
+    data_key::KeyBytes,
+    entropy::Entropy,
+    hpke::{KeyPair, Label},
+    identity::{DataKeys, Identity},
+};
+
+/// All generations of the data keys that this node was given.
+///
+/// It takes up new ones from the published state by itself, whenever it meets a
+/// generation that it does not hold.
+pub struct Keyring {
+    cluster: ClusterId,
+    node: NodeId,
+    hpke: KeyPair,
+    held: RwLock<DataKeys>,
+    state: OnceLock<watch::Receiver<Arc<State>>>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Keyring {
+    /// With the keys that the identity holds.
+    pub fn new(identity: &Identity, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            cluster: identity.public.cluster,
+            node: identity.public.node,
+            hpke: identity.keys.hpke.clone(),
+            held: RwLock::new(identity.data_keys.clone()),
+            state: OnceLock::new(),
+            entropy,
+        }
+    }
+
+    /// From where to take new keys up, once the replica publishes. Only the first
+    /// call counts.
+    pub fn follow(&self, state: watch::Receiver<Arc<State>>) {
+        let _ = self.state.set(state);
+    }
+
+    /// Which cluster's secrets these keys seal.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// All that it holds, to be kept on disk.
+    pub fn held(&self) -> DataKeys {
+        self.read(DataKeys::clone)
+    }
+
+    /// Opens what `state` holds for this node and we did not have. True if there
+    /// was any.
+    pub fn take_up(&self, state: &State) -> bool {
+        let mut found = DataKeys::new();
+        for key in state.data_keys() {
+            let which = (key.purpose, key.generation);
+            if self.read(|held| held.contains_key(&which)) {
+                continue;
+            }
+            let Some(sealed) = key.sealed_for.get(&self.node) else {
+                continue;
+            };
+            match self.hpke.open(self.label(which), sealed) {
+                Ok(bytes) => {
+                    found.insert(which, bytes);
+                }
+                Err(error) => {
+                    let (purpose, generation) = which;
+                    tracing::error!(%purpose, generation, %error, "a data key is of no use");
+                }
+            }
+        }
+        let any = !found.is_empty();
+        if any {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.extend(found);
+        }
+        any
+    }
+
+    /// One of the keys, for sharing it.
+    pub(crate) fn key(&self, purpose: KeyPurpose, generation: u32) -> Result<KeyBytes, SealError> {
+        let find = |held: &DataKeys| held.get(&(purpose, generation)).cloned();
+        if let Some(key) = self.read(find) {
+            return Ok(key);
+        }
+        self.take_up_latest();
+        self.read(find).ok_or(SealError::NoKey(purpose, generation))
+    }
+
+    /// The generation that seals: the newest that the cluster has. One that is out
+    /// of use is never sealed under, even if it is all that we hold: a removed node
+    /// may know it.
+    fn current(&self, purpose: KeyPurpose) -> u32 {
+        let agreed = self.state.get().and_then(|state| {
+            let state = state.borrow();
+            state.current_data_key(purpose).map(|key| key.generation)
+        });
+        agreed.unwrap_or_else(|| {
+            let newest = |held: &DataKeys| {
+                let mut range = held.range((purpose, 0)..=(purpose, u32::MAX));
+                range.next_back().map(|((_, generation), _)| *generation)
+            };
+            self.read(newest).unwrap_or(1)
+        })
+    }
+
+    fn take_up_latest(&self) {
+        let latest = self.state.get().map(|state| state.borrow().clone());
+        if let Some(state) = latest {
+            self.take_up(&state);
+        }
+    }
+
+    pub(crate) fn label(&self, (purpose, generation): (KeyPurpose, u32)) -> Label {
+        Label {
+            cluster: self.cluster,
+            purpose,
+            generation,
+            node: self.node,
+        }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&DataKeys) -> T) -> T {
+        look(&self.held.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Seal for Keyring {
+    fn seal(
+        &self,
+        purpose: KeyPurpose,
+        context: &SealContext,
+        secret: &[u8],
+    ) -> Result<Sealed, SealError> {
+        let generation = self.current(purpose);
+        let key = self.key(purpose, generation)?;
+        let which = (purpose, generation);
+        key.seal(which, self.cluster, context, secret, &*self.entropy)
+    }
+
+    fn open(&self, sealed: &Sealed, context: &SealContext) -> Result<Secret, SealError> {
+        let key = self.key(sealed.purpose, sealed.generation)?;
+        key.open(self.cluster, context, sealed)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held: Vec<_> = self.read(|held| held.keys().copied().collect());
+        write!(f, "Keyring({held:?})")
+    }
+}
