@@ -385,6 +385,10 @@ fn issuance(file: &mut File<'_>) -> Issuance {
     }
 }
 
+/// openraft is silent: it calls every unreachable peer an error, and what matters of
+/// it the `consensus` crate says in its own words.
+const DEFAULT_FILTER: &str = "info,openraft=off";
+
 fn log(file: &mut File<'_>) -> Log {
     let format = match file.read::<String>("log", "format").as_deref() {
         None | Some("pretty") => LogFormat::Pretty,
@@ -397,7 +401,7 @@ fn log(file: &mut File<'_>) -> Log {
     };
     let filter = file
         .read("log", "filter")
-        .unwrap_or_else(|| "info".to_owned());
+        .unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
         file.fault("log", "filter", &format!("this is no filter: {error}"));
     }

@@ -192,7 +192,8 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
     ];
     #[cfg(feature = "failpoints")]
     {
-        settings.failpoint = leader::failpoint::Failpoint::armed_by_environment();
+        let file = std::env::vars_os().find(|(name, _)| name == "HOSTQUORUM_FAILPOINT_FILE").map(|(_, file)| file);
+        settings.failpoint = file.map(|file| leader::failpoint::Failpoint::armed_by(file.into())).unwrap_or_default();
     }
     settings
 }

@@ -1,5 +1,7 @@
 //! What is written to standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Log, LogFormat};
@@ -11,6 +13,7 @@ pub fn start(log: &Log) {
     let layer = match log.format {
         LogFormat::Pretty => fmt::layer()
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_target(true)
             .boxed(),
         LogFormat::Json => fmt::layer()

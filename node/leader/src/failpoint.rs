@@ -46,16 +46,15 @@ pub const DETOUR: [&str; 4] = [
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Failpoint {
     #[cfg(feature = "failpoints")]
-    name: Option<&'static str>,
+    armed_by: Option<&'static std::path::Path>,
 }
 
 impl Failpoint {
-    /// Ends the process at the point of that name; `None` if there is no such point.
+    /// Ends the process at the point whose name the file holds, and removes the file
+    /// first: of several nodes that share it only one ends, and only once.
     #[cfg(feature = "failpoints")]
-    pub fn named(name: &str) -> Option<Self> {
-        let mut all = ORDER.iter().chain(&ACCOUNT).chain(&DETOUR);
-        let name = all.find(|known| **known == name)?;
-        Some(Self { name: Some(name) })
+    pub fn armed_by(file: std::path::PathBuf) -> Self {
+        Self { armed_by: Some(Box::leak(file.into_boxed_path())) }
     }
 
     /// Before a commit or POST of that name.
@@ -70,17 +69,15 @@ impl Failpoint {
 
     #[cfg(feature = "failpoints")]
     fn reach(self, when: &str, what: &str) {
-        let point = self.name.and_then(|name| name.strip_prefix(when));
-        if point == Some(what) {
+        let Some(file) = self.armed_by else { return };
+        let Ok(name) = std::fs::read_to_string(file) else { return };
+        if name.trim().strip_prefix(when) == Some(what) && std::fs::remove_file(file).is_ok() {
             tracing::error!(when, what, "failpoint: the process aborts");
             std::process::abort();
         }
     }
 
     #[cfg(not(feature = "failpoints"))]
-    #[expect(
-        clippy::unused_self,
-        reason = "without the feature there is nothing to do"
-    )]
+    #[expect(clippy::unused_self, reason = "without the feature there is nothing to do")]
     fn reach(self, _when: &str, _what: &str) {}
 }
