@@ -1,0 +1,448 @@
+//! What can be asked, as clap parses it. Every option has its environment
+//! variable; a test holds it so.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::exit;
+
+/// Operate a hostquorum cluster.
+#[derive(Debug, Parser)]
+#[command(name = "hostquorum", version, after_help = exit::HELP, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Globals {
+    /// A context by its name, or the path of its file; else the current one
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTQUORUM_CONTEXT",
+        value_name = "NAME|FILE"
+    )]
+    pub(crate) context: Option<String>,
+    /// Speak to these nodes instead of those of the context
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTQUORUM_ADDRESS",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    pub(crate) address: Vec<String>,
+    /// Longest time to wait: 10s for an answer, 5m for a wait
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTQUORUM_TIMEOUT",
+        value_name = "TIME",
+        value_parser = humantime::parse_duration
+    )]
+    pub(crate) timeout: Option<Duration>,
+    /// How to show answers
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "HOSTQUORUM_OUTPUT",
+        value_enum,
+        default_value_t = Format::Table
+    )]
+    pub(crate) output: Format,
+    /// Where contexts are kept; else $XDG_CONFIG_HOME/hostquorum or ~/.config/hostquorum
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTQUORUM_CONFIG_DIR",
+        value_name = "FOLDER"
+    )]
+    pub(crate) config_dir: Option<PathBuf>,
+}
+
+/// How answers are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs; its shape is stable
+    Json,
+    /// As json
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Form a cluster, look at it, change its members
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Turn a token into an identity and a context
+    Login(Login),
+    /// Choose the cluster to speak to
+    #[command(subcommand)]
+    Context(Context),
+    /// Authorize hostnames and follow them
+    #[command(subcommand)]
+    Hostname(Hostname),
+    /// Where requests go
+    #[command(subcommand)]
+    Origin(Origin),
+    /// Invite nodes and operators
+    #[command(subcommand)]
+    Token(Token),
+    /// Print a script that completes commands in a shell
+    Completion {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Form a new cluster with the node of this machine as its first member
+    Init(Init),
+    /// How the cluster is, as the answering node sees it; exit code 2 without a quorum
+    Status,
+    /// The members and what they last said of themselves
+    Members,
+    /// Hand leadership over
+    Transfer {
+        /// To whom, by name or id; else to whichever voter is most up to date
+        member: Option<String>,
+    },
+    /// Remove a member for good
+    Remove {
+        /// Whom, by name or id
+        member: String,
+        /// Wait until it is gone
+        #[arg(long, env = "HOSTQUORUM_WAIT")]
+        wait: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Who issues certificates: letsencrypt, letsencrypt-staging or an https URL of an ACME
+    /// directory. There is no default
+    #[arg(long, env = "HOSTQUORUM_ACME", value_name = "CA")]
+    pub(crate) acme: String,
+    /// Trust roots (PEM) of a private CA
+    #[arg(long, env = "HOSTQUORUM_ACME_ROOT", value_name = "FILE")]
+    pub(crate) acme_root: Option<PathBuf>,
+    /// Where the CA may write to, such as mailto:ops@example.com; several are allowed
+    #[arg(
+        long,
+        env = "HOSTQUORUM_CONTACT",
+        value_name = "MAILTO",
+        value_delimiter = ','
+    )]
+    pub(crate) contact: Vec<String>,
+    /// You agree to the CA's terms of service
+    #[arg(long, env = "HOSTQUORUM_AGREE_TO_TERMS")]
+    pub(crate) agree_to_terms: bool,
+    /// Your name as the audit shows it
+    #[arg(
+        long,
+        env = "HOSTQUORUM_ADMIN_NAME",
+        default_value = "admin",
+        value_name = "NAME"
+    )]
+    pub(crate) admin_name: String,
+    /// Where requests go, such as http://app:8080; may be set later
+    #[arg(long, env = "HOSTQUORUM_ORIGIN", value_name = "URL")]
+    pub(crate) origin: Option<String>,
+    /// The daemon's socket: hostquorumd.sock in its data directory
+    #[arg(long, env = "HOSTQUORUM_SOCKET", value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// Replace a context of that name
+    #[arg(long, env = "HOSTQUORUM_OVERWRITE")]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The file that holds the token, or - for standard input
+    #[arg(long, env = "HOSTQUORUM_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// Your name as the audit shows it
+    #[arg(long, env = "HOSTQUORUM_NAME")]
+    pub(crate) name: String,
+    /// Replace a context of that name even if it is of another cluster
+    #[arg(long, env = "HOSTQUORUM_OVERWRITE")]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Context {
+    /// All contexts
+    List,
+    /// Make one the current one
+    Use {
+        /// Which
+        name: String,
+    },
+    /// The current one, without its key
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hostname {
+    /// Authorize hostnames: from now on they may get certificates
+    Add {
+        /// Which, such as shop.example
+        #[arg(required = true)]
+        hostnames: Vec<String>,
+        /// Wait until each is live
+        #[arg(long, env = "HOSTQUORUM_WAIT")]
+        wait: bool,
+    },
+    /// All hostnames, in the order of their names
+    List {
+        /// Only those in this state
+        #[arg(long, env = "HOSTQUORUM_STATE", value_enum)]
+        state: Option<State>,
+        /// At most so many
+        #[arg(long, env = "HOSTQUORUM_LIMIT", value_name = "NUMBER")]
+        limit: Option<usize>,
+    },
+    /// One hostname; exit code 2 if it failed
+    Show {
+        /// Which
+        hostname: String,
+    },
+    /// One hostname now and after each change
+    Watch {
+        /// Which
+        hostname: String,
+    },
+    /// Wait until a hostname is live; exit code 2 if it fails
+    Wait {
+        /// Which
+        hostname: String,
+        /// And until every node serves it
+        #[arg(long, env = "HOSTQUORUM_EVERYWHERE")]
+        everywhere: bool,
+    },
+    /// Why a hostname is as it is; exit code 2 if it failed
+    Explain {
+        /// Which
+        hostname: String,
+    },
+    /// Withdraw the authorization: the nodes stop serving it
+    Remove {
+        /// Which
+        hostname: String,
+        /// Only if this is its revision
+        #[arg(
+            long,
+            env = "HOSTQUORUM_REVISION",
+            default_value_t = 0,
+            hide_default_value = true
+        )]
+        revision: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    Pending,
+    Issuing,
+    Live,
+    Renewing,
+    Failed,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Origin {
+    /// Set where requests go
+    Set {
+        /// http://host:port or https://host:port
+        url: String,
+        /// Which HTTP to speak
+        #[arg(long, env = "HOSTQUORUM_PROTOCOL", value_enum, default_value_t = Protocol::Auto)]
+        protocol: Protocol,
+        /// Only if this is the zone's revision
+        #[arg(
+            long,
+            env = "HOSTQUORUM_REVISION",
+            default_value_t = 0,
+            hide_default_value = true
+        )]
+        revision: u64,
+    },
+    /// Where requests go now
+    Show,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// By ALPN over https, HTTP/1.1 over http
+    Auto,
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2, with prior knowledge over http
+    Http2,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token: it works once, and is shown once
+    Create {
+        /// What its holder becomes
+        #[arg(long, env = "HOSTQUORUM_ROLE", value_enum)]
+        role: Role,
+        /// How long it is good
+        #[arg(
+            long,
+            env = "HOSTQUORUM_TTL",
+            value_name = "TIME",
+            default_value = "15m",
+            value_parser = humantime::parse_duration
+        )]
+        ttl: Duration,
+        /// Write it to a new file of mode 0600 instead of showing it
+        #[arg(long, env = "HOSTQUORUM_OUT", value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// All invitations, without their tokens
+    List,
+    /// Withdraw one that was not used
+    Revoke {
+        /// Its id, from the list
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// A member of the cluster
+    Node,
+    /// An operator who may change things
+    Admin,
+    /// An operator who may look
+    Viewer,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn each(command: &clap::Command, look: &mut dyn FnMut(&clap::Command)) {
+        look(command);
+        for inner in command.get_subcommands() {
+            each(inner, look);
+        }
+    }
+
+    #[test]
+    fn the_definition_holds() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_variable_and_its_help() {
+        let mut seen = 0;
+        each(&Arguments::command(), &mut |command| {
+            for option in command.get_arguments().filter(|arg| !arg.is_positional()) {
+                let long = option.get_long().unwrap_or_default();
+                if ["help", "version"].contains(&long) {
+                    continue;
+                }
+                let expected = format!("HOSTQUORUM_{}", long.to_uppercase().replace('-', "_"));
+                let variable = option.get_env().and_then(|name| name.to_str());
+                assert_eq!(variable, Some(&expected[..]), "--{long}");
+                assert!(option.get_help().is_some(), "--{long}");
+                seen += 1;
+            }
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        });
+        assert!(seen > 20, "{seen}");
+    }
+
+    #[test]
+    fn the_help_tells_the_exit_codes() {
+        let help = Arguments::command().render_long_help().to_string();
+        for code in ["0  ", "1  ", "2  ", "5  ", "124  "] {
+            assert!(help.contains(code), "{code}");
+        }
+    }
+
+    #[track_caller]
+    fn parses(line: &str, good: bool) {
+        let result = Arguments::try_parse_from(line.split_whitespace());
+        assert_eq!(result.is_ok(), good, "{line}: {:?}", result.err());
+    }
+
+    #[test]
+    fn lines_are_parsed() {
+        for line in [
+            "hostquorum cluster init --acme letsencrypt --agree-to-terms --socket /run/s",
+            "hostquorum cluster init --acme https://ca/dir --acme-root r.pem --contact mailto:a@b \
+             --contact c@d --agree-to-terms --admin-name alice --origin http://app --socket s",
+            "hostquorum cluster status -o json",
+            "hostquorum -o yaml cluster members --context prod",
+            "hostquorum cluster transfer",
+            "hostquorum cluster transfer node-2",
+            "hostquorum cluster remove members/3 --wait --timeout 1m",
+            "hostquorum login --token-file - --address 10.0.0.1:7444 --name alice",
+            "hostquorum context list",
+            "hostquorum context use prod",
+            "hostquorum context show",
+            "hostquorum hostname add a.example b.example --wait",
+            "hostquorum hostname list --state failed --limit 10",
+            "hostquorum hostname show a.example --address a:1,b:2 --address c:3",
+            "hostquorum hostname watch a.example",
+            "hostquorum hostname wait a.example --everywhere --timeout 90s",
+            "hostquorum hostname explain a.example",
+            "hostquorum hostname remove a.example --revision 7",
+            "hostquorum origin set http://app:8080 --protocol http2 --revision 3",
+            "hostquorum origin show",
+            "hostquorum token create --role node --ttl 1h --out token",
+            "hostquorum token list",
+            "hostquorum token revoke 3",
+            "hostquorum completion bash",
+        ] {
+            parses(line, true);
+        }
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        for line in [
+            "hostquorum",
+            "hostquorum cluster",
+            "hostquorum cluster init --agree-to-terms --socket s",
+            "hostquorum cluster remove",
+            "hostquorum login --name alice",
+            "hostquorum login --token hq1.secret --name alice",
+            "hostquorum login hq1.secret --name alice",
+            "hostquorum hostname add",
+            "hostquorum hostname list --state dead",
+            "hostquorum hostname wait a.example --timeout 5x",
+            "hostquorum origin set",
+            "hostquorum origin set http://a --protocol h2",
+            "hostquorum token create",
+            "hostquorum token create --role king",
+            "hostquorum token create --role node --ttl forever",
+            "hostquorum cluster status -o xml",
+        ] {
+            parses(line, false);
+        }
+    }
+
+    #[test]
+    fn addresses_may_be_several() {
+        let line = "hostquorum origin show --address a:1,b:2 --address c:3";
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        assert_eq!(arguments.globals.address, ["a:1", "b:2", "c:3"]);
+    }
+}

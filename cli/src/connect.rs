@@ -1,0 +1,235 @@
+//! The connection to a cluster: mutual TLS with whichever node of the context
+//! answers first, and calls that end in time.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use enroll::{Context, Credential, EnrollError};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use proto::admin::v1::{
+    ListMembersRequest, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    invitations_client::InvitationsClient, zones_client::ZonesClient,
+};
+use rustls::time_provider::DefaultTimeProvider;
+use tokio::time::{sleep, timeout};
+use tonic::{Response, Status, transport::Channel};
+
+use crate::{arguments::Globals, complaint::Complaint, context::Contexts, output::clean};
+
+/// How long to wait for an answer, unless told otherwise: a write takes up to
+/// three seconds without a quorum.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one node may take to connect: three retransmissions.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// A node that has not answered by then gets a rival: a machine that is off costs
+/// this and not a timeout.
+const RIVAL_AFTER: Duration = Duration::from_millis(250);
+
+/// Most addresses that are kept in a context: more than members of a sound cluster.
+const ADDRESSES_MAX: usize = 32;
+
+/// How long the look for new addresses may hold up the end of a command.
+const REFRESH_WITHIN: Duration = Duration::from_secs(1);
+
+/// A connection to one node of a cluster.
+pub(crate) struct Session {
+    channel: Channel,
+    answer_within: Duration,
+    /// The context to keep fresh; none if the addresses were told.
+    kept: Option<(PathBuf, Context)>,
+    /// The address that answered.
+    address: String,
+}
+
+impl Session {
+    /// Connects as the context says.
+    pub(crate) async fn open(globals: &Globals, contexts: &Contexts) -> Result<Self> {
+        let place = contexts.chosen(globals.context.as_deref())?;
+        let context = Context::read(&place.file)?;
+        let told = !globals.address.is_empty();
+        let addresses = if told {
+            globals.address.clone()
+        } else {
+            context.addresses.clone()
+        };
+        let within = globals.timeout.unwrap_or(CONNECT_WITHIN);
+        let (address, channel) = race(&context.credential, &addresses, within)
+            .await
+            .map_err(|failures| unreachable_cluster(&place.name, &failures))?;
+        Ok(Self {
+            channel,
+            answer_within: globals.timeout.unwrap_or(ANSWER_WITHIN),
+            kept: (!told).then_some((place.file, context)),
+            address,
+        })
+    }
+
+    pub(crate) fn hostnames(&self) -> HostnamesClient<Channel> {
+        HostnamesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn zones(&self) -> ZonesClient<Channel> {
+        ZonesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn cluster(&self) -> ClusterClient<Channel> {
+        ClusterClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn invitations(&self) -> InvitationsClient<Channel> {
+        InvitationsClient::new(self.channel.clone())
+    }
+
+    /// Asks something that changes nothing. `doing` is what for.
+    pub(crate) async fn read<T>(
+        &self,
+        doing: &str,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Complaint> {
+        self.call(doing, call, false).await
+    }
+
+    /// Asks for a change.
+    pub(crate) async fn write<T>(
+        &self,
+        doing: &str,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Complaint> {
+        self.call(doing, call, true).await
+    }
+
+    async fn call<T>(
+        &self,
+        doing: &str,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+        writes: bool,
+    ) -> Result<T, Complaint> {
+        match timeout(self.answer_within, call).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(Complaint::refused(doing, &status, writes)),
+            Err(_) => Err(Complaint::timed_out(doing, self.answer_within, writes)),
+        }
+    }
+
+    /// Takes up addresses of new members into the context, so that the next command
+    /// finds a node when this one is down. Best effort: the command itself is done.
+    pub(crate) async fn refresh(self) {
+        let mut cluster = self.cluster();
+        let asked = timeout(REFRESH_WITHIN, cluster.list_members(ListMembersRequest {}));
+        let (Ok(Ok(answer)), Some((file, mut context))) = (asked.await, self.kept) else {
+            return;
+        };
+        let members = answer.into_inner().members;
+        let told = members.into_iter().map(|member| member.admin_address);
+        let fresh = merged(&self.address, told);
+        if !same(&fresh, &context.addresses) {
+            context.addresses = fresh;
+            // What could not be written is looked for again by the next command.
+            let _unwritten = context.write(&file);
+        }
+    }
+}
+
+/// The address that answers first, and the failures of the others before it.
+async fn race(
+    credential: &Credential,
+    addresses: &[String],
+    within: Duration,
+) -> Result<(String, Channel), Vec<String>> {
+    let mut waiting = addresses.iter();
+    let mut running = FuturesUnordered::new();
+    let mut failures = Vec::new();
+    loop {
+        if let Some(address) = waiting.next() {
+            running.push(attempt(credential, address, within));
+        }
+        tokio::select! {
+            ended = running.next() => match ended {
+                Some((address, Ok(channel))) => return Ok((address.clone(), channel)),
+                Some((address, Err(why))) => failures.push(format!("{address}: {why}")),
+                None => return Err(failures),
+            },
+            () = sleep(RIVAL_AFTER), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+async fn attempt<'a>(
+    credential: &Credential,
+    address: &'a String,
+    within: Duration,
+) -> (&'a String, Result<Channel, String>) {
+    let connecting = credential.connect(address, Arc::new(DefaultTimeProvider));
+    let result = match timeout(within, connecting).await {
+        Ok(result) => result.map_err(|error| chain(&error)),
+        Err(_) => Err("no answer".to_owned()),
+    };
+    (address, result)
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &EnrollError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    clean(&text)
+}
+
+fn unreachable_cluster(context: &str, failures: &[String]) -> Complaint {
+    let why = if failures.is_empty() {
+        "it has no addresses".to_owned()
+    } else {
+        failures.join("; ")
+    };
+    Complaint::new(
+        format!("reach a node of the context `{context}`"),
+        why,
+        "is a node up, and its admin port reachable from here? Another one is asked by \
+         --address HOST:PORT",
+    )
+}
+
+/// The address that works, then all that members told.
+fn merged(works: &str, told: impl Iterator<Item = String>) -> Vec<String> {
+    let mut addresses = vec![works.to_owned()];
+    for address in told.filter(|address| !address.is_empty()) {
+        if !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// The same addresses, in whichever order.
+fn same(one: &[String], other: &[String]) -> bool {
+    one.len() == other.len() && one.iter().all(|address| other.contains(address))
+}
+
+/// Where to redeem a token: addresses were told, at least one.
+pub(crate) fn told_addresses(globals: &Globals) -> Result<&[String]> {
+    Some(&globals.address[..])
+        .filter(|addresses| !addresses.is_empty())
+        .context("an address is needed: --address HOST:PORT of any node's admin port")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_members_are_taken_up_behind_the_one_that_works() {
+        let told = ["b:1", "a:1", "", "c:1"].map(str::to_owned);
+        let fresh = merged("a:1", told.into_iter());
+        assert_eq!(fresh, ["a:1", "b:1", "c:1"]);
+        assert!(same(&fresh, &["c:1", "a:1", "b:1"].map(str::to_owned)));
+        assert!(!same(&fresh, &["a:1", "b:1"].map(str::to_owned)));
+        let many = (0..100).map(|number| format!("n{number}:1"));
+        assert_eq!(merged("a:1", many).len(), ADDRESSES_MAX);
+    }
+}

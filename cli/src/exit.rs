@@ -1,0 +1,48 @@
+//! How the program ends, as scripts see it.
+
+use std::process::ExitCode;
+
+/// The exit codes, told by `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// It was done.
+    Done,
+    /// It was not done.
+    Error,
+    /// It was answered, and the answer is bad.
+    Bad,
+    /// No quorum: nothing was done, or nobody knows.
+    NoQuorum,
+    /// A wait ended before what was waited for.
+    TimedOut,
+}
+
+/// What `--help` says of them.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    done
+  1    error: bad arguments, not reachable, not allowed, refused
+  2    the answer is bad: no quorum in `cluster status`, a hostname that failed in
+       `hostname show`, `explain` or `wait`
+  5    no quorum: nothing was done, or the outcome is unknown; look before trying again
+  124  the time given for waiting is over
+
+Every option can be given by the environment variable that stands behind it.";
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Bad => 2,
+            Self::NoQuorum => 5,
+            Self::TimedOut => 124,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

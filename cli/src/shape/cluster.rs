@@ -1,0 +1,289 @@
+//! The cluster and its members.
+
+use proto::admin::v1 as wire;
+use serde::Serialize;
+
+use super::{id, moment};
+use crate::output::{Shape, pairs, rows};
+
+/// How the cluster is, as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Status {
+    pub(crate) cluster_id: String,
+    /// Who answered: the member's id.
+    pub(crate) member: String,
+    pub(crate) node: String,
+    pub(crate) version: String,
+    pub(crate) quorum: bool,
+    /// The leader's id; empty if unknown.
+    pub(crate) leader: String,
+    pub(crate) term: u64,
+    pub(crate) applied_index: u64,
+    pub(crate) published_index: u64,
+    /// Why the node's replica stopped; empty while it runs.
+    pub(crate) replica_fault: String,
+    pub(crate) hostnames: Counts,
+    pub(crate) acme: Option<Acme>,
+    pub(crate) members: Vec<Member>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) total: u64,
+    pub(crate) live: u64,
+    pub(crate) orders_in_flight: u64,
+    pub(crate) failing: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Acme {
+    pub(crate) directory: String,
+    /// none, key-committed or registered.
+    pub(crate) account_state: String,
+    pub(crate) account_url: String,
+    pub(crate) contacts: Vec<String>,
+    /// What the answering node does about issuance, if it leads.
+    pub(crate) progress: Vec<String>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) node: String,
+    /// admitted, voting or leaving.
+    pub(crate) standing: String,
+    pub(crate) leader: bool,
+    pub(crate) peer_address: String,
+    pub(crate) admin_address: String,
+    pub(crate) joined_at: Option<String>,
+    pub(crate) certificate_not_after: Option<String>,
+    /// Absent if it was never heard.
+    pub(crate) report: Option<Report>,
+}
+
+/// What a member last said of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) published_index: u64,
+    pub(crate) clock_offset_ms: i64,
+    pub(crate) version: String,
+    pub(crate) faults: Vec<String>,
+    pub(crate) draining: bool,
+    pub(crate) silent_ms: u64,
+}
+
+impl From<wire::ClusterStatus> for Status {
+    fn from(wire: wire::ClusterStatus) -> Self {
+        let counts = |counts: wire::Counts| Counts {
+            total: counts.total,
+            live: counts.live,
+            orders_in_flight: counts.orders_in_flight,
+            failing: counts.failing,
+        };
+        let acme = |acme: wire::Acme| Acme {
+            directory: acme.directory,
+            account_state: acme.account_state,
+            account_url: acme.account_url,
+            contacts: acme.contacts,
+            progress: acme.progress,
+        };
+        Self {
+            cluster_id: wire.cluster_id,
+            member: id(&wire.member).to_owned(),
+            node: wire.node_name,
+            version: wire.version,
+            quorum: wire.quorum,
+            leader: id(&wire.leader).to_owned(),
+            term: wire.term,
+            applied_index: wire.applied_index,
+            published_index: wire.published_index,
+            replica_fault: wire.replica_fault,
+            hostnames: wire.hostnames.map(counts).unwrap_or_default(),
+            acme: wire.acme.map(acme),
+            members: wire.members.into_iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl From<wire::Member> for Member {
+    fn from(wire: wire::Member) -> Self {
+        let report = |report: wire::Report| Report {
+            published_index: report.published_index,
+            clock_offset_ms: report.clock_offset_ms,
+            version: report.version,
+            faults: report.faults,
+            draining: report.draining,
+            silent_ms: report.silent_ms,
+        };
+        Self {
+            id: id(&wire.name).to_owned(),
+            node: wire.node_name,
+            standing: wire.standing,
+            leader: wire.leader,
+            peer_address: wire.peer_address,
+            admin_address: wire.admin_address,
+            joined_at: moment(wire.joined_at.as_ref()),
+            certificate_not_after: moment(wire.certificate_not_after.as_ref()),
+            report: wire.report.map(report),
+        }
+    }
+}
+
+impl Status {
+    /// It can agree on changes, as far as the answering node can tell.
+    pub(crate) fn is_good(&self) -> bool {
+        self.quorum && self.replica_fault.is_empty()
+    }
+
+    fn leader_name(&self) -> String {
+        let leader = self.members.iter().find(|member| member.id == self.leader);
+        match leader {
+            Some(member) => format!("{} (member {})", member.node, member.id),
+            None => "unknown".to_owned(),
+        }
+    }
+}
+
+impl Shape for Status {
+    fn table(&self) -> String {
+        let Counts {
+            total,
+            live,
+            orders_in_flight,
+            failing,
+        } = self.hostnames;
+        let quorum = if self.quorum {
+            "yes".to_owned()
+        } else {
+            "NO: nothing can be changed; what is known is served".to_owned()
+        };
+        let mut said = vec![
+            ("cluster", self.cluster_id.clone()),
+            ("quorum", quorum),
+            ("leader", self.leader_name()),
+            ("term", self.term.to_string()),
+            (
+                "hostnames",
+                format!(
+                    "{total}, {live} live, {failing} failing, {orders_in_flight} orders in flight"
+                ),
+            ),
+        ];
+        if let Some(acme) = &self.acme {
+            said.push(("acme", acme.directory.clone()));
+            said.push(("account", acme.account_state.clone()));
+            said.push(("issuance", acme.progress.join("; ")));
+        }
+        said.push((
+            "answered by",
+            format!(
+                "{} (member {}), version {}",
+                self.node, self.member, self.version
+            ),
+        ));
+        said.push((
+            "index",
+            format!(
+                "{} applied, {} published",
+                self.applied_index, self.published_index
+            ),
+        ));
+        said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        let members = members_table(&self.members);
+        format!("{}\n\n{members}", pairs(said))
+    }
+}
+
+/// All members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Members {
+    pub(crate) members: Vec<Member>,
+}
+
+impl Shape for Members {
+    fn table(&self) -> String {
+        members_table(&self.members)
+    }
+}
+
+fn members_table(members: &[Member]) -> String {
+    let header = [
+        "id",
+        "node",
+        "standing",
+        "leader",
+        "published",
+        "clock",
+        "heard",
+        "admin",
+        "peer",
+        "health",
+    ];
+    rows(&header, members.iter().map(member_row).collect())
+}
+
+fn member_row(member: &Member) -> Vec<String> {
+    let report = member.report.as_ref();
+    let health = |report: &Report| match (report.faults.is_empty(), report.draining) {
+        (false, _) => report.faults.join("; "),
+        (true, true) => "draining".to_owned(),
+        (true, false) => "good".to_owned(),
+    };
+    let told = |tell: &dyn Fn(&Report) -> String| report.map(tell).unwrap_or_default();
+    vec![
+        member.id.clone(),
+        member.node.clone(),
+        member.standing.clone(),
+        if member.leader { "leads" } else { "" }.to_owned(),
+        told(&|report| report.published_index.to_string()),
+        told(&|report| format!("{:+} ms", report.clock_offset_ms)),
+        report.map_or("never".to_owned(), |report| {
+            format!("{} ms ago", report.silent_ms)
+        }),
+        member.admin_address.clone(),
+        member.peer_address.clone(),
+        told(&health),
+    ]
+}
+
+/// Leadership that was handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Transferred {
+    /// The id of the member that leads now.
+    pub(crate) leader: String,
+}
+
+impl Shape for Transferred {
+    fn table(&self) -> String {
+        format!("member {} leads now", self.leader)
+    }
+}
+
+/// A member whose removal was agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Leaving {
+    pub(crate) member: String,
+    /// The log index of the change.
+    pub(crate) index: u64,
+    /// It is gone; else the leader is about to carry it out.
+    pub(crate) gone: bool,
+}
+
+impl Shape for Leaving {
+    fn table(&self) -> String {
+        let Self {
+            member,
+            index,
+            gone,
+        } = self;
+        if *gone {
+            format!("member {member} was removed at index {index} and is gone")
+        } else {
+            format!(
+                "the removal of member {member} was agreed on at index {index}; the leader \
+                 carries it out (see `hostquorum cluster members`)"
+            )
+        }
+    }
+}
