@@ -1,0 +1,53 @@
+# The doors of the project. Each target says what it needs and how long it takes
+# on two cores.
+
+CARGO ?= cargo
+# Rounds for each engine of the power-cut test; 3 in `make test`.
+ROUNDS ?= 20
+
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix power-cut figures clean-dev
+
+help: ## This list.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+dev: build ## Three nodes, a development CA and an origin on loopback, until Ctrl-C.
+	$(CARGO) run --locked --package node --bin hostquorumd -- dev
+
+check: build ## The same tour, verified, with a leader killed; ends by itself.
+	$(CARGO) run --locked --package node --bin hostquorumd -- dev --check
+
+build: ## Both programs, for development.
+	$(CARGO) build --locked --package node --package cli
+
+test: ## All that must hold before a merge; installs Pebble if it is missing.
+	scripts/install-test-tools.sh
+	$(MAKE) format lint
+	$(CARGO) test --locked --workspace
+
+format:
+	$(CARGO) fmt --all -- --check
+
+lint:
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+tidy: ## What the tree must look like; part of `make test`.
+	$(CARGO) tidy
+
+end-to-end: ## Real processes against both CAs, with their output.
+	scripts/install-test-tools.sh
+	$(CARGO) test --locked --package e2e -- --nocapture
+
+crash-matrix: ## A leader killed at each point of an order, one certificate each.
+	scripts/install-test-tools.sh
+	$(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
+
+power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
+	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture
+
+figures: build ## Onboarding, failover and a hung disk, measured on real processes.
+	$(CARGO) run --locked --package harness --bin figures -- onboarding
+	$(CARGO) run --locked --package harness --bin figures -- failover 30
+	$(CARGO) run --locked --package harness --bin figures -- hung-disk
+
+clean-dev: ## Forget the cluster of `make dev`.
+	rm -rf dev-data
