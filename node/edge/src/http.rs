@@ -7,6 +7,8 @@ pub(crate) mod challenge;
 pub(crate) mod forward;
 mod framing;
 mod headers;
+mod patience;
 pub(crate) mod plain;
 pub mod route;
+mod trailers;
 mod tunnel;

@@ -1,5 +1,6 @@
 //! Connections to origins: one pool a core, nothing shared.
 
+mod connection;
 mod dial;
 mod failure;
 mod pool;
@@ -14,8 +15,8 @@ use hyper::body::Incoming;
 use state::{Origin, OriginScheme};
 
 pub use self::failure::RootsError;
-use self::pool::{Connection, Pool};
-pub(crate) use self::{dial::Dialer, failure::Failure, pool::Lent};
+use self::{connection::Connection, pool::Pool};
+pub(crate) use self::{connection::Lent, dial::Dialer, failure::Failure};
 use crate::{
     http::body::RequestBody,
     limits::{Limits, ORIGINS},

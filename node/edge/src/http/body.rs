@@ -12,12 +12,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::answer::Reason;
+use super::{answer::Reason, patience::Patience, trailers};
 use crate::{
     connection::{Activity, OpenRequest},
     limits::Limits,
@@ -145,7 +144,7 @@ impl RequestBody {
                 .ok_or(BodyError::TooLarge)?;
             return Ok(Some(frame));
         }
-        Ok(filter_trailers(frame, self.trailers))
+        Ok(trailers::filter(frame, self.trailers))
     }
 }
 
@@ -274,7 +273,7 @@ impl Body for ResponseBody {
         Poll::Ready(match polled {
             None => None,
             Some(Err(_)) => Some(Err(BodyError::OriginBroken)),
-            Some(Ok(frame)) => filter_trailers(frame, trailers).map(Ok),
+            Some(Ok(frame)) => trailers::filter(frame, trailers).map(Ok),
         })
     }
 
@@ -292,119 +291,5 @@ impl Body for ResponseBody {
             }
             Source::Origin { inner, .. } => inner.size_hint(),
         }
-    }
-}
-
-/// A timer that exists only once something had to be waited for.
-#[derive(Debug, Default)]
-struct Patience {
-    timer: Option<Pin<Box<Sleep>>>,
-    since: Option<Instant>,
-}
-
-impl Patience {
-    /// Ready once `idle` has passed since waiting began; `idle` may change
-    /// meanwhile.
-    fn poll(&mut self, cx: &mut Context<'_>, idle: Duration) -> Poll<()> {
-        let until = *self.since.get_or_insert_with(Instant::now) + idle;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if timer.deadline() != until {
-            timer.as_mut().reset(until);
-        }
-        timer.as_mut().poll(cx)
-    }
-
-    fn rest(&mut self) {
-        self.since = None;
-    }
-}
-
-/// Trailers are passed on only where they are asked for, and never those that a
-/// recipient could merge into the head (RFC 9110 section 6.5.1). `None` ends the
-/// body: trailers are its last frame.
-fn filter_trailers(frame: Frame<Bytes>, wanted: bool) -> Option<Frame<Bytes>> {
-    let mut trailers = match frame.into_trailers() {
-        Ok(trailers) => trailers,
-        Err(frame) => return Some(frame),
-    };
-    if !wanted {
-        return None;
-    }
-    forbid(&mut trailers);
-    Some(Frame::trailers(trailers))
-}
-
-fn forbid(trailers: &mut HeaderMap) {
-    for name in [
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::CONTENT_TYPE,
-        header::CONTENT_RANGE,
-        header::TRANSFER_ENCODING,
-        header::TRAILER,
-        header::TE,
-        header::CONNECTION,
-        header::UPGRADE,
-        header::AUTHORIZATION,
-        header::COOKIE,
-        header::SET_COOKIE,
-        header::CACHE_CONTROL,
-        header::LOCATION,
-        header::FORWARDED,
-    ] {
-        trailers.remove(name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn patience_counts_from_the_last_rest() {
-        let idle = Duration::from_secs(30);
-        let mut patience = Patience::default();
-        let begun = Instant::now();
-        let mut pieces = 0;
-        std::future::poll_fn(|cx| {
-            // Three pieces arrive, each at the moment that patience is polled.
-            while pieces < 3 {
-                pieces += 1;
-                patience.rest();
-                assert!(patience.poll(cx, idle).is_pending());
-            }
-            patience.poll(cx, idle)
-        })
-        .await;
-        assert_eq!(begun.elapsed().as_secs(), 30);
-    }
-
-    #[test]
-    fn trailers_that_could_change_the_head_are_dropped() {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        for name in [
-            "host",
-            "content-length",
-            "transfer-encoding",
-            "authorization",
-            "set-cookie",
-        ] {
-            trailers.insert(name, HeaderValue::from_static("x"));
-        }
-        let kept = filter_trailers(Frame::trailers(trailers.clone()), true)
-            .unwrap()
-            .into_trailers()
-            .unwrap();
-        assert_eq!(
-            kept.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
-            ["grpc-status"]
-        );
-        assert!(filter_trailers(Frame::trailers(trailers), false).is_none());
     }
 }

@@ -8,6 +8,7 @@ mod drain;
 mod forwarding;
 mod origin;
 mod origins;
+mod parts;
 mod rig;
 mod strictness;
 mod timeouts;

@@ -27,7 +27,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::rig::{Body, Ca, empty, full, streamed};
+use crate::{
+    parts::Ca,
+    rig::{Body, empty, full, streamed},
+};
 
 /// An application that does what its paths say; see [`answer`].
 pub(crate) struct App {

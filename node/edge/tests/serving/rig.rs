@@ -1,18 +1,9 @@
 //! An edge on loopback, its cluster of one, its CA, and clients for it.
 
-use std::{
-    net::SocketAddr,
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running, Unreachable};
+use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running};
 use futures_util::Stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -20,24 +11,22 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
-    Actor, Change, Hostname, KeyPurpose, Origin, Term,
-    ports::{Bodies, BodiesError, Clock, Seal},
+    Actor, Change, KeyPurpose, Origin, Term,
+    ports::{Bodies, Clock, Seal},
     sealed::SealContext,
     testing::{Alone, ManualClock, MaskSeal, host},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{Semaphore, watch},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::parts::{Ca, NoLeader, Store};
 
 /// Whatever takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,17 +79,13 @@ impl Rig {
             states.send_replace(state);
         }));
         let ca = Arc::new(Ca::new());
-        let store = Arc::new(Store {
-            alone: Arc::clone(&alone),
-            reads: AtomicUsize::new(0),
-            open: Semaphore::new(Semaphore::MAX_PERMITS),
-        });
+        let store = Arc::new(Store::new(Arc::clone(&alone)));
         let config = Config {
             https: "127.0.0.1:0".parse().unwrap(),
             http: "127.0.0.1:0".parse().unwrap(),
             public_https_port: options.public_https_port,
             cores: NonZeroUsize::new(options.cores).unwrap(),
-            origin_roots: Some(ca.issuer.pem().into_bytes()),
+            origin_roots: Some(ca.pem().into_bytes()),
             lame_duck: options.lame_duck,
             limits: options.limits,
         };
@@ -144,7 +129,7 @@ impl Rig {
     pub(crate) fn install_key(&self, name: &str, leaf: Bytes, key: &[u8]) {
         let context = SealContext::CertificateKey(host(name));
         let sealed = MaskSeal.seal(KeyPurpose::Serving, &context, key).unwrap();
-        let issuers = vec![Bytes::copy_from_slice(self.ca.issuer.der())];
+        let issuers = vec![self.ca.der()];
         self.alone.install(Term(1), name, sealed, leaf, issuers);
     }
 
@@ -290,116 +275,5 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> impl Fu
             }
         });
         assert!(polled.await.is_ok(), "{what} did not come to hold");
-    }
-}
-
-/// The replica's store, which counts, and blocks while it is closed.
-pub(crate) struct Store {
-    alone: Arc<Alone>,
-    pub(crate) reads: AtomicUsize,
-    open: Semaphore,
-}
-
-impl Store {
-    pub(crate) fn close(&self) {
-        self.open.forget_permits(Semaphore::MAX_PERMITS);
-    }
-
-    pub(crate) fn open(&self) {
-        self.open.add_permits(1000);
-    }
-}
-
-impl Bodies for Store {
-    fn read(&self, key: &[u8]) -> Result<Option<Bytes>, BodiesError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        loop {
-            if self.open.try_acquire().is_ok() {
-                return self.alone.read(key);
-            }
-            std::thread::yield_now();
-        }
-    }
-}
-
-/// Nobody to ask.
-pub(crate) struct NoLeader;
-
-#[async_trait]
-impl ChallengeSource for NoLeader {
-    async fn key_authorization(
-        &self,
-        _: &Hostname,
-        _: &str,
-    ) -> Result<Option<String>, Unreachable> {
-        Err(Unreachable)
-    }
-}
-
-/// A CA for the edge's hostnames and for origins.
-pub(crate) struct Ca {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Ca {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self {
-            issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap(),
-        }
-    }
-
-    /// Leaf and PKCS #8 key.
-    pub(crate) fn issue(&self, name: &str) -> (Bytes, Vec<u8>) {
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .signed_by(&key, &self.issuer)
-            .unwrap();
-        (Bytes::copy_from_slice(leaf.der()), key.serialize_der())
-    }
-
-    pub(crate) fn client(&self, alpn: &[&str]) -> ClientConfig {
-        self.client_of(alpn, &[&rustls::version::TLS13, &rustls::version::TLS12])
-    }
-
-    pub(crate) fn client_of(
-        &self,
-        alpn: &[&str],
-        versions: &[&'static rustls::SupportedProtocolVersion],
-    ) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = alpn
-            .iter()
-            .map(|protocol| protocol.as_bytes().to_vec())
-            .collect();
-        config
-    }
-
-    pub(crate) fn server(&self, name: &str, alpn: &[&str]) -> rustls::ServerConfig {
-        let (leaf, key) = self.issue(name);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from(leaf.to_vec())],
-                PrivateKeyDer::Pkcs8(key.into()),
-            )
-            .unwrap();
-        config.alpn_protocols = alpn
-            .iter()
-            .map(|protocol| protocol.as_bytes().to_vec())
-            .collect();
-        config
     }
 }
