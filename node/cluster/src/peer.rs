@@ -246,6 +246,11 @@ impl Links {
             .connect_with_connector_lazy(connector)
     }
 
+    /// Cuts all sessions: this node stops, or has learnt that it is a member no more.
+    pub fn close(&self) {
+        self.sessions.cut(|_| true);
+    }
+
     /// Cuts the sessions of members as they are removed. Runs until the state's
     /// source is gone; the roster must follow it already.
     pub async fn enforce_removals(&self) {

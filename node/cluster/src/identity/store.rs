@@ -94,6 +94,9 @@ struct SeedFile {
 #[derive(Debug, Serialize, Deserialize)]
 struct Der(#[serde(with = "envelope::base64")] Bytes);
 
+/// The clear part of a file, and the secret one.
+type Unwrapped<T> = (T, Zeroizing<Vec<u8>>);
+
 impl IdentityStore {
     /// Opens the data directory and the key source. At the first start, when there
     /// is no identity yet, a missing key file is made.
@@ -189,7 +192,7 @@ impl IdentityStore {
     fn read<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
-    ) -> Result<Option<(T, Zeroizing<Vec<u8>>)>, IdentityError> {
+    ) -> Result<Option<Unwrapped<T>>, IdentityError> {
         let Some(bytes) = self.directory.read(name)? else {
             return Ok(None);
         };
@@ -304,7 +307,9 @@ mod tests {
     fn keys_for_receiving_keys_rest_wrapped() {
         let root = tempfile::tempdir().unwrap();
         let source = KeySource::Value(Secret::new("a7".repeat(32).into_bytes()));
-        let store = IdentityStore::open(root.path(), &source, Arc::new(SystemEntropy)).unwrap();
+        let store =
+            IdentityStore::open(&root.path().join("data"), &source, Arc::new(SystemEntropy))
+                .unwrap();
         let data_key = KeyBytes::generate(&SystemEntropy);
         let identity = Identity {
             public: Public {

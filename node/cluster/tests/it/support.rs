@@ -289,6 +289,7 @@ impl Node {
     /// Stops answering and telling.
     pub(crate) fn stop(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.links.close();
     }
 }
 
