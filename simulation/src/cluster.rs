@@ -1,0 +1,142 @@
+//! Replicas on simulated machines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use consensus::Identity;
+use state::NodeId;
+use state::testing::{START, found};
+use tempfile::TempDir;
+
+use crate::chance::Chance;
+use crate::disk::Disk;
+use crate::host::{self, News, Request, Seat};
+use crate::network::machine;
+
+/// One step of virtual time.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// Segments that a connection holds, and connections that wait: more than the
+/// replicas ever have under way, because the simulated network cannot push back
+/// but by ending the run.
+const SEGMENTS: usize = 1024;
+
+/// The machines, and the network between them.
+pub(crate) struct Cluster {
+    world: turmoil::Sim<'static>,
+    seats: BTreeMap<NodeId, Arc<Seat>>,
+    up: Vec<NodeId>,
+    /// Snapshots are real files.
+    _snapshots: TempDir,
+}
+
+impl Cluster {
+    /// `count` machines that have just been switched on for the first time.
+    pub(crate) fn new(chance: &mut Chance, count: u64) -> std::io::Result<Self> {
+        let snapshots = tempfile::tempdir()?;
+        let mut world = turmoil::Builder::new()
+            .rng_seed(chance.seed())
+            .epoch(SystemTime::UNIX_EPOCH + Duration::from_millis(START.as_millis()))
+            .simulation_duration(Duration::MAX)
+            .tick_duration(TICK)
+            .tcp_capacity(SEGMENTS)
+            .min_message_latency(TICK)
+            .max_message_latency(TICK * u32::try_from(chance.between(4, 40)).unwrap_or(4))
+            .enable_random_order()
+            .build();
+        let config = host::config(chance);
+        let cluster = found().cluster_id;
+        let mut seats = BTreeMap::new();
+        for node in (1..=count).map(NodeId) {
+            let directory = snapshots.path().join(machine(node));
+            std::fs::create_dir(&directory)?;
+            let disk = Disk::new(directory, chance.fork());
+            let seat = Arc::new(Seat::new(Identity { cluster, node }, disk, config));
+            seats.insert(node, Arc::clone(&seat));
+            world.host(machine(node), move || host::run(Arc::clone(&seat)));
+        }
+        let up = seats.keys().copied().collect();
+        Ok(Self {
+            world,
+            seats,
+            up,
+            _snapshots: snapshots,
+        })
+    }
+
+    /// All nodes.
+    pub(crate) fn nodes(&self) -> Vec<NodeId> {
+        self.seats.keys().copied().collect()
+    }
+
+    /// Those whose machine is on.
+    pub(crate) fn up(&self) -> &[NodeId] {
+        &self.up
+    }
+
+    /// Lets a tick pass. An error is a replica's that did not start.
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        self.world
+            .step()
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Hands a request to `node`; false if it does not take any.
+    pub(crate) fn ask(&self, node: NodeId, request: Request) -> bool {
+        self.seats.get(&node).is_some_and(|seat| seat.ask(request))
+    }
+
+    /// What changed at each node since it was last looked at, in the order of the
+    /// nodes.
+    pub(crate) fn news(&self) -> Vec<(NodeId, News)> {
+        self.seats
+            .iter()
+            .map(|(node, seat)| (*node, seat.news()))
+            .collect()
+    }
+
+    /// Switches `node` off at once. Answers with the number of changes that its disk
+    /// lost; `None` if it is off already.
+    pub(crate) fn crash(&mut self, node: NodeId) -> Option<usize> {
+        let place = self.up.iter().position(|up| *up == node)?;
+        let seat = self.seats.get(&node)?;
+        self.up.remove(place);
+        // First, so that nothing that is dropped with the machine can still write.
+        let lost = seat.disk.crash();
+        self.world.crash(machine(node));
+        seat.close();
+        Some(lost)
+    }
+
+    /// Switches `node` on again; false if it is on.
+    pub(crate) fn restart(&mut self, node: NodeId) -> bool {
+        if self.up.contains(&node) || !self.seats.contains_key(&node) {
+            return false;
+        }
+        self.world.bounce(machine(node));
+        self.up.push(node);
+        self.up.sort_unstable();
+        true
+    }
+
+    /// From now on nothing passes between two nodes.
+    pub(crate) fn cut(&self, a: NodeId, b: NodeId) {
+        self.world.partition(machine(a), machine(b));
+    }
+
+    /// Everything passes again.
+    pub(crate) fn heal(&self) {
+        for (a, b) in pairs(&self.nodes()) {
+            self.world.repair(machine(a), machine(b));
+        }
+    }
+}
+
+fn pairs(nodes: &[NodeId]) -> impl Iterator<Item = (NodeId, NodeId)> {
+    nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(place, a)| nodes.iter().skip(place + 1).map(|b| (*a, *b)))
+}

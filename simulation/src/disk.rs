@@ -1,0 +1,182 @@
+//! A machine's disk: in memory, with flushes that take time, so that a crash finds
+//! writes that are not durable yet, and loses them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use consensus::Identity;
+use consensus::store::{Batch, Database, MemoryStore, Pair, Scan, Store, StoreError, Tree};
+
+use crate::chance::Chance;
+
+/// A flush takes up to this long, in milliseconds, but for a few.
+const FLUSH_MS: u64 = 3;
+
+/// One in so many flushes is slow, as on a disk that others use, too.
+const SLOW_ONE_IN: u64 = 60;
+
+/// What a slow one takes at most, in milliseconds: more than half a heartbeat, far
+/// less than what ends a replica.
+const SLOW_MS: u64 = 60;
+
+/// A disk; clones are the same disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    memory: MemoryStore,
+    surface: Arc<Mutex<Surface>>,
+}
+
+#[derive(Debug)]
+struct Surface {
+    chance: Chance,
+    /// Changes written and not flushed, by database.
+    volatile: BTreeMap<Option<u64>, usize>,
+}
+
+impl Disk {
+    /// An empty disk that keeps its snapshot files in the existing directory
+    /// `snapshots`.
+    pub(crate) fn new(snapshots: PathBuf, chance: Chance) -> Self {
+        let surface = Surface {
+            chance,
+            volatile: BTreeMap::new(),
+        };
+        Self {
+            memory: MemoryStore::new(snapshots),
+            surface: Arc::new(Mutex::new(surface)),
+        }
+    }
+
+    /// The machine loses power. Answers with the number of changes lost.
+    pub(crate) fn crash(&self) -> usize {
+        self.memory.crash();
+        std::mem::take(&mut lock(&self.surface).volatile)
+            .into_values()
+            .sum()
+    }
+
+    fn wrap(&self, name: Option<u64>, inner: Arc<dyn Database>) -> Arc<dyn Database> {
+        Arc::new(DiskDatabase {
+            name,
+            inner,
+            surface: Arc::clone(&self.surface),
+        })
+    }
+}
+
+fn lock(surface: &Mutex<Surface>) -> MutexGuard<'_, Surface> {
+    // Each holder leaves it whole.
+    surface.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store for Disk {
+    fn open_log(&self) -> Result<Arc<dyn Database>, StoreError> {
+        Ok(self.wrap(None, self.memory.open_log()?))
+    }
+
+    fn open_generation(&self, generation: u64) -> Result<Arc<dyn Database>, StoreError> {
+        Ok(self.wrap(Some(generation), self.memory.open_generation(generation)?))
+    }
+
+    fn current_generation(&self) -> Result<Option<u64>, StoreError> {
+        self.memory.current_generation()
+    }
+
+    fn switch_generation(&self, generation: u64) -> Result<(), StoreError> {
+        self.memory.switch_generation(generation)
+    }
+
+    fn remove_other_generations(&self, keep: u64) -> Result<(), StoreError> {
+        self.memory.remove_other_generations(keep)
+    }
+
+    fn remove_generations_before(&self, keep: u64) -> Result<(), StoreError> {
+        self.memory.remove_generations_before(keep)
+    }
+
+    fn identity(&self) -> Result<Option<Identity>, StoreError> {
+        self.memory.identity()
+    }
+
+    fn write_identity(&self, identity: &Identity) -> Result<(), StoreError> {
+        self.memory.write_identity(identity)
+    }
+
+    fn snapshots(&self) -> PathBuf {
+        self.memory.snapshots()
+    }
+
+    fn blocks(&self) -> bool {
+        false
+    }
+}
+
+struct DiskDatabase {
+    name: Option<u64>,
+    inner: Arc<dyn Database>,
+    surface: Arc<Mutex<Surface>>,
+}
+
+impl Database for DiskDatabase {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(tree, key)
+    }
+
+    fn range(&self, tree: Tree, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Scan, StoreError> {
+        self.inner.range(tree, from, to)
+    }
+
+    fn last(&self, tree: Tree) -> Result<Option<Pair>, StoreError> {
+        self.inner.last(tree)
+    }
+
+    fn write_atomic(&self, tree: Tree, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.write_atomic(tree, batch)?;
+        *lock(&self.surface).volatile.entry(self.name).or_default() += batch.changes().len();
+        Ok(())
+    }
+
+    fn flush_durable(&self) -> Result<(), StoreError> {
+        self.inner.flush_durable()?;
+        lock(&self.surface).volatile.remove(&self.name);
+        Ok(())
+    }
+
+    fn flush_takes(&self) -> Duration {
+        let chance = &mut lock(&self.surface).chance;
+        let most = if chance.one_in(SLOW_ONE_IN) {
+            SLOW_MS
+        } else {
+            FLUSH_MS
+        };
+        Duration::from_millis(chance.between(0, most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loses_what_was_not_flushed_and_counts_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::new(directory.path().to_owned(), Chance::new(1));
+        let log = disk.open_log().unwrap();
+        let put = |key: &[u8]| {
+            let mut batch = Batch::new();
+            batch.put(key, b"value");
+            log.write_atomic(Tree::Log, &batch).unwrap();
+        };
+        put(b"kept");
+        log.flush_durable().unwrap();
+        put(b"lost");
+        assert_eq!(disk.crash(), 1);
+        assert_eq!(disk.crash(), 0);
+        let log = disk.open_log().unwrap();
+        assert!(log.get(Tree::Log, b"kept").unwrap().is_some());
+        assert!(log.get(Tree::Log, b"lost").unwrap().is_none());
+    }
+}

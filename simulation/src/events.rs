@@ -1,0 +1,122 @@
+//! The record of a run: what was asked and answered, what each replica had applied,
+//! who led, and what was done to the cluster. No bytes of messages: those differ
+//! where nothing that matters does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use state::ports::Leadership;
+use state::{Index, NodeId, State};
+
+use crate::digest::{Digest, feed};
+use crate::faults::Fault;
+use crate::operation::{Answer, Op, Operation};
+
+/// Something that happened, in milliseconds of virtual time since the beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) tick: u64,
+    pub(crate) what: What,
+}
+
+/// See [`Event`].
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// The cluster was founded and all nodes vote.
+    Founded,
+    /// A client called a node.
+    Asked {
+        op: Op,
+        node: NodeId,
+        operation: Operation,
+    },
+    /// It was answered; `Unknown` too if the node went down first.
+    Answered {
+        op: Op,
+        node: NodeId,
+        answer: Answer,
+    },
+    /// A node's published state has changed.
+    Applied {
+        node: NodeId,
+        state: Arc<State>,
+        digest: Digest,
+    },
+    /// A node believes something else about who leads.
+    Led {
+        node: NodeId,
+        leadership: Leadership,
+    },
+    /// Something was done to the cluster.
+    Fault(Fault),
+    /// A replica has ended by itself.
+    Halted { node: NodeId, why: String },
+    /// No more faults, no more work.
+    Calm,
+    /// All replicas are alike, to the last body.
+    Converged { index: Index, digest: Digest },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>7} ", self.tick)?;
+        match &self.what {
+            What::Founded => f.write_str("founded"),
+            What::Asked {
+                op,
+                node,
+                operation,
+            } => write!(f, "node {node} asked {op} {operation}"),
+            What::Answered { op, node, answer } => write!(f, "node {node} answered {op} {answer}"),
+            What::Applied {
+                node,
+                state,
+                digest,
+            } => write!(f, "node {node} applied {} {digest}", state.index()),
+            What::Led { node, leadership } => match leadership {
+                Leadership::Leading(term) => write!(f, "node {node} leads in {term}"),
+                Leadership::Following {
+                    term,
+                    leader: Some(leader),
+                } => {
+                    write!(f, "node {node} follows {leader} in {term}")
+                }
+                Leadership::Following { term, leader: None } => {
+                    write!(f, "node {node} follows nobody in {term}")
+                }
+                Leadership::Stopped => write!(f, "node {node} has stopped"),
+            },
+            What::Fault(fault) => write!(f, "fault: {fault}"),
+            What::Halted { node, why } => write!(f, "node {node} halted: {why}"),
+            What::Calm => f.write_str("calm"),
+            What::Converged { index, digest } => write!(f, "converged at {index} {digest}"),
+        }
+    }
+}
+
+/// All events of a run, as text, with their hash.
+pub(crate) struct Journal {
+    lines: Vec<String>,
+    hash: Context,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            hash: Context::new(&SHA256),
+        }
+    }
+
+    pub(crate) fn push(&mut self, event: &Event) {
+        let line = event.to_string();
+        feed(&mut self.hash, line.as_bytes());
+        self.lines.push(line);
+    }
+
+    /// The lines and their hash.
+    pub(crate) fn close(self) -> (Vec<String>, Digest) {
+        (self.lines, Digest::of(self.hash))
+    }
+}

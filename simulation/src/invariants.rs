@@ -1,0 +1,165 @@
+//! What must hold, checked at each event. One file each; each sees all events in
+//! their order, and what clients were promised.
+
+mod acknowledged;
+mod agreement;
+mod answered_in_time;
+mod monotonic;
+mod one_leader;
+mod real_time;
+
+pub(crate) use answered_in_time::WITHIN;
+
+use crate::events::Event;
+use crate::oracle::Oracle;
+
+/// Something that must hold.
+pub(crate) trait Invariant {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Takes an event in, which the oracle has noted already; says in what way it
+    /// violates the invariant.
+    fn check(&mut self, event: &Event, oracle: &Oracle) -> Result<(), String>;
+}
+
+/// All of them, at the beginning of a run.
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(one_leader::OneLeader::default()),
+        Box::new(agreement::Agreement::default()),
+        Box::new(monotonic::Monotonic::default()),
+        Box::new(acknowledged::Acknowledged),
+        Box::new(real_time::RealTime),
+        Box::new(answered_in_time::AnsweredInTime),
+    ]
+}
+
+/// Events as a test writes them down.
+#[cfg(test)]
+pub(crate) mod sample {
+    use std::sync::Arc;
+
+    use state::ports::{Applied, Leadership};
+    use state::testing::{START, found, host};
+    use state::{
+        Actor, Batch, Change, Command, Index, NodeId, Outcome, Role, State, Term, outcome::Done,
+    };
+
+    use super::Invariant;
+    use crate::digest::Digest;
+    use crate::events::{Event, What};
+    use crate::operation::{Answer, Op, Operation};
+    use crate::oracle::Oracle;
+
+    /// What the invariant says of these events, each a millisecond after the other.
+    pub(crate) fn check(mut invariant: impl Invariant, events: Vec<What>) -> Result<(), String> {
+        let mut oracle = Oracle::default();
+        for (tick, what) in (0..).zip(events) {
+            let event = Event { tick, what };
+            oracle.note(&event);
+            invariant.check(&event, &oracle)?;
+        }
+        Ok(())
+    }
+
+    /// The events are a violation that is told in these words.
+    #[track_caller]
+    pub(crate) fn violates(invariant: impl Invariant, events: Vec<What>, words: &str) {
+        let said = check(invariant, events).unwrap_err();
+        assert!(said.contains(words), "{said}");
+    }
+
+    pub(crate) fn leads(node: u64, term: u64) -> What {
+        What::Led {
+            node: NodeId(node),
+            leadership: Leadership::Leading(Term(term)),
+        }
+    }
+
+    pub(crate) fn follows(node: u64, term: u64) -> What {
+        What::Led {
+            node: NodeId(node),
+            leadership: Leadership::Following {
+                term: Term(term),
+                leader: None,
+            },
+        }
+    }
+
+    pub(crate) fn asked(op: u64, operation: Operation) -> What {
+        What::Asked {
+            op: Op(op),
+            node: NodeId(1),
+            operation,
+        }
+    }
+
+    pub(crate) fn answered(op: u64, answer: Answer) -> What {
+        What::Answered {
+            op: Op(op),
+            node: NodeId(1),
+            answer,
+        }
+    }
+
+    pub(crate) fn done(op: u64, index: u64) -> What {
+        answered(
+            op,
+            Answer::Applied(Applied {
+                index: Index(index),
+                outcome: Outcome::Done(Done::Nothing),
+            }),
+        )
+    }
+
+    pub(crate) fn applied(node: u64, state: &State) -> What {
+        What::Applied {
+            node: NodeId(node),
+            state: Arc::new(state.clone()),
+            digest: Digest::of_records(state),
+        }
+    }
+
+    pub(crate) fn authorize(name: &str) -> Operation {
+        Operation::Authorize(host(name))
+    }
+
+    pub(crate) fn remove(name: &str) -> Operation {
+        Operation::Remove(host(name))
+    }
+
+    pub(crate) const INVITE: Operation = Operation::Invite(Role::Viewer);
+
+    /// A founded state (at index 1) in which these calls took effect, at an index each.
+    pub(crate) fn state(calls: &[(u64, u64, Operation)]) -> State {
+        let mut state = State::default();
+        apply(
+            &mut state,
+            1,
+            Actor::socket(),
+            Change::Found(Box::new(found())),
+        );
+        for (op, index, operation) in calls {
+            let change = operation.change(Op(*op)).unwrap();
+            apply(&mut state, *index, Op(*op).actor(), change);
+        }
+        state
+    }
+
+    fn apply(state: &mut State, index: u64, actor: Actor, change: Change) {
+        let command = Command {
+            at: START,
+            actor,
+            duty: None,
+            change,
+        };
+        let (outcomes, _) = state.apply(
+            Index(index),
+            &Batch {
+                commands: vec![command],
+            },
+        );
+        assert!(matches!(outcomes[..], [Outcome::Done(_)]), "{outcomes:?}");
+    }
+}

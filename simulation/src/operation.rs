@@ -1,0 +1,163 @@
+//! What clients ask, and what they are told.
+
+use std::fmt;
+use std::time::Duration;
+
+use state::ports::{Applied, ProposeError};
+use state::testing::START;
+use state::{Actor, Change, Hostname, Index, InvitationId, Origin, Outcome, Role};
+
+/// Names one call of one client. Written into the state as the call's actor, so that
+/// whatever stands there names the call that it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Op(pub(crate) u64);
+
+impl Op {
+    pub(crate) fn actor(self) -> Actor {
+        Actor::operator(&self.to_string())
+    }
+
+    /// The call whose actor is shown as `text`.
+    pub(crate) fn of_actor(text: &str) -> Option<Self> {
+        text.strip_prefix("operator:op-")?.parse().ok().map(Self)
+    }
+
+    /// An origin that only this call sets.
+    pub(crate) fn origin(self) -> Origin {
+        Origin {
+            scheme: state::OriginScheme::Http,
+            host: format!("{self}.origin.example"),
+            port: 80,
+            protocol: state::OriginProtocol::Auto,
+        }
+    }
+
+    /// The call that set `origin`.
+    pub(crate) fn of_origin(origin: &Origin) -> Option<Self> {
+        origin
+            .host
+            .strip_suffix(".origin.example")?
+            .strip_prefix("op-")?
+            .parse()
+            .ok()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "op-{}", self.0)
+    }
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Authorize(Hostname),
+    Remove(Hostname),
+    SetOrigin,
+    Invite(Role),
+    Revoke(InvitationId),
+    /// Behind a barrier.
+    Read,
+}
+
+impl Operation {
+    /// What is proposed for it; `None` if it only reads.
+    pub(crate) fn change(&self, op: Op) -> Option<Change> {
+        let mut verifier = [0; 32];
+        verifier[..8].copy_from_slice(&op.0.to_be_bytes());
+        Some(match self {
+            Self::Authorize(hostname) => Change::AuthorizeHostname {
+                hostname: hostname.clone(),
+            },
+            Self::Remove(hostname) => Change::RemoveHostname {
+                hostname: hostname.clone(),
+                revision: None,
+            },
+            Self::SetOrigin => Change::SetOrigin {
+                origin: op.origin(),
+                revision: None,
+            },
+            Self::Invite(role) => Change::CreateInvitation {
+                role: *role,
+                verifier,
+                expires_at: START.plus(Duration::from_secs(86_400)),
+            },
+            Self::Revoke(id) => Change::RevokeInvitation { id: *id },
+            Self::Read => return None,
+        })
+    }
+
+    /// The hostname that it changes.
+    pub(crate) const fn hostname(&self) -> Option<&Hostname> {
+        match self {
+            Self::Authorize(hostname) | Self::Remove(hostname) => Some(hostname),
+            Self::SetOrigin | Self::Invite(_) | Self::Revoke(_) | Self::Read => None,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authorize(hostname) => write!(f, "authorize {hostname}"),
+            Self::Remove(hostname) => write!(f, "remove {hostname}"),
+            Self::SetOrigin => f.write_str("set-origin"),
+            Self::Invite(role) => write!(f, "invite {role}"),
+            Self::Revoke(id) => write!(f, "revoke {id}"),
+            Self::Read => f.write_str("read"),
+        }
+    }
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It was agreed on.
+    Applied(Applied),
+    /// It was read, from a state of that index.
+    Read(Index),
+    /// It was certainly not proposed, and will not be.
+    NotProposed(&'static str),
+    /// It may have happened, or may yet.
+    Unknown,
+}
+
+impl Answer {
+    /// What became of a proposal.
+    pub(crate) fn of_proposal(answer: Result<Applied, ProposeError>) -> Self {
+        match answer {
+            Ok(applied) => Self::Applied(applied),
+            Err(error) => Self::of_error(&error),
+        }
+    }
+
+    pub(crate) const fn of_error(error: &ProposeError) -> Self {
+        match error {
+            ProposeError::Unknown => Self::Unknown,
+            ProposeError::NotLeader(_) => Self::NotProposed("not leader"),
+            ProposeError::NoLeader => Self::NotProposed("no leader"),
+            ProposeError::Overloaded => Self::NotProposed("overloaded"),
+            ProposeError::Stopped(_) => Self::NotProposed("stopped"),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applied(Applied {
+                index,
+                outcome: Outcome::Done(done),
+            }) => write!(f, "at {index}: {done:?}"),
+            Self::Applied(Applied {
+                index,
+                outcome: Outcome::Refused(why),
+            }) => write!(f, "at {index}: refused: {why}"),
+            Self::Read(index) => write!(f, "read at {index}"),
+            Self::NotProposed(why) => write!(f, "not proposed: {why}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! How much a run has seen: a simulation in which nothing goes wrong proves nothing.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use state::ports::{Applied, Leadership};
+use state::{Index, Outcome, Term};
+
+use crate::events::{Event, What};
+use crate::faults::Fault;
+use crate::operation::Answer;
+
+/// Counts of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls made.
+    pub asked: u64,
+    /// Writes that took effect.
+    pub done: u64,
+    /// Writes that the state refused.
+    pub refused: u64,
+    /// Linearizable reads.
+    pub read: u64,
+    /// Calls that were certainly not proposed.
+    pub not_proposed: u64,
+    /// Calls whose outcome nobody knows.
+    pub unknown: u64,
+    /// Changes that a disk had not made durable when its machine lost power.
+    pub lost_changes: usize,
+    /// Terms in which somebody led.
+    pub terms: u64,
+    /// The last index published anywhere.
+    pub index: u64,
+    led: BTreeSet<Term>,
+}
+
+impl Tally {
+    pub(crate) fn note(&mut self, event: &Event) {
+        match &event.what {
+            What::Asked { .. } => self.asked += 1,
+            What::Answered { answer, .. } => match answer {
+                Answer::Applied(Applied {
+                    outcome: Outcome::Done(_),
+                    ..
+                }) => self.done += 1,
+                Answer::Applied(Applied {
+                    outcome: Outcome::Refused(_),
+                    ..
+                }) => self.refused += 1,
+                Answer::Read(_) => self.read += 1,
+                Answer::NotProposed(_) => self.not_proposed += 1,
+                Answer::Unknown => self.unknown += 1,
+            },
+            What::Applied { state, .. } => {
+                let Index(index) = state.index();
+                self.index = self.index.max(index);
+            }
+            What::Led {
+                leadership: Leadership::Leading(term),
+                ..
+            } => {
+                self.led.insert(*term);
+                self.terms = self.led.len() as u64;
+            }
+            What::Fault(Fault::Crashed { lost, .. }) => self.lost_changes += lost,
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown; {} terms, index {}, {} changes lost",
+            self.asked,
+            self.done,
+            self.refused,
+            self.read,
+            self.not_proposed,
+            self.unknown,
+            self.terms,
+            self.index,
+            self.lost_changes
+        )
+    }
+}

@@ -1,0 +1,75 @@
+//! Seeds that always run.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use simulation::{Options, REPEATABLE, Report, Tally, run};
+
+/// Enough for a partition, a crash, and work before, during and after them.
+const STEPS: u64 = 6000;
+
+#[track_caller]
+fn good(seed: u64, steps: u64) -> Report {
+    let report = run(Options { seed, steps }).unwrap();
+    if let Some(violation) = &report.violation {
+        panic!("seed {seed}: {violation}\n{}", report.events.join("\n"));
+    }
+    report
+}
+
+#[test]
+fn fixed_seeds_hold_every_invariant_and_see_trouble() {
+    let tallies: Vec<Tally> = (1..=10).map(|seed| good(seed, STEPS).tally).collect();
+    let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
+    // A simulation in which nothing goes wrong proves nothing.
+    assert!(sum(|tally| tally.done) > 500, "{tallies:?}");
+    assert!(sum(|tally| tally.read) > 100, "{tallies:?}");
+    assert!(sum(|tally| tally.unknown) > 10, "{tallies:?}");
+    assert!(sum(|tally| tally.refused) > 50, "{tallies:?}");
+    assert!(sum(|tally| tally.terms) > 15, "{tallies:?}");
+    assert!(sum(|tally| tally.lost_changes as u64) > 0, "{tallies:?}");
+}
+
+#[test]
+fn a_seed_repeats_itself_and_no_other() {
+    assert!(
+        REPEATABLE,
+        "build with `--cfg tokio_unstable`; RUSTFLAGS replaces .cargo/config.toml"
+    );
+    let mut hashes = BTreeSet::new();
+    for seed in 100..104 {
+        let (first, second) = (good(seed, 3000), good(seed, 3000));
+        let differ = first
+            .events
+            .iter()
+            .zip(&second.events)
+            .find(|(first, second)| first != second);
+        assert_eq!(differ, None, "seed {seed}");
+        assert_eq!(
+            (first.hash, first.ticks),
+            (second.hash, second.ticks),
+            "seed {seed}"
+        );
+        hashes.insert(first.hash.to_string());
+    }
+    assert_eq!(
+        hashes.len(),
+        4,
+        "different seeds are different runs: {hashes:?}"
+    );
+}
+
+#[test]
+fn a_seed_repeats_itself_in_another_process() {
+    let run = || {
+        let run = Command::new(env!("CARGO_BIN_EXE_simulation"))
+            .args(["--seed", "200", "--runs", "2", "--steps", "3000"])
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let first = run();
+    assert_eq!(first.lines().count(), 2, "{first}");
+    assert_eq!(first, run());
+}
