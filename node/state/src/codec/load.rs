@@ -29,7 +29,7 @@ impl State {
                 self.authority = Some(Arc::new(unversioned::<wire::Authority>(value)?.try_into()?));
             }
             kind::ACCOUNT => {
-                self.account = Some(Arc::new(unversioned::<wire::Account>(value)?.try_into()?))
+                self.account = Some(Arc::new(unversioned::<wire::Account>(value)?.try_into()?));
             }
             kind::ZONE => self.zone = zone(unversioned(value)?)?,
             kind::MEMBER => self.insert_member(member(unversioned(value)?)?),
@@ -37,7 +37,7 @@ impl State {
             kind::OPERATOR => self.insert_operator(operator(unversioned(value)?)?),
             kind::INVITATION => self.insert_invitation(invitation(unversioned(value)?)?),
             kind::DATA_KEY => {
-                self.insert_data_key(unversioned::<wire::DataKey>(value)?.try_into()?)
+                self.insert_data_key(unversioned::<wire::DataKey>(value)?.try_into()?);
             }
             kind::CERTIFICATE => self.insert_certificate(certificate(id, unversioned(value)?)?),
             kind::ORDER => self.insert_order(order(id, unversioned(value)?)?),

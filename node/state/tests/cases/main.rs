@@ -5,6 +5,12 @@
 //! change, `UPDATE_CASES=1 cargo test -p state --test cases` writes the files
 //! anew; the difference is then read like code.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on ends there"
+)]
+
 mod cluster;
 mod command;
 mod show;

@@ -246,10 +246,8 @@ proptest! {
             let state = &entry.after;
             for removed in state.removed() {
                 prop_assert!(state.member(removed.id).is_none());
-                let same = |member: &std::sync::Arc<state::Member>| {
-                    member.public_key == removed.public_key
-                };
-                prop_assert!(!state.members().any(|member| same(member)));
+                let mut keys = state.members().map(|member| &member.public_key);
+                prop_assert!(!keys.any(|key| *key == removed.public_key));
                 let holds = |key: &std::sync::Arc<state::DataKey>| {
                     key.sealed_for.contains_key(&removed.id)
                 };

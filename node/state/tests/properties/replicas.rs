@@ -84,7 +84,7 @@ proptest! {
 
 /// Everything that is observable: the records, and through Debug what is derived
 /// from them, down to the last index.
-fn whole(state: &State) -> (Vec<(Vec<u8>, Vec<u8>)>, String) {
+fn whole(state: &State) -> (Vec<codec::record::Pair>, String) {
     (state.records().collect(), format!("{state:?}"))
 }
 

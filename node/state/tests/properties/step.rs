@@ -6,8 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use state::{
     Actor, Change, Command, Evidence, FailureClass, Hostname, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Role, Sealed, State, Term,
-    Timestamp,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol,
+    OriginScheme, Role, Sealed, State, Term, Timestamp,
     testing::{self, host},
 };
 
@@ -232,14 +232,19 @@ impl Step {
     }
 
     fn set_origin(self, state: &State) -> Change {
-        let url = ["http://app:8080", "https://app", "http://[::1]:3000"];
+        let host = ["app", "app.internal", "::1"][usize::from(self.which) % 3];
         let revision = match self.how % 3 {
             0 => Some(state.zone().revision),
             1 => Some(Index(u64::from(self.how))),
             _ => None,
         };
         Change::SetOrigin {
-            origin: url[usize::from(self.which) % 3].parse().unwrap(),
+            origin: Origin {
+                scheme: OriginScheme::Https,
+                host: host.to_owned(),
+                port: 8443,
+                protocol: OriginProtocol::Auto,
+            },
             revision,
         }
     }
@@ -268,7 +273,7 @@ impl Step {
                 id: self.invitation(),
             },
             What::AdmitNode => Change::AdmitNode {
-                invitation: self.invitation(),
+                invitation: self.open_invitation(state, at),
                 newcomer: testing::newcomer(1 + self.how % 5),
             },
             What::AdmitOperator => Change::AdmitOperator {
@@ -298,13 +303,18 @@ impl Step {
             },
             What::Rotate => Change::RotateDataKey {
                 purpose,
-                generation: present + u32::from(self.how % 5 != 0),
+                generation: present + u32::from(!self.how.is_multiple_of(5)),
                 sealed_for: [self.node(), NodeId(1)]
                     .map(|node| (node, hpke(unique)))
                     .to_vec(),
             },
             What::RemoveNode => Change::RemoveNode { node: self.node() },
-            _ => Change::FinishRemoval { node: self.node() },
+            _ => {
+                let leaving = state.members().find(|member| member.leaving);
+                Change::FinishRemoval {
+                    node: leaving.map_or(self.node(), |member| member.id),
+                }
+            }
         }
     }
 
@@ -315,7 +325,11 @@ impl Step {
             What::IntendOrder => Change::IntendOrder { order },
             What::Prepare => {
                 // A CA that breaks the RFC gives one token twice.
-                let token = if self.how % 8 == 0 { 0 } else { unique };
+                let token = if self.how.is_multiple_of(8) {
+                    0
+                } else {
+                    unique
+                };
                 let mut placed = testing::placed(order, &format!("token-{token}"));
                 placed.url = format!("https://ca.example/order/{unique}");
                 placed.challenge = placed.challenge.filter(|_| self.how % 8 != 1);
@@ -338,7 +352,11 @@ impl Step {
         let hostname = self.hostname();
         let record = state.hostname(hostname.as_str());
         let present = record.map(|record| record.claim).unwrap_or_default();
-        let claim = if self.how % 8 == 0 { Index(1) } else { present };
+        let claim = if self.how.is_multiple_of(8) {
+            Index(1)
+        } else {
+            present
+        };
         Change::AdmitOrder {
             hostname,
             claim,
@@ -385,6 +403,19 @@ impl Step {
 
     fn invitation(self) -> InvitationId {
         InvitationId(1 + u64::from(self.which % 6))
+    }
+
+    /// One that a node may spend, mostly.
+    fn open_invitation(self, state: &State, at: Timestamp) -> InvitationId {
+        let mut open = state.invitations().filter(|invitation| {
+            invitation.role == Role::Node
+                && invitation.redemption.is_none()
+                && at < invitation.expires_at
+        });
+        match open.next() {
+            Some(invitation) if !self.which.is_multiple_of(4) => invitation.id,
+            _ => self.invitation(),
+        }
     }
 
     /// One of those in flight, mostly.
