@@ -159,7 +159,12 @@ pub(crate) struct Init {
     #[arg(long, env = "HOSTQUORUM_ORIGIN", value_name = "URL")]
     pub(crate) origin: Option<String>,
     /// The daemon's socket: hostquorumd.sock in its data directory
-    #[arg(long, env = "HOSTQUORUM_SOCKET", value_name = "PATH")]
+    #[arg(
+        long,
+        env = "HOSTQUORUM_SOCKET",
+        value_name = "PATH",
+        default_value = "/var/lib/hostquorum/hostquorumd.sock"
+    )]
     pub(crate) socket: PathBuf,
     /// Replace a context of that name
     #[arg(long, env = "HOSTQUORUM_OVERWRITE")]

@@ -1,5 +1,11 @@
 //! The operators' API over real sockets, with a cluster of one replica behind it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy allows them in functions marked as tests only; these serve tests"
+)]
+
 mod audit;
 mod cluster;
 mod hostnames;

@@ -1,0 +1,17 @@
+//! The program as operators run it, against a node's API on loopback behind real
+//! mutual TLS.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy allows them in functions marked as tests only; these serve tests"
+)]
+
+mod commands;
+mod contexts;
+mod entering;
+mod exits;
+mod node;
+mod pki;
+mod program;
+mod reaching;
