@@ -151,8 +151,9 @@ impl Cluster {
         node.live(START).await.unwrap();
         let root = self.dir().join("acme-root.pem");
         fs::write(&root, self.ca.api_root_pem()).unwrap();
+        let (root, origin) = (root.display().to_string(), self._origin.url());
         let (socket, directory) = (files.socket().display().to_string(), self.ca.directory());
-        let said = self.cli.run(&[
+        let arguments = [
             "cluster",
             "init",
             "--socket",
@@ -160,16 +161,16 @@ impl Cluster {
             "--acme",
             &directory,
             "--acme-root",
-            &root.display().to_string(),
+            &root,
             "--contact",
             "mailto:ops@saas.example",
             "--agree-to-terms",
             "--admin-name",
             "founder",
             "--origin",
-            &self._origin.url(),
-        ]);
-        said.await.ok();
+            &origin,
+        ];
+        self.cli.run(&arguments).await.ok();
         node.ready(START).await.unwrap();
         self.nodes.push(node);
     }
@@ -188,13 +189,8 @@ impl Cluster {
     /// A file with a fresh token.
     pub async fn token(&self, role: &str) -> PathBuf {
         let token = self.cli.json(&["token", "create", "--role", role]).await;
-        let path = self.dir().join(format!(
-            "{}.token",
-            token["invitation"]["name"]
-                .as_str()
-                .unwrap()
-                .replace('/', "-")
-        ));
+        let id = token["invitation"]["id"].as_str().unwrap();
+        let path = self.dir().join(format!("{role}-{id}.token"));
         fs::write(&path, token["token"].as_str().unwrap()).unwrap();
         path
     }
@@ -229,7 +225,7 @@ impl Cluster {
         wait::until("a leader", SOON, || async {
             let members = self.members().await?;
             let leader = members.iter().find(|member| member["leader"] == true)?;
-            let name = leader["node_name"].as_str()?;
+            let name = leader["node"].as_str()?;
             self.nodes.iter().position(|node| node.files.name == name)
         })
         .await

@@ -58,6 +58,6 @@ async fn the_leader_is_transferred_on_request() {
     let leader = cluster.leader().await;
     let target = (leader + 1) % 3;
     let member = format!("{}", target + 1);
-    cluster.cli.run(&["cluster", "transfer", "--to", &member]).await.ok();
+    cluster.cli.run(&["cluster", "transfer", &member]).await.ok();
     assert_eq!(cluster.leader().await, target);
 }

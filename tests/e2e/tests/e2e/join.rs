@@ -26,7 +26,7 @@ async fn a_removed_node_is_refused_and_the_others_go_on() {
     cluster.onboard("before.customer.example").await;
     let leader = cluster.leader().await;
     let removed = format!("{}", leader + 1);
-    cluster.cli.run(&["cluster", "remove", &removed, "--yes"]).await.ok();
+    cluster.cli.run(&["cluster", "remove", &removed]).await.ok();
     wait::until("it is gone", Duration::from_secs(30), || async {
         let members = cluster.members().await?;
         (members.len() == 2).then_some(())
@@ -80,7 +80,7 @@ async fn tokens_that_are_spent_expired_revoked_or_of_another_root_are_refused() 
     assert!(refused(&cluster, &text).await.contains("used already"));
 
     let revoked = cluster.cli.json(&["token", "create", "--role", "node"]).await;
-    let name = revoked["invitation"]["name"].as_str().unwrap();
+    let name = revoked["invitation"]["id"].as_str().unwrap();
     cluster.cli.run(&["token", "revoke", name]).await.ok();
     assert!(refused(&cluster, revoked["token"].as_str().unwrap()).await.contains("revoked"));
 

@@ -28,8 +28,8 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         (&["hostname", "remove", "nobody.customer.example"], "no such hostname"),
         (&["hostname", "explain", "nobody.customer.example"], "no such hostname"),
         (&["origin", "set", "ftp://x"], "http"),
-        (&["cluster", "remove", "99", "--yes"], "no such member"),
-        (&["cluster", "remove", "1", "--yes"], "last member"),
+        (&["cluster", "remove", "99"], "no such member"),
+        (&["cluster", "remove", "1"], "last member"),
         (&["token", "create", "--role", "node", "--ttl", "1s"], "60"),
         (&["token", "revoke", "99"], "no such invitation"),
     ] {

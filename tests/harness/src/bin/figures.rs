@@ -1,0 +1,233 @@
+//! Figures of a cluster of three real processes on loopback.
+//!
+//! `figures onboarding [COUNT]`: from an authorization's request to the handshake
+//! of the last of three nodes.
+//! `figures failover [COUNT]`: from the leader's kill -9 to the next acknowledged
+//! write, with handshakes on the surviving nodes all the while.
+//! `figures hung-disk [COUNT]`: the same, with a leader whose fdatasync hangs
+//! (needs a C compiler).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on must stop where it is"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use harness::{
+    Cluster, Options,
+    admin::{self, Admin},
+    request::HttpsClient,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let which = arguments.next().unwrap_or_default();
+    let count = arguments.next().map(|count| count.parse().expect("a count"));
+    match which.as_str() {
+        "onboarding" => onboarding(count.unwrap_or(30)).await,
+        "failover" => failover(count.unwrap_or(30)).await,
+        "hung-disk" => hung_disk(count.unwrap_or(5)).await,
+        _ => println!("figures onboarding|failover|hung-disk [COUNT]"),
+    }
+}
+
+fn tell(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |part: f64| {
+        let place = ((times.len() - 1) as f64 * part).round();
+        // A place in the vector: small, whole and not negative.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+        times[place as usize].as_secs_f64()
+    };
+    println!(
+        "{what}: n={} min {:.3} s, p50 {:.3} s, p99 {:.3} s, max {:.3} s",
+        times.len(),
+        at(0.0),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}
+
+async fn onboarding(count: usize) {
+    let cluster = Cluster::start(Options::default()).await;
+    let admin = Admin::read(&cluster.context());
+    let channel = admin.connect(&cluster.nodes[0].files.admin().to_string()).await.unwrap();
+    cluster.onboard("first.customer.example").await;
+    let mut times = Vec::new();
+    for number in 0..count {
+        let name = format!("shop-{number}.customer.example");
+        let began = Instant::now();
+        admin::authorize(&channel, &name).await.unwrap();
+        for place in 0..3 {
+            while cluster.serial(place, &name).await.is_none() {
+                sleep(Duration::from_millis(5)).await;
+                assert!(began.elapsed() < Duration::from_secs(60), "{name} is not served");
+            }
+        }
+        times.push(began.elapsed());
+    }
+    assert_eq!(cluster.ca.issued(), count + 1);
+    tell("authorize to served on all three nodes", times);
+}
+
+async fn failover(count: usize) {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.onboard("known.customer.example").await;
+    cluster.served_alike(&[0, 1, 2], "known.customer.example").await;
+    let admin = Admin::read(&cluster.context());
+    let (mut times, mut handshakes, mut failed) = (Vec::new(), 0, 0);
+    for number in 0..count {
+        let leader = cluster.leader().await;
+        let survivors: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
+        let watch = Handshakes::start(&cluster, &survivors);
+        let mut channels = Vec::new();
+        for place in &survivors {
+            channels.push(admin.connect(&cluster.nodes[*place].files.admin().to_string()).await.unwrap());
+        }
+        sleep(Duration::from_millis(300)).await; // let handshakes run before the leader dies
+        cluster.nodes[leader].kill().await.unwrap();
+        times.push(next_write(&channels, &format!("write-{number}.customer.example")).await);
+        let (good, bad) = watch.stop().await;
+        handshakes += good;
+        failed += bad;
+        cluster.restart(leader, &[]).await;
+        cluster.settled().await;
+    }
+    tell("leader kill -9 to next acknowledged write", times);
+    println!("handshakes on surviving nodes meanwhile: {handshakes} good, {failed} failed");
+}
+
+async fn next_write(channels: &[tonic::transport::Channel], name: &str) -> Duration {
+    let began = Instant::now();
+    loop {
+        for channel in channels {
+            let asked = timeout(Duration::from_millis(400), admin::authorize(channel, name)).await;
+            if let Ok(Ok(())) = asked {
+                return began.elapsed();
+            }
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "no write was acknowledged");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Handshakes and requests for a known hostname, one after the other on each node.
+struct Handshakes {
+    stop: Arc<AtomicBool>,
+    good: Arc<AtomicU64>,
+    bad: Arc<AtomicU64>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Handshakes {
+    fn start(cluster: &Cluster, places: &[usize]) -> Self {
+        let (stop, good, bad) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let tasks = places.iter().map(|place| {
+            let (address, https) = (cluster.https_of(*place), cluster.https.clone());
+            let (stop, good, bad) = (stop.clone(), good.clone(), bad.clone());
+            tokio::spawn(async move {
+                while !stop.load(Relaxed) {
+                    let counter = if ask(&https, address).await { &good } else { &bad };
+                    counter.fetch_add(1, Relaxed);
+                    sleep(Duration::from_millis(5)).await;
+                }
+            })
+        });
+        let tasks = tasks.collect();
+        Self { stop, good, bad, tasks }
+    }
+
+    async fn stop(self) -> (u64, u64) {
+        self.stop.store(true, Relaxed);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        (self.good.load(Relaxed), self.bad.load(Relaxed))
+    }
+}
+
+async fn ask(https: &HttpsClient, address: std::net::SocketAddr) -> bool {
+    https.get(address, "known.customer.example", "/").await.is_ok_and(|answer| answer.status == 200)
+}
+
+/// fdatasync hangs while the file named by HANG exists.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void hang(void) {
+    const char *file = getenv("HANG");
+    while (file && access(file, F_OK) == 0) usleep(10000);
+}
+int fdatasync(int fd) {
+    static int (*real)(int);
+    if (!real) real = dlsym(RTLD_NEXT, "fdatasync");
+    hang();
+    return real(fd);
+}
+int fsync(int fd) {
+    static int (*real)(int);
+    if (!real) real = dlsym(RTLD_NEXT, "fsync");
+    hang();
+    return real(fd);
+}
+"#;
+
+fn build_shim(dir: &Path) -> PathBuf {
+    let (source, shim) = (dir.join("hang.c"), dir.join("hang.so"));
+    fs::write(&source, SHIM).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(&source).args(["-ldl"]).status();
+    assert!(built.expect("cc is there; install gcc").success());
+    shim
+}
+
+async fn hung_disk(count: usize) {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.onboard("known.customer.example").await;
+    let shim = build_shim(cluster.dir()).display().to_string();
+    let hangs: Vec<PathBuf> = (0..3).map(|place| cluster.dir().join(format!("hang-{place}"))).collect();
+    for place in 0..3 {
+        let hang = hangs[place].display().to_string();
+        cluster.nodes[place].kill().await.unwrap();
+        cluster.restart(place, &[("LD_PRELOAD", &shim), ("HANG", &hang)]).await;
+        cluster.settled().await;
+    }
+    let admin = Admin::read(&cluster.context());
+    let (mut times, mut failed) = (Vec::new(), 0);
+    for number in 0..count {
+        let leader = cluster.leader().await;
+        let survivors: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
+        let watch = Handshakes::start(&cluster, &[0, 1, 2]);
+        let mut channels = Vec::new();
+        for place in &survivors {
+            channels.push(admin.connect(&cluster.nodes[*place].files.admin().to_string()).await.unwrap());
+        }
+        fs::write(&hangs[leader], "").unwrap();
+        times.push(next_write(&channels, &format!("write-{number}.customer.example")).await);
+        failed += watch.stop().await.1;
+        fs::remove_file(&hangs[leader]).unwrap();
+        cluster.nodes[leader].kill().await.unwrap();
+        let hang = hangs[leader].display().to_string();
+        cluster.restart(leader, &[("LD_PRELOAD", &shim), ("HANG", &hang)]).await;
+        cluster.settled().await;
+    }
+    tell("leader's fdatasync hangs to next acknowledged write", times);
+    println!("failed handshakes meanwhile, the hung node's own among them: {failed}");
+}
