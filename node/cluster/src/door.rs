@@ -78,6 +78,8 @@ async fn accept_until_dropped<H: Handshake>(
                     ready.clone(),
                 ));
             }
+            // Its caller was gone before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
                 sleep(ACCEPT_PAUSE).await;
@@ -92,7 +94,7 @@ async fn accept(
     places: &Arc<Semaphore>,
 ) -> io::Result<(Wire, SocketAddr, OwnedSemaphorePermit)> {
     let permit = places.clone().acquire_owned().await;
-    let permit = permit.map_err(|_| io::ErrorKind::ConnectionAborted)?;
+    let permit = permit.map_err(io::Error::other)?;
     let (stream, from) = listener.accept().await?;
     Ok((stream, from, permit))
 }

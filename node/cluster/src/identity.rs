@@ -1,6 +1,7 @@
 //! Who this node is: what it shows to others and what it keeps for itself.
 
 mod envelope;
+mod file;
 mod secrets;
 mod store;
 
@@ -146,5 +147,10 @@ impl NodeKeys {
             tls: std::sync::Arc::new(PrivateKey::generate()?),
             hpke: hpke::KeyPair::generate()?,
         })
+    }
+
+    /// The SubjectPublicKeyInfo (DER) that the cluster pins.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.tls.public_key()
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod newcomer;
+mod reply;
 pub mod sponsor;
 
 pub use newcomer::{JoinError, Newcomer};

@@ -33,7 +33,8 @@ use crate::{
 /// caller holds its place for a minute at most.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// Who calls on the admin port. In the extensions of every request there.
+/// Who calls on the admin port. tonic puts it into the extensions of every request
+/// there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminConnection {
     /// From where.
@@ -200,21 +201,5 @@ impl Operators {
         };
         let not_after = u64::try_from(read.not_after).unwrap_or(0);
         Ok((identity, Timestamp::from_secs(not_after)))
-    }
-}
-
-/// A tonic interceptor for the admin services: puts the [`OperatorIdentity`] of the
-/// connection into the extensions of the request, where `admin` looks for it.
-pub fn identify(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
-    let connection = request.extensions().get::<AdminConnection>();
-    let operator = connection.and_then(|connection| connection.operator.clone());
-    match operator {
-        Some(operator) => {
-            request.extensions_mut().insert(operator);
-            Ok(request)
-        }
-        None => Err(tonic::Status::unauthenticated(
-            "a client certificate is needed: `hostquorum login` gives you one",
-        )),
     }
 }

@@ -139,8 +139,8 @@ impl Links {
         &self.roster
     }
 
-    /// Turns to the id of a member that said that this node was removed. This node
-    /// must then stop what it does for the cluster.
+    /// Turns to the id of a member that said that this node was removed. Its links
+    /// are cut then; this node must also stop what it does for the cluster.
     pub fn expelled(&self) -> watch::Receiver<Option<NodeId>> {
         self.expelled.subscribe()
     }
@@ -165,6 +165,7 @@ impl Links {
         let shaken = shaking.map_err(|_| LinkError::TimedOut)?;
         if let Err(LinkError::Expelled(by)) = &shaken {
             self.expelled.send_replace(Some(*by));
+            self.close();
         }
         shaken
     }
@@ -246,7 +247,7 @@ impl Links {
             .connect_with_connector_lazy(connector)
     }
 
-    /// Cuts all sessions: this node stops, or has learnt that it is a member no more.
+    /// Cuts all links.
     pub fn close(&self) {
         self.sessions.cut(|_| true);
     }

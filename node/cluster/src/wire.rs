@@ -61,9 +61,13 @@ impl Connect for Tcp {
 #[async_trait]
 impl Listen for TcpListener {
     async fn accept(&mut self) -> io::Result<(Wire, SocketAddr)> {
-        let (stream, from) = Self::accept(self).await?;
-        tune(&stream)?;
-        Ok((Box::new(stream), from))
+        loop {
+            let (stream, from) = Self::accept(self).await?;
+            // It was reset between the two calls: its own trouble, not the listener's.
+            if tune(&stream).is_ok() {
+                return Ok((Box::new(stream), from));
+            }
+        }
     }
 }
 

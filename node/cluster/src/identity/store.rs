@@ -6,15 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use state::{Actor, Change, ClusterId, NodeId, codec};
+use serde::{Serialize, de::DeserializeOwned};
+use state::{Actor, Change, codec};
 use zeroize::Zeroizing;
 
 use super::{
-    Candidate, DataKeys, Identity, Invited, NodeKeys, Public, SeedPeer,
-    envelope::{self, Envelope},
-    secrets,
+    Candidate, DataKeys, Identity, Invited, envelope::Envelope, file::PublicFile, secrets,
 };
 use crate::{
     directory::{Directory, DirectoryError},
@@ -70,29 +67,6 @@ pub enum IdentityError {
         now: &'static str,
     },
 }
-
-/// The public part as written. Shapes on disk change by a new format only.
-#[derive(Debug, Serialize, Deserialize)]
-struct PublicFile {
-    #[serde(with = "envelope::hex")]
-    cluster: Vec<u8>,
-    node: u64,
-    name: String,
-    #[serde(with = "envelope::base64")]
-    root: Bytes,
-    chain: Vec<Der>,
-    seeds: Vec<SeedFile>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SeedFile {
-    node: u64,
-    peer_address: String,
-    public_key: Der,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Der(#[serde(with = "envelope::base64")] Bytes);
 
 /// The clear part of a file, and the secret one.
 type Unwrapped<T> = (T, Zeroizing<Vec<u8>>);
@@ -250,52 +224,13 @@ impl std::fmt::Debug for IdentityStore {
     }
 }
 
-impl From<&Public> for PublicFile {
-    fn from(public: &Public) -> Self {
-        let seed = |seed: &SeedPeer| SeedFile {
-            node: seed.node.0,
-            peer_address: seed.peer_address.clone(),
-            public_key: Der(seed.public_key.clone()),
-        };
-        Self {
-            cluster: public.cluster.0.to_vec(),
-            node: public.node.0,
-            name: public.name.clone(),
-            root: public.root.clone(),
-            chain: public.chain.iter().cloned().map(Der).collect(),
-            seeds: public.seeds.iter().map(seed).collect(),
-        }
-    }
-}
-
-impl PublicFile {
-    fn into_public(self) -> Option<Public> {
-        let seed = |seed: SeedFile| SeedPeer {
-            node: NodeId(seed.node),
-            peer_address: seed.peer_address,
-            public_key: seed.public_key.0,
-        };
-        Some(Public {
-            cluster: ClusterId(self.cluster.try_into().ok()?),
-            node: NodeId(self.node),
-            name: self.name,
-            root: self.root,
-            chain: self.chain.into_iter().map(|der| der.0).collect(),
-            seeds: self.seeds.into_iter().map(seed).collect(),
-        })
-    }
-}
-
-impl NodeKeys {
-    /// The SubjectPublicKeyInfo (DER) that the cluster pins.
-    pub fn public_key(&self) -> Vec<u8> {
-        self.tls.public_key()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use state::{ClusterId, NodeId};
+
     use super::*;
+    use crate::identity::{NodeKeys, Public};
     use crate::{data_key::KeyBytes, entropy::SystemEntropy};
     use state::{KeyPurpose, Secret};
 

@@ -11,8 +11,7 @@ use bytes::Bytes;
 use enroll::proof::{self, Request as Proven};
 use proto::cluster::v1 as wire;
 use state::{
-    Actor, Change, Done, Invitation, InvitationId, KeyPurpose, Member, NodeId, Operator,
-    OperatorId, Outcome, Refusal, State,
+    Actor, Change, Done, Invitation, InvitationId, Outcome, Refusal, State,
     command::Newcomer,
     ports::{Clock, Propose, ProposeError},
 };
@@ -22,7 +21,10 @@ use tokio::{
 };
 use tonic::{Request, Response, Status};
 
-use super::attempts::Attempts;
+use super::{
+    attempts::Attempts,
+    reply::{join_reply, login_reply},
+};
 use crate::{
     facts::{NodeFacts, check_operator_name},
     hpke,
@@ -264,68 +266,6 @@ fn newcomer(request: wire::JoinRequest) -> Result<Newcomer, Status> {
         admin_address: facts.admin_address,
         public_key: proven_key(&request.csr).map_err(invalid)?,
         hpke_public_key: request.hpke_public_key,
-    })
-}
-
-/// What a newcomer needs, once all of it is there: its certificate and a copy of
-/// every serving key, since certificates may be sealed under any of them.
-fn join_reply(state: &State, node: NodeId) -> Option<wire::JoinReply> {
-    let member = state.member(node)?;
-    let certificate = member.certificate.as_ref()?;
-    let mut data_keys = Vec::new();
-    for key in state.data_keys() {
-        match key.sealed_for.get(&node) {
-            Some(sealed) => data_keys.push(wire::SealedKey {
-                purpose: key.purpose.as_str().to_owned(),
-                generation: key.generation,
-                encapsulated: sealed.encapsulated.clone(),
-                ciphertext: sealed.ciphertext.clone(),
-            }),
-            None if key.purpose == KeyPurpose::Serving => return None,
-            None => {}
-        }
-    }
-    Some(wire::JoinReply {
-        cluster_id: state.cluster_id()?.to_string(),
-        node_id: node.0,
-        certificate_chain: vec![certificate.leaf.clone(), certificate.issuing.clone()],
-        root: state.authority()?.root.clone(),
-        peers: state
-            .members()
-            .filter(|member| member.id != node && !member.leaving)
-            .map(|member| peer(member))
-            .collect(),
-        data_keys,
-    })
-}
-
-fn peer(member: &Member) -> wire::Peer {
-    wire::Peer {
-        node_id: member.id.0,
-        name: member.name.clone(),
-        peer_address: member.peer_address.clone(),
-        public_key: member.public_key.clone(),
-    }
-}
-
-fn login_reply(state: &State, operator: OperatorId) -> Option<wire::LoginReply> {
-    let operator: &Operator = state.operator(operator)?;
-    let certificate = operator.certificate.as_ref()?;
-    let not_after = certificate.not_after.as_millis();
-    Some(wire::LoginReply {
-        cluster_id: state.cluster_id()?.to_string(),
-        credential: Some(wire::Credential {
-            certificate_chain: vec![certificate.leaf.clone(), certificate.issuing.clone()],
-            root: state.authority()?.root.clone(),
-            name: operator.name.clone(),
-            role: operator.role.as_str().to_owned(),
-            not_after_ms: i64::try_from(not_after).unwrap_or(i64::MAX),
-        }),
-        admin_addresses: state
-            .members()
-            .filter(|member| !member.leaving)
-            .map(|member| member.admin_address.clone())
-            .collect(),
     })
 }
 

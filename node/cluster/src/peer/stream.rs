@@ -20,11 +20,15 @@ use tonic::transport::server::Connected;
 use super::session::{Session, Sessions};
 use crate::wire::Wire;
 
+type Cut = Pin<Box<WaitForCancellationFutureOwned>>;
+
 /// A link to a member, by whoever it was opened.
 pub struct PeerStream {
     tls: TlsStream<Wire>,
     peer: PeerIdentity,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// One for each direction: two tasks may hold the halves, and each is woken.
+    cut_reading: Cut,
+    cut_writing: Cut,
     _session: Session,
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -40,7 +44,8 @@ impl PeerStream {
         Self {
             tls,
             peer,
-            cut: Box::pin(session.cut.clone().cancelled_owned()),
+            cut_reading: Box::pin(session.cut.clone().cancelled_owned()),
+            cut_writing: Box::pin(session.cut.clone().cancelled_owned()),
             _session: session,
             _permit: permit,
         }
@@ -50,15 +55,15 @@ impl PeerStream {
     pub fn peer(&self) -> PeerIdentity {
         self.peer
     }
+}
 
-    fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(context) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(()) => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                format!("node {} was removed from the cluster", self.peer.node),
-            )),
-        }
+fn poll_cut(cut: &mut Cut, context: &mut Context<'_>) -> io::Result<()> {
+    match cut.as_mut().poll(context) {
+        Poll::Pending => Ok(()),
+        Poll::Ready(()) => Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the link was cut: one of its ends is a member no more, or stops",
+        )),
     }
 }
 
@@ -76,7 +81,7 @@ impl AsyncRead for PeerStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_cut(context)?;
+        poll_cut(&mut self.cut_reading, context)?;
         Pin::new(&mut self.tls).poll_read(context, buffer)
     }
 }
@@ -87,12 +92,12 @@ impl AsyncWrite for PeerStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_cut(context)?;
+        poll_cut(&mut self.cut_writing, context)?;
         Pin::new(&mut self.tls).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_cut(context)?;
+        poll_cut(&mut self.cut_writing, context)?;
         Pin::new(&mut self.tls).poll_flush(context)
     }
 
