@@ -4,13 +4,13 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use enroll::{Context, Credential, EnrollError};
+use enroll::{Context, Credential, EnrollError, Leaf};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use proto::admin::v1::{
     ListMembersRequest, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
     invitations_client::InvitationsClient, zones_client::ZonesClient,
 };
-use rustls::time_provider::DefaultTimeProvider;
+use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
 use tokio::time::{sleep, timeout};
 use tonic::{Response, Status, transport::Channel};
 
@@ -48,6 +48,7 @@ impl Session {
     pub(crate) async fn open(globals: &Globals, contexts: &Contexts) -> Result<Self> {
         let place = contexts.chosen(globals.context.as_deref())?;
         let context = Context::read(&place.file)?;
+        check_current(&context, &place.name)?;
         let told = !globals.address.is_empty();
         let addresses = if told {
             globals.address.clone()
@@ -130,6 +131,23 @@ impl Session {
             let _unwritten = context.write(&file);
         }
     }
+}
+
+/// A node only hangs up on a certificate that has ended: say so before.
+fn check_current(context: &Context, name: &str) -> Result<(), Complaint> {
+    let leaf = context.credential.chain.first();
+    let Some(leaf) = leaf.and_then(|leaf| Leaf::read(leaf).ok()) else {
+        return Ok(());
+    };
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    if now <= leaf.not_after {
+        return Ok(());
+    }
+    Err(Complaint::new(
+        format!("use the context `{name}`"),
+        "its certificate has ended, or this machine's clock is ahead",
+        "get a token from an administrator and run `hostquorum login`",
+    ))
 }
 
 /// The address that answers first, and the failures of the others before it.

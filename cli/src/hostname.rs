@@ -58,8 +58,13 @@ pub(crate) async fn run(
         }
         arguments::Hostname::Watch { hostname } => {
             let deadline = globals.timeout.map(|within| Instant::now() + within);
+            let mut last: Option<Hostname> = None;
             let mut seen = |hostname: Hostname| {
-                output.show_next(&Happening(hostname))?;
+                // After a break the next node begins with what was told already.
+                if !last.as_ref().is_some_and(|last| last.is_still(&hostname)) {
+                    output.show_next(&Happening(hostname.clone()))?;
+                    last = Some(hostname);
+                }
                 Ok(None)
             };
             follow.until(&hostname, deadline, &mut seen).await?

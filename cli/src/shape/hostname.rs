@@ -147,6 +147,18 @@ impl Hostname {
         self.state == "failed"
     }
 
+    /// The same but for how long nodes have been silent.
+    pub(crate) fn is_still(&self, other: &Self) -> bool {
+        let silenced = |hostname: &Self| {
+            let mut hostname = hostname.clone();
+            for node in &mut hostname.serving {
+                node.silent_seconds = None;
+            }
+            hostname
+        };
+        silenced(self) == silenced(other)
+    }
+
     /// Every node serves what is shown.
     pub(crate) fn is_everywhere(&self) -> bool {
         self.serving.iter().all(|node| node.current)

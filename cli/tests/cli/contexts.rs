@@ -2,8 +2,6 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use enroll::OperatorRole;
-
 use crate::program::{Home, stand};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,13 +57,11 @@ async fn contexts_are_listed_chosen_and_shown_without_their_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_may_be_a_file_anywhere() {
-    let (node, home) = stand().await;
+    let (_node, home) = stand().await;
     let elsewhere = Home::new();
     let file = home.context("default");
     let line = format!("cluster status --context {}", file.display());
     elsewhere.run(&line).await.ends(0);
-    let credential = node.pki.credential(1, OperatorRole::Admin);
-    drop(credential);
     let line = format!("context use {}", file.display());
     elsewhere.run(&line).await.ends(0);
     elsewhere.run("cluster status").await.ends(0);
@@ -82,4 +78,16 @@ async fn a_damaged_context_is_told_without_its_content() {
     assert!(!ran.err.contains("BROKEN"), "{ran:?}");
     let list = home.run("context list").await.ends(0);
     assert!(list.out.contains("its key is damaged"), "{list:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_has_ended_is_told() {
+    let (node, home) = stand().await;
+    let ended = node.pki.ended_credential();
+    home.write_context("default", vec![node.address.clone()], ended);
+    let ran = home.run("cluster status").await.ends(1);
+    ran.complains("its certificate has ended");
+    ran.complains("hostquorum login");
+    let list = home.run("context list -o json").await.ends(0).json();
+    assert_eq!(list["contexts"][0]["not_after"], "2020-01-01T00:00:00Z");
 }

@@ -395,15 +395,21 @@ impl Members for Doubles {
     }
 
     async fn add_learner(&self, _node: NodeId, _address: &str) -> Result<(), MembersError> {
-        unimplemented!("not an operator's business")
+        Err(MembersError::Refused(
+            "not an operator's business".to_owned(),
+        ))
     }
 
     async fn set_voters(&self, _voters: Vec<NodeId>) -> Result<(), MembersError> {
-        unimplemented!("not an operator's business")
+        Err(MembersError::Refused(
+            "not an operator's business".to_owned(),
+        ))
     }
 
     async fn remove_learner(&self, _node: NodeId) -> Result<(), MembersError> {
-        unimplemented!("not an operator's business")
+        Err(MembersError::Refused(
+            "not an operator's business".to_owned(),
+        ))
     }
 
     async fn transfer(&self, target: Option<NodeId>) -> Result<NodeId, MembersError> {

@@ -58,8 +58,19 @@ impl Pki {
 
     /// An operator's key and certificate.
     pub(crate) fn credential(&self, id: u64, role: OperatorRole) -> Credential {
+        self.sign(operator(id, role))
+    }
+
+    /// The administrator's, but of years ago.
+    pub(crate) fn ended_credential(&self) -> Credential {
+        let mut params = operator(1, OperatorRole::Admin);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Credential {
         let key = PrivateKey::generate().unwrap();
-        let leaf = operator(id, role).signed_by(key.pair(), &self.issuer);
+        let leaf = params.signed_by(key.pair(), &self.issuer);
         Credential {
             cluster: CLUSTER,
             root: self.root.clone(),

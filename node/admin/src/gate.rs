@@ -11,6 +11,7 @@ use std::{
 
 use http::{Request, Response};
 use state::{OperatorId, State, ports::OperatorIdentity};
+use tokio::time::timeout;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
@@ -18,7 +19,7 @@ use crate::{
     authorize::{self, Access},
     budget::{Budget, Place},
     limits,
-    problem::Problem,
+    problem::{OUTCOME_UNKNOWN, Problem},
     service::Desk,
 };
 
@@ -121,6 +122,13 @@ fn judge(
     }))
 }
 
+/// The last resort: every method has a shorter deadline of its own, but a request
+/// may come in slowly.
+fn late() -> Problem {
+    let message = "there was no answer in time; if this was a change, its outcome is unknown";
+    Problem::new(Code::Unavailable, OUTCOME_UNKNOWN, message)
+}
+
 /// A service behind the gate.
 #[derive(Clone)]
 pub(crate) struct Gated<S> {
@@ -166,9 +174,9 @@ where
         };
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await;
+            let answer = timeout(limits::CALL_WITHIN, answer).await;
             drop(place);
-            answer
+            answer.unwrap_or_else(|_| Ok(Status::from(late()).into_http()))
         })
     }
 }

@@ -52,6 +52,10 @@ pub(crate) const WATCH_TICK: Duration = Duration::from_millis(250);
 /// three seconds.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 
+/// Whatever happens, and however slowly a request's body comes, its answer has
+/// begun by then.
+pub(crate) const CALL_WITHIN: Duration = Duration::from_millis(2900);
+
 /// How long the removal of a hostname waits for the nodes to stop serving it,
 /// before it tells which of them did.
 pub(crate) const PUBLISHED_WITHIN: Duration = Duration::from_millis(1000);
