@@ -54,7 +54,9 @@ impl Failpoint {
     /// first: of several nodes that share it only one ends, and only once.
     #[cfg(feature = "failpoints")]
     pub fn armed_by(file: std::path::PathBuf) -> Self {
-        Self { armed_by: Some(Box::leak(file.into_boxed_path())) }
+        Self {
+            armed_by: Some(Box::leak(file.into_boxed_path())),
+        }
     }
 
     /// Before a commit or POST of that name.
@@ -70,7 +72,9 @@ impl Failpoint {
     #[cfg(feature = "failpoints")]
     fn reach(self, when: &str, what: &str) {
         let Some(file) = self.armed_by else { return };
-        let Ok(name) = std::fs::read_to_string(file) else { return };
+        let Ok(name) = std::fs::read_to_string(file) else {
+            return;
+        };
         if name.trim().strip_prefix(when) == Some(what) && std::fs::remove_file(file).is_ok() {
             tracing::error!(when, what, "failpoint: the process aborts");
             std::process::abort();
@@ -78,6 +82,9 @@ impl Failpoint {
     }
 
     #[cfg(not(feature = "failpoints"))]
-    #[expect(clippy::unused_self, reason = "without the feature there is nothing to do")]
+    #[expect(
+        clippy::unused_self,
+        reason = "without the feature there is nothing to do"
+    )]
     fn reach(self, _when: &str, _what: &str) {}
 }

@@ -24,6 +24,9 @@ pub(crate) struct Memory {
     /// From the last intent, until it is used.
     pub(crate) permit: Option<Permit>,
     pub(crate) seen: Option<OrderView>,
+    /// When that was asked for: what the CA said may be older than its answer's arrival,
+    /// but not than this.
+    pub(crate) seen_from: Duration,
     pub(crate) challenge: Option<ChallengeStatus>,
     /// What newOrder answered, until it is committed.
     pub(crate) unprepared: Option<OrderView>,
@@ -91,7 +94,7 @@ impl Memory {
             told: self
                 .told_at
                 .is_some_and(|at| boottime < at.saturating_add(TOLD_FOR)),
-            settled: self.settled_at.is_none_or(|at| boottime >= at),
+            settled: self.settled_at.is_none_or(|at| self.seen_from >= at),
             refused: self.refused.as_ref(),
             expired,
             stuck: old && (expired || !covered),

@@ -8,9 +8,7 @@ use state::{
 };
 
 use super::{
-    authority::{
-        Authority, AuthorityError, AuthorizationStatus, AuthorizationView, OrderStatus, OrderView,
-    },
+    authority::{Authority, AuthorityError, AuthorizationStatus, AuthorizationView, OrderView},
     decide::{Move, decide},
     inspect::inspect,
     memory::{Circumstances, Memory},
@@ -25,6 +23,8 @@ use crate::{
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 /// And when it went on: about what a new election takes to be known.
 const AGAIN_LONGEST: Duration = Duration::from_secs(10);
+/// Between two looks at an order that somebody may be finalizing.
+const NAP: Duration = Duration::from_secs(1);
 /// Longest wait between two looks that a CA may ask for.
 const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(3600);
 
@@ -209,10 +209,12 @@ impl Carrier {
 
     async fn look(&mut self, order: &Order) -> Result<(), Trouble> {
         self.reign.weather.calm().await;
+        let from = self.reign.boottime();
         let answer = self.authority.order(&placed(order)?.url).await;
         let view = self.answered(answer, Request::Read)?;
         self.memory.challenge = None;
         self.memory.seen = Some(view);
+        self.memory.seen_from = from;
         Ok(())
     }
 
@@ -233,12 +235,22 @@ impl Carrier {
         failpoint.before("post-finalize");
         let answer = self.authority.finalize(placed(order)?, &order.csr, permit);
         let answer = answer.await;
+        if answer.is_ok() {
+            // It is under way behind the CA's doors: should the CA, or a replica of it
+            // that is behind, say `ready` still, that is no reason to send it again.
+            self.unsettle(self.reign.config.finalize_wait);
+        }
         let view = self.answered(answer, Request::Finalize)?;
         failpoint.after("post-finalize");
         self.memory.polls = 0;
-        // A CA that took it is not `ready` any more; if it says so, look once more.
-        self.memory.seen = Some(view).filter(|view| view.status != OrderStatus::Ready);
+        self.memory.seen = Some(view);
+        self.memory.seen_from = self.reign.boottime();
         Ok(())
+    }
+
+    /// Something sent to finalize may be under way for so long.
+    fn unsettle(&mut self, wait: Duration) {
+        self.memory.settled_at = Some(self.reign.boottime().saturating_add(wait));
     }
 
     async fn poll(&mut self) -> Result<(), Trouble> {
@@ -251,16 +263,13 @@ impl Carrier {
         Ok(())
     }
 
+    /// In short naps: the CA may show what is under way before the time is over, and the
+    /// machine's clock goes on while the machine sleeps.
     async fn settle(&mut self) -> Result<(), Trouble> {
-        if let Some(until) = self.memory.settled_at {
-            let left = until.saturating_sub(self.reign.boottime());
-            // In short naps: the machine's clock goes on in a sleep of the machine.
-            tokio::time::sleep(left.min(Duration::from_secs(1))).await;
-            if self.reign.boottime() >= until {
-                // What the CA said before it counts no more.
-                self.memory.forget_view();
-            }
-        }
+        let until = self.memory.settled_at.unwrap_or_default();
+        let left = until.saturating_sub(self.reign.boottime());
+        tokio::time::sleep(left.min(NAP)).await;
+        self.memory.forget_view();
         Ok(())
     }
 
@@ -454,8 +463,7 @@ impl Carrier {
                 false
             }
             Reaction::Unsettled => {
-                let wait = finalize_wait(&self.reign);
-                self.memory.settled_at = Some(self.reign.boottime().saturating_add(wait));
+                self.unsettle(finalize_wait(&self.reign));
                 self.memory.forget_view();
                 false
             }
@@ -532,6 +540,3 @@ fn finalize_wait(reign: &Reign) -> Duration {
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(20)).min(longest)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,286 @@
+//! What stands for the neighbours of a leader.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use leader::{
+    fence::{Fence, Permit},
+    issuance::authority::{Authorities, Authority, AuthorityError, AuthorizationView, OrderView},
+};
+use state::{
+    Account, Actor, Change, Hostname, Index, KeyPurpose, Member, NodeId, Operator, Placed, Secret,
+    State, Term, Timestamp,
+    ports::{
+        Applied, Clock, Configuration, Identities, IdentitiesError, Lease, Members, MembersError,
+        NodeReport, Propose, ProposeError, ServingSet,
+    },
+    testing::Alone,
+};
+use tokio::time::sleep;
+
+use crate::{
+    ca::{Ca, Effect, Script},
+    world::Doom,
+};
+
+/// Held by the leader of the latest term.
+pub(crate) struct Steady(pub(crate) Arc<AtomicU64>);
+
+impl Lease for Steady {
+    fn holds(&self, term: Term) -> bool {
+        self.0.load(SeqCst) == term.0
+    }
+}
+
+/// A lease that never notices anything.
+pub(crate) struct Blind;
+
+impl Lease for Blind {
+    fn holds(&self, _: Term) -> bool {
+        true
+    }
+}
+
+/// The log, until its process dies.
+pub(crate) struct Log {
+    alone: Arc<Alone>,
+    doom: Arc<Doom>,
+}
+
+impl Log {
+    pub(crate) fn new(alone: Arc<Alone>, doom: Arc<Doom>) -> Self {
+        Self { alone, doom }
+    }
+}
+
+#[async_trait]
+impl Propose for Log {
+    async fn propose(&self, _: Actor, _: Change) -> Result<Applied, ProposeError> {
+        panic!("the leader proposes under its term only")
+    }
+
+    async fn propose_as(&self, term: Term, change: Change) -> Result<Applied, ProposeError> {
+        self.doom.point(|_| {}).await;
+        let late = matches!(change, Change::IntendFinalize { .. });
+        let applied = self.alone.duty(term, change);
+        if late {
+            sleep(self.doom.delay()).await;
+        }
+        self.doom.point(|_| {}).await;
+        Ok(applied)
+    }
+
+    async fn barrier(&self) -> Result<Index, ProposeError> {
+        Ok(self.alone.state().index())
+    }
+}
+
+/// Node 1 and nobody else.
+pub(crate) struct OneMember;
+
+#[async_trait]
+impl Members for OneMember {
+    fn configuration(&self) -> Configuration {
+        Configuration {
+            voters: vec![NodeId(1)],
+            ..Configuration::default()
+        }
+    }
+
+    fn lag(&self, _: NodeId) -> Option<u64> {
+        None
+    }
+
+    async fn add_learner(&self, node: NodeId, _: &str) -> Result<(), MembersError> {
+        panic!("there is no node {node}")
+    }
+
+    async fn set_voters(&self, voters: Vec<NodeId>) -> Result<(), MembersError> {
+        panic!("there are no voters {voters:?}")
+    }
+
+    async fn remove_learner(&self, node: NodeId) -> Result<(), MembersError> {
+        panic!("there is no node {node}")
+    }
+
+    async fn transfer(&self, _: Option<NodeId>) -> Result<NodeId, MembersError> {
+        panic!("there is nobody to hand over to")
+    }
+}
+
+fn unasked() -> IdentitiesError {
+    IdentitiesError::Unusable("these tests have no identities".to_owned())
+}
+
+impl Identities for OneMember {
+    fn certify_node(&self, _: &State, _: &Member, _: Timestamp) -> Result<Change, IdentitiesError> {
+        Err(unasked())
+    }
+
+    fn certify_operator(
+        &self,
+        _: &State,
+        _: &Operator,
+        _: Timestamp,
+    ) -> Result<Change, IdentitiesError> {
+        Err(unasked())
+    }
+
+    fn renew_issuing(&self, _: &State, _: Timestamp) -> Result<Change, IdentitiesError> {
+        Err(unasked())
+    }
+
+    fn share_data_key(&self, _: &Member, _: KeyPurpose, _: u32) -> Result<Change, IdentitiesError> {
+        Err(unasked())
+    }
+
+    fn rotate_data_key(
+        &self,
+        _: &State,
+        _: KeyPurpose,
+        _: &[NodeId],
+    ) -> Result<Change, IdentitiesError> {
+        Err(unasked())
+    }
+}
+
+/// Node 1 has published everything.
+pub(crate) struct OneReport;
+
+#[async_trait]
+impl ServingSet for OneReport {
+    fn reports(&self) -> Vec<NodeReport> {
+        vec![NodeReport {
+            node: NodeId(1),
+            published: Some(Index(u64::MAX)),
+            clock_offset_ms: 0,
+            version: String::new(),
+            faults: Vec::new(),
+            draining: false,
+            silent: Duration::ZERO,
+        }]
+    }
+
+    async fn published(&self, _: Index, _: Duration) -> Vec<NodeId> {
+        Vec::new()
+    }
+}
+
+/// The CA as one process reaches it.
+#[derive(Clone)]
+pub(crate) struct Cas {
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) doom: Arc<Doom>,
+    pub(crate) lease: Arc<dyn Lease>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) term: Term,
+}
+
+impl Authorities for Cas {
+    fn open(&self, _: &Account, _: &Secret) -> Result<Arc<dyn Authority>, AuthorityError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl Cas {
+    /// One request with an effect: it may be held back, lost, refused, or the end of its
+    /// process; and what was sent at its end may arrive later.
+    async fn send<T: Send + 'static>(
+        &self,
+        effect: Effect,
+        permit: Permit,
+        act: impl Fn(&Ca) -> Result<T, AuthorityError> + Send + Sync + 'static,
+    ) -> Result<T, AuthorityError> {
+        Fence::new(self.lease.clone(), self.clock.clone()).check(&permit)?;
+        let act = Arc::new(act);
+        let (ca, last) = (self.ca.clone(), act.clone());
+        let deathbed = move |late| {
+            tokio::spawn(async move {
+                sleep(late).await;
+                let _ = last(&ca);
+            });
+        };
+        self.doom.before(effect, deathbed).await;
+        self.ca.reach()?;
+        let answer = match self.ca.omen(effect) {
+            None => act(&self.ca),
+            Some(Script::Unsent) => Err(AuthorityError::Unreachable("no route".into())),
+            Some(Script::Refuse(problem)) => Err(AuthorityError::Refused(problem)),
+            Some(Script::AnswerLost) => {
+                let _ = act(&self.ca);
+                Err(AuthorityError::Unknown("no answer".into()))
+            }
+        };
+        self.doom.point(|_| {}).await;
+        answer
+    }
+}
+
+#[async_trait]
+impl Authority for Cas {
+    async fn warm(&self) -> Result<(), AuthorityError> {
+        self.ca.reach()
+    }
+
+    async fn register(&self, permit: Permit) -> Result<String, AuthorityError> {
+        let act = |ca: &Ca| Ok(ca.new_account());
+        self.send(Effect::NewAccount, permit, act).await
+    }
+
+    async fn set_contacts(
+        &self,
+        _: &str,
+        _: &[String],
+        permit: Permit,
+    ) -> Result<(), AuthorityError> {
+        self.send(Effect::NewAccount, permit, |_| Ok(())).await
+    }
+
+    async fn new_order(
+        &self,
+        hostname: &Hostname,
+        permit: Permit,
+    ) -> Result<OrderView, AuthorityError> {
+        let hostname = hostname.clone();
+        let act = move |ca: &Ca| Ok(ca.new_order(hostname.as_str()));
+        self.send(Effect::NewOrder, permit, act).await
+    }
+
+    async fn order(&self, url: &str) -> Result<OrderView, AuthorityError> {
+        self.ca.reach()?;
+        self.ca.order(url)
+    }
+
+    async fn authorization(&self, url: &str) -> Result<AuthorizationView, AuthorityError> {
+        self.ca.reach()?;
+        self.ca.authorization(url)
+    }
+
+    async fn ready(&self, placed: &Placed, permit: Permit) -> Result<(), AuthorityError> {
+        let url = placed.url.clone();
+        let act = move |ca: &Ca| ca.ready(&url);
+        self.send(Effect::Ready, permit, act).await
+    }
+
+    async fn finalize(
+        &self,
+        placed: &Placed,
+        csr: &[u8],
+        permit: Permit,
+    ) -> Result<OrderView, AuthorityError> {
+        let (url, csr, term) = (placed.url.clone(), csr.to_vec(), self.term);
+        let act = move |ca: &Ca| ca.finalize(&url, &csr, term);
+        self.send(Effect::Finalize, permit, act).await
+    }
+
+    async fn certificate(&self, placed: &Placed) -> Result<String, AuthorityError> {
+        self.ca.reach()?;
+        self.ca.certificate(&placed.url)
+    }
+}

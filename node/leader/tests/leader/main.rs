@@ -1,0 +1,18 @@
+//! The leader from outside: whole leaders, one after the other or beside each other, over
+//! a cluster of one replica, and a CA that is scripted, or real over loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on must stop where it stands"
+)]
+
+mod ca;
+mod crash;
+mod development_ca;
+mod doubles;
+mod faults;
+mod fence;
+mod recorder;
+mod takeover;
+mod world;

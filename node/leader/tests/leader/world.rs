@@ -1,0 +1,326 @@
+//! A cluster of one replica, a CA, and leaders that come and go. Time is tokio's, which
+//! the tests hold still: it moves when everybody waits.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use leader::{
+    Config, Leader, Ports, Running,
+    issuance::{authority::Authorities, pace::Jitter, request::P256},
+};
+use state::{
+    NodeId, State, Term, Timestamp,
+    ports::{Clock, Leadership, Lease},
+    testing::{Alone, MaskSeal, START},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    ca::{Ca, Effect},
+    doubles::{Cas, Log, OneMember, OneReport, Steady},
+};
+
+/// Tokio's clock as the machine's.
+#[derive(Debug)]
+pub(crate) struct WorldClock {
+    base: Timestamp,
+    since: Instant,
+}
+
+impl WorldClock {
+    pub(crate) fn at(base: Timestamp) -> Self {
+        Self {
+            base,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Clock for WorldClock {
+    fn now(&self) -> Timestamp {
+        self.base.plus(self.since.elapsed())
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(1_000) + self.since.elapsed()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alone: Arc<Alone>,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) states: watch::Sender<Arc<State>>,
+    pub(crate) term: Arc<AtomicU64>,
+}
+
+/// What is to become of a leader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    Lives,
+    /// Dies when it reaches the nth point: before or after a commit or a request.
+    Dies(usize),
+    /// The same, and a request that it had just begun still arrives after so long.
+    DiesSending(usize, Duration),
+    /// Dies right before it sends such a request.
+    DiesBefore(Effect),
+    /// Learns of its commits so much later.
+    Slow(Duration),
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Reached,
+    Died,
+}
+
+/// The end of one process.
+pub(crate) struct Doom {
+    fate: Fate,
+    points: AtomicUsize,
+    dead: AtomicBool,
+    died: Notify,
+}
+
+impl Doom {
+    fn new(fate: Fate) -> Self {
+        Self {
+            fate,
+            points: AtomicUsize::new(0),
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+        }
+    }
+
+    /// A point at which the process may die. `deathbed` is done if it dies just here.
+    pub(crate) async fn point(&self, deathbed: impl FnOnce(Duration)) {
+        let number = self.points.fetch_add(1, SeqCst);
+        match self.fate {
+            Fate::Dies(at) if at == number => self.dead.store(true, SeqCst),
+            Fate::DiesSending(at, late) if at == number => {
+                self.dead.store(true, SeqCst);
+                deathbed(late);
+            }
+            _ => {}
+        }
+        if self.dead.load(SeqCst) {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A point at which a request is about to be sent.
+    pub(crate) async fn before(&self, effect: Effect, deathbed: impl FnOnce(Duration)) {
+        if matches!(self.fate, Fate::DiesBefore(last) if last == effect) {
+            self.dead.store(true, SeqCst);
+        }
+        self.point(deathbed).await;
+    }
+
+    pub(crate) fn delay(&self) -> Duration {
+        match self.fate {
+            Fate::Slow(by) => by,
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(SeqCst)
+    }
+}
+
+/// A leader of one term.
+pub(crate) struct Process {
+    pub(crate) running: Running,
+    pub(crate) term: Term,
+    doom: Arc<Doom>,
+    leadership: watch::Sender<Leadership>,
+    states: watch::Receiver<Arc<State>>,
+}
+
+struct NoJitter;
+
+impl Jitter for NoJitter {
+    fn draw(&self) -> u16 {
+        u16::MAX / 2
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::at(START)
+    }
+
+    pub(crate) fn at(base: Timestamp) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(WorldClock::at(base));
+        let states = watch::Sender::new(Arc::new(State::default()));
+        let publish = states.clone();
+        let alone = Alone::founded(clock.clone(), move |state| {
+            publish.send_if_modified(|shown| {
+                let newer = state.index() > shown.index();
+                if newer {
+                    *shown = state;
+                }
+                newer
+            });
+        });
+        let shown = states.subscribe();
+        let answers = move |token: &str| shown.borrow().challenge(token).is_some();
+        Self {
+            ca: Arc::new(Ca::new(clock.clone(), answers)),
+            clock,
+            alone: Arc::new(alone),
+            states,
+            term: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.states.borrow().clone()
+    }
+
+    /// A new leader in the next term; the lease of whoever led before is gone.
+    pub(crate) fn lead(&self, fate: Fate) -> Process {
+        self.lead_with(fate, |_| {})
+    }
+
+    pub(crate) fn lead_with(&self, fate: Fate, edit: impl FnOnce(&mut Config)) -> Process {
+        self.lead_under(fate, Arc::new(Steady(self.term.clone())), edit)
+    }
+
+    pub(crate) fn lead_under(
+        &self,
+        fate: Fate,
+        lease: Arc<dyn Lease>,
+        edit: impl FnOnce(&mut Config),
+    ) -> Process {
+        let (term, doom) = self.next(fate);
+        let cas = Cas {
+            ca: self.ca.clone(),
+            doom: doom.clone(),
+            lease: lease.clone(),
+            clock: self.clock.clone(),
+            term,
+        };
+        self.start(term, doom, lease, Arc::new(cas), edit)
+    }
+
+    /// A new leader that speaks to other CAs than the one in memory.
+    pub(crate) fn lead_at(&self, authorities: Arc<dyn Authorities>) -> Process {
+        let (term, doom) = self.next(Fate::Lives);
+        let lease = Arc::new(Steady(self.term.clone()));
+        self.start(term, doom, lease, authorities, |_| {})
+    }
+
+    fn next(&self, fate: Fate) -> (Term, Arc<Doom>) {
+        let term = Term(self.term.fetch_add(1, SeqCst) + 1);
+        (term, Arc::new(Doom::new(fate)))
+    }
+
+    fn start(
+        &self,
+        term: Term,
+        doom: Arc<Doom>,
+        lease: Arc<dyn Lease>,
+        authorities: Arc<dyn Authorities>,
+        edit: impl FnOnce(&mut Config),
+    ) -> Process {
+        let (leadership, leads) = watch::channel(Leadership::Leading(term));
+        let ports = Ports {
+            states: self.states.subscribe(),
+            leadership: leads,
+            propose: Arc::new(Log::new(self.alone.clone(), doom.clone())),
+            lease,
+            members: Arc::new(OneMember),
+            serving: Arc::new(OneReport),
+            seal: Arc::new(MaskSeal),
+            identities: Arc::new(OneMember),
+            clock: self.clock.clone(),
+            authorities,
+            requests: Arc::new(P256),
+            jitter: Arc::new(NoJitter),
+        };
+        let mut config = Config::new(NodeId(1));
+        edit(&mut config);
+        Process {
+            running: Leader::start(config, ports),
+            term,
+            doom,
+            leadership,
+            states: self.states.subscribe(),
+        }
+    }
+
+    /// What must hold when all is over: one certificate at the CA, and it is served.
+    #[track_caller]
+    pub(crate) fn check_one_certificate(&self, hostname: &str, what: &str) {
+        assert_eq!(self.ca.certificates(), 1, "{what}: certificates of the CA");
+        let state = self.state();
+        let record = state.hostname(hostname).unwrap();
+        assert!(record.certificate.is_some(), "{what}: it is served");
+        assert!(record.failure.is_none(), "{what}: {:?}", record.failure);
+        assert_eq!(state.order_count(), 0, "{what}: orders in flight");
+        assert_eq!(self.ca.books().accounts.min(1), 1, "{what}: an account");
+    }
+}
+
+impl Process {
+    /// Waits until the state is as wished, or until this process dies.
+    pub(crate) async fn until(&mut self, wish: impl Fn(&State) -> bool) -> Ended {
+        let doom = self.doom.clone();
+        let wait = async {
+            tokio::select! {
+                () = doom.died.notified() => Ended::Died,
+                reached = self.states.wait_for(|state| wish(state)) => {
+                    reached.unwrap();
+                    Ended::Reached
+                }
+            }
+        };
+        let limit = Duration::from_secs(30 * 86_400);
+        timeout(limit, wait).await.expect("it never came to pass")
+    }
+
+    /// Somebody else leads.
+    pub(crate) fn depose(&self) {
+        self.leadership.send_replace(Leadership::Following {
+            term: Term(self.term.0 + 1),
+            leader: None,
+        });
+    }
+
+    /// Lets it live on for a while, and tells whether it died.
+    pub(crate) async fn linger(&self, time: Duration) -> Ended {
+        sleep(time).await;
+        if self.doom.is_dead() {
+            Ended::Died
+        } else {
+            Ended::Reached
+        }
+    }
+}
+
+/// The hostname has a certificate.
+pub(crate) fn served(hostname: &'static str) -> impl Fn(&State) -> bool {
+    move |state| {
+        let record = state.hostname(hostname);
+        record.is_some_and(|record| record.certificate.is_some() && record.order.is_none())
+    }
+}
+
+/// The hostname's last order failed.
+pub(crate) fn failed(hostname: &'static str) -> impl Fn(&State) -> bool {
+    move |state| {
+        let record = state.hostname(hostname);
+        record.is_some_and(|record| record.failure.is_some() && record.order.is_none())
+    }
+}
