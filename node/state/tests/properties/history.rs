@@ -8,13 +8,18 @@ use state::{
     testing,
 };
 
-use crate::step::{Step, step};
+use crate::step::{Step, step, step_of_members};
 
 /// Steps in the groups that share a log entry.
 pub(crate) type Plan = Vec<Vec<Step>>;
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     vec(vec(step(), 1..4), 1..80)
+}
+
+/// A history in which members come and go.
+pub(crate) fn plan_of_members() -> impl Strategy<Value = Plan> {
+    vec(vec(step_of_members(), 1..4), 1..80)
 }
 
 /// The records and bodies of a replica as its store has them.

@@ -9,7 +9,7 @@ use state::{
 };
 
 use crate::{
-    history::{Entry, live, plan},
+    history::{Entry, live, plan, plan_of_members},
     step::HOSTNAMES,
 };
 
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn ids_are_drawn_in_order_and_never_twice(plan in plan()) {
+    fn ids_are_drawn_in_order_and_never_twice(plan in prop_oneof![plan(), plan_of_members()]) {
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         for entry in live(&plan) {
             alone(&entry, |before, command, outcome, _| {
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn who_was_removed_never_comes_back_and_holds_no_key(plan in plan()) {
+    fn who_was_removed_never_comes_back_and_holds_no_key(plan in plan_of_members()) {
         for entry in live(&plan) {
             let state = &entry.after;
             for removed in state.removed() {

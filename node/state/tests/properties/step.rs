@@ -79,6 +79,18 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => members(),
         2 => cluster(),
     ];
+    step_of(what)
+}
+
+/// A step of a history in which members come and go.
+pub(crate) fn step_of_members() -> impl Strategy<Value = Step> {
+    step_of(prop_oneof![
+        8 => members(),
+        1 => cluster(),
+    ])
+}
+
+fn step_of(what: impl Strategy<Value = What>) -> impl Strategy<Value = Step> {
     let whose = prop_oneof![
         20 => Just(Whose::Present),
         1 => Just(Whose::Stale),
