@@ -5,8 +5,9 @@ use std::{sync::atomic::Ordering, time::Duration};
 use proto::admin::v1::*;
 use state::{NodeId, ports::ProposeError};
 use tokio::time::{Instant, timeout};
+use tonic::{client::Grpc, service::interceptor::InterceptedService};
 
-use crate::stand::{Stand, told};
+use crate::stand::{ADMIN, Claim, Stand, told};
 
 /// What every write must be answered within.
 const PROMISED: Duration = Duration::from_secs(3);
@@ -192,4 +193,21 @@ async fn a_flood_of_one_operator_is_refused_at_once_and_spares_the_others() {
         .create_hostname(request)
         .await
         .expect("the places came back");
+}
+
+#[tokio::test]
+async fn a_request_that_never_comes_whole_is_answered_too() {
+    let stand = Stand::start().await;
+    let who = (ADMIN.0, ADMIN.1.to_owned(), ADMIN.2);
+    let channel = InterceptedService::new(stand.channel().await, Claim(Some(who)));
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let nothing = tonic::Request::new(tokio_stream::pending::<CreateHostnameRequest>());
+    let path = "/hostquorum.admin.v1.Hostnames/CreateHostname"
+        .parse()
+        .unwrap();
+    let codec = tonic_prost::ProstCodec::<CreateHostnameRequest, Hostname>::default();
+    let call = grpc.client_streaming(nothing, path, codec);
+    let answer = timeout(PROMISED, call).await.expect("answered in time");
+    assert_eq!(told(answer), "Unavailable OUTCOME_UNKNOWN");
 }
