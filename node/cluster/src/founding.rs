@@ -315,3 +315,6 @@ fn holds_certificates(pem: &str) -> bool {
         certificate.is_ok_and(|der| enroll::Leaf::read(&der).is_ok())
     }) && any
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ use proto::cluster::v1 as wire;
 use state::{KeyPurpose, Member, NodeId, Operator, OperatorId, State};
 
 /// What a newcomer needs, once all of it is there: its certificate and a copy of
-/// every serving key, since certificates may be sealed under any of them.
+/// every serving key, since certificates may be sealed under any of them. Members
+/// that are leaving are named too: one of them may yet lead.
 pub(super) fn join_reply(state: &State, node: NodeId) -> Option<wire::JoinReply> {
     let member = state.member(node)?;
     let certificate = member.certificate.as_ref()?;
@@ -28,7 +29,7 @@ pub(super) fn join_reply(state: &State, node: NodeId) -> Option<wire::JoinReply>
         root: state.authority()?.root.clone(),
         peers: state
             .members()
-            .filter(|member| member.id != node && !member.leaving)
+            .filter(|member| member.id != node)
             .map(|member| peer(member))
             .collect(),
         data_keys,

@@ -129,3 +129,20 @@ impl Drop for Reporters {
         self.retain(|_| false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn clocks_differ_in_both_directions_and_by_any_amount() {
+        for (a, b, expected) in [
+            (10, 7, 3),
+            (7, 10, -3),
+            (u64::MAX, 0, i64::MAX),
+            (0, u64::MAX, i64::MIN),
+        ] {
+            assert_eq!(difference(a, b), expected);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use enroll::PrivateKey;
+use rcgen::{CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use state::{Batch, Command, Index, Outcome, Secret, ports::Seal, testing::START};
+
+use super::*;
+use crate::{entropy::SystemEntropy, hpke::KeyPair as HpkeKeyPair, keyring::Keyring};
+
+fn facts() -> NodeFacts {
+    NodeFacts {
+        name: "first".to_owned(),
+        peer_address: "10.0.0.1:7443".to_owned(),
+        admin_address: "10.0.0.1:7444".to_owned(),
+    }
+}
+
+fn request() -> wire::InitRequest {
+    wire::InitRequest {
+        acme: Some(wire::AcmeDirectory {
+            url: "https://ca.example/directory".to_owned(),
+            trust_roots_pem: String::new(),
+            contacts: vec!["mailto:ops@saas.example".to_owned()],
+            terms_agreed: true,
+        }),
+        admin_name: "alice".to_owned(),
+        csr: PrivateKey::generate().unwrap().request().unwrap().into(),
+        origin: "http://10.0.0.9:8080".to_owned(),
+    }
+}
+
+fn form(request: &wire::InitRequest) -> Result<Formation, FormError> {
+    Formation::new(request, &facts(), START, &SystemEntropy)
+}
+
+fn founded(formation: &Formation) -> State {
+    let mut state = State::default();
+    let command = Command {
+        at: START,
+        actor: state::Actor::socket(),
+        duty: None,
+        change: formation.change(),
+    };
+    let batch = Batch {
+        commands: vec![command],
+    };
+    let (outcomes, _) = state.apply(Index(1), &batch);
+    assert_eq!(outcomes, [Outcome::Done(state::Done::Node(FOUNDER))]);
+    state
+}
+
+#[test]
+fn a_request_that_cannot_be_met_is_told_why() {
+    let acme = |change: fn(&mut wire::AcmeDirectory)| {
+        let mut request = request();
+        change(request.acme.as_mut().unwrap());
+        request
+    };
+    let other = |change: fn(&mut wire::InitRequest)| {
+        let mut request = request();
+        change(&mut request);
+        request
+    };
+    let cases = [
+        (other(|r| r.acme = None), "no default"),
+        (acme(|a| a.url.clear()), "no default"),
+        (acme(|a| a.url = "http://ca.example".into()), "https URL"),
+        (acme(|a| a.terms_agreed = false), "terms of service"),
+        (acme(|a| a.contacts = vec!["ops@x".into()]), "mailto:"),
+        (
+            acme(|a| a.contacts = vec!["mailto:a@b".into(); 9]),
+            "at most 8",
+        ),
+        (acme(|a| a.trust_roots_pem = "nonsense".into()), "PEM"),
+        (other(|r| r.admin_name = "a\nb".into()), "operator's name"),
+        (other(|r| r.csr = "x".into()), "PKCS #10"),
+        (other(|r| r.origin = "ftp://x".into()), "origin"),
+    ];
+    for (request, words) in cases {
+        let error = form(&request).unwrap_err();
+        assert!(error.is_callers(), "{error}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn the_founder_opens_what_the_first_command_holds_and_nobody_else_does() {
+    let formation = form(&request()).unwrap();
+    let state = founded(&formation);
+    let keyring = Keyring::new(&formation.identity, std::sync::Arc::new(SystemEntropy));
+    let authority = state.authority().unwrap();
+    let open = |sealed, context| -> Secret { keyring.open(sealed, &context).unwrap() };
+    PrivateKey::from_pkcs8(open(&authority.root_key, SealContext::RootKey).expose()).unwrap();
+    PrivateKey::from_pkcs8(open(&authority.issuing_key, SealContext::IssuingKey).expose()).unwrap();
+    keyring
+        .open(&authority.root_key, &SealContext::IssuingKey)
+        .unwrap_err();
+
+    let mut stranger = formation.identity.clone();
+    stranger.keys.hpke = HpkeKeyPair::generate().unwrap();
+    stranger.data_keys.clear();
+    let stranger = Keyring::new(&stranger, std::sync::Arc::new(SystemEntropy));
+    assert!(!stranger.take_up(&state), "no copy is for another key");
+    assert!(!formation.identity.data_keys.is_empty());
+    assert_eq!(
+        state.zone().origin.as_ref().unwrap().to_string(),
+        "http://10.0.0.9:8080"
+    );
+}
+
+#[test]
+fn what_a_request_says_of_itself_counts_for_nothing() {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.subject_alt_names = vec![
+        SanType::URI("spiffe://0/node/1".try_into().unwrap()),
+        SanType::DnsName("evil.example".try_into().unwrap()),
+    ];
+    let csr = params.serialize_request(&key).unwrap();
+    let asked = wire::InitRequest {
+        csr: csr.der().to_vec().into(),
+        ..request()
+    };
+    let formation = form(&asked).unwrap();
+    let leaf = formation.found.admin_certificate.leaf.to_vec();
+    let read = enroll::Leaf::read(&CertificateDer::from(leaf)).unwrap();
+    assert!(read.hosts.is_empty(), "{:?}", read.hosts);
+    let subject = enroll::Subject::Operator {
+        role: OperatorRole::Admin,
+        id: 1,
+    };
+    assert_eq!(
+        read.subject(),
+        Some((formation.found.cluster_id.0, subject))
+    );
+}
+
+#[test]
+fn two_clusters_share_nothing() {
+    let (one, other) = (form(&request()).unwrap(), form(&request()).unwrap());
+    assert_ne!(one.found.cluster_id, other.found.cluster_id);
+    assert_ne!(one.found.authority.root, other.found.authority.root);
+    assert_ne!(one.identity.data_keys, other.identity.data_keys);
+}
