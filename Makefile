@@ -4,8 +4,11 @@
 CARGO ?= cargo
 # Rounds for each engine of the power-cut test; 3 in `make test`.
 ROUNDS ?= 20
+# Simulated clusters of `make simulate`, each from the next seed.
+SEED ?= 1
+RUNS ?= 100
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix power-cut figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix power-cut simulate figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +46,10 @@ crash-matrix: ## A leader killed at each point of an order, one certificate each
 
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture
+
+simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
+	mkdir -p target/simulation
+	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
 
 figures: build ## Onboarding, failover and a hung disk, measured on real processes.
 	$(CARGO) run --locked --package harness --bin figures -- onboarding
