@@ -64,15 +64,20 @@ async fn a_barrier_wakes_as_soon_as_the_last_has_published() {
     let missing = founder.serving.published(Index(9), short).await;
     assert_eq!(missing, [NodeId(2)]);
 
-    let serving = founder.serving.clone();
-    let waiting = tokio::spawn(async move { serving.published(Index(9), SOON).await });
-    let before = Instant::now();
-    second.published.send_replace(Index(9));
-    assert_eq!(waiting.await.unwrap(), []);
-    let took = before.elapsed();
+    // The best of some: a busy machine may be late, but not always.
+    let mut best = SOON;
+    for index in (10..20).map(Index) {
+        founder.published.send_replace(index);
+        let serving = founder.serving.clone();
+        let waiting = tokio::spawn(async move { serving.published(index, SOON).await });
+        let before = Instant::now();
+        second.published.send_replace(index);
+        assert_eq!(waiting.await.unwrap(), []);
+        best = best.min(before.elapsed());
+    }
     assert!(
-        took < Duration::from_millis(200),
-        "not by the next regular report: {took:?}"
+        best < Duration::from_millis(100),
+        "not by the next regular report: {best:?}"
     );
 }
 
