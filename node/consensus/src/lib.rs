@@ -32,6 +32,7 @@ mod config;
 mod fence;
 mod forward;
 mod guard;
+mod handover;
 mod identity;
 mod leadership;
 mod log;
@@ -42,6 +43,7 @@ mod replica;
 mod runtime;
 mod snapshot;
 mod snapshot_receiver;
+mod startup;
 pub mod store;
 #[cfg(test)]
 mod suite;

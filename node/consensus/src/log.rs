@@ -6,6 +6,7 @@
 //! anyway, and this way an entry that can be read is an entry that is durable.
 
 mod recent;
+mod stored;
 
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
@@ -16,6 +17,7 @@ use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader};
 
 use self::recent::Recent;
+use self::stored::{decode, first_keys};
 use crate::store::{Batch, Database, StoreError, Tree};
 use crate::types::{Entry, LogId, StorageError, StorageIoError, TypeConfig, Vote};
 use crate::wire;
@@ -115,7 +117,7 @@ impl Log {
             return Ok(entries);
         }
         let database = Arc::clone(&self.shared.database);
-        let read = move || read_stored(database.as_ref(), start, end, limit);
+        let read = move || stored::read(database.as_ref(), start, end, limit);
         let read = if self.shared.blocks {
             tokio::task::spawn_blocking(read)
                 .await
@@ -165,58 +167,6 @@ impl Log {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No holder panics between two steps of one change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
-    wire::from_stored(bytes).map_err(|error| StoreError::Damaged {
-        what: what.into(),
-        reason: error.to_string(),
-    })
-}
-
-fn read_stored(
-    database: &dyn Database,
-    start: u64,
-    end: u64,
-    limit: usize,
-) -> Result<Vec<Entry>, StoreError> {
-    let (from, to) = (start.to_be_bytes(), end.to_be_bytes());
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    for pair in database.range(Tree::Log, Bound::Included(&from), Bound::Excluded(&to))? {
-        let (_, value) = pair?;
-        bytes += value.len();
-        if bytes > limit && !entries.is_empty() {
-            break;
-        }
-        entries.push(decode("a log entry", &value)?);
-    }
-    Ok(entries)
-}
-
-fn first_keys(
-    database: &dyn Database,
-    first: Bound<u64>,
-    last: u64,
-) -> Result<Vec<u64>, StoreError> {
-    let first = first.map(u64::to_be_bytes);
-    let from = match &first {
-        Bound::Included(key) => Bound::Included(&key[..]),
-        Bound::Excluded(key) => Bound::Excluded(&key[..]),
-        Bound::Unbounded => Bound::Unbounded,
-    };
-    let to = last.to_be_bytes();
-    let scan = database.range(Tree::Log, from, Bound::Included(&to))?;
-    scan.take(PURGE_STEP as usize)
-        .map(|pair| {
-            let (key, _) = pair?;
-            let key = <[u8; 8]>::try_from(key).map_err(|_| StoreError::Damaged {
-                what: "a key of the log".into(),
-                reason: "it is no index".into(),
-            })?;
-            Ok(u64::from_be_bytes(key))
-        })
-        .collect()
 }
 
 fn read_error(error: &(impl std::error::Error + 'static)) -> StorageError {

@@ -1,6 +1,5 @@
 //! One node's replica: started, watched, asked, ended.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,13 +15,14 @@ use tokio::task::JoinHandle;
 use crate::acks::{Acks, Heard};
 use crate::config::Config;
 use crate::fence::{Fence, Halt, chain};
-use crate::identity::{self, Identity, IdentityError};
+use crate::identity::{Identity, IdentityError};
 use crate::leadership::{self, NODES_PER_TERM};
 use crate::log::Log;
-use crate::machine::{Machine, MachineParts, Published, Stored};
+use crate::machine::{Machine, MachineParts, Published};
 use crate::queue::{self, Queue};
 use crate::snapshot::Snapshots;
-use crate::store::{Database, Store, StoreError, Tree};
+use crate::startup::{open, open_snapshots};
+use crate::store::{Store, StoreError, Tree};
 use crate::transport::Dial;
 use crate::transport::client::Network;
 use crate::transport::links::Links;
@@ -152,14 +152,6 @@ impl Shared {
 pub struct Replica {
     pub(crate) shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What was opened on disk.
-struct Opened {
-    log: Arc<dyn Database>,
-    state: Arc<dyn Database>,
-    generation: u64,
-    stored: Stored,
 }
 
 impl Replica {
@@ -357,40 +349,6 @@ pub struct Figures {
     pub purged: u64,
     /// Whether this node leads and a majority answered within 2 s.
     pub quorum: bool,
-}
-
-/// Opens both databases and checks that they are this node's and whole. Blocks.
-fn open(store: &dyn Store, identity: Identity) -> Result<Opened, StartError> {
-    let log = store.open_log()?;
-    let current = store.current_generation()?;
-    let generation = current.unwrap_or(0);
-    let state = store.open_generation(generation)?;
-    if current.is_none() && store.identity()?.is_none() {
-        store.switch_generation(generation)?;
-    }
-    identity::verify(store, &*log, &*state, identity)?;
-    // What an interrupted install, or a replaced generation, left behind. Not before
-    // the check: a lost pointer must not take the state along.
-    store.remove_other_generations(generation)?;
-    let stored = Stored::read(&*state).map_err(|error| StartError::State(chain(&error)))?;
-    Ok(Opened {
-        log,
-        state,
-        generation,
-        stored,
-    })
-}
-
-/// A snapshot is of use only if it reaches to where the log begins; openraft moves
-/// that beginning to the applied index at start if the log lacks it.
-fn open_snapshots(directory: PathBuf, log: &Log, stored: &Stored) -> Result<Snapshots, StartError> {
-    let (purged, last) = log.ends();
-    let floor = if last < stored.applied {
-        stored.applied
-    } else {
-        purged
-    };
-    Snapshots::open(&directory, floor).map_err(|error| StartError::State(chain(&error)))
 }
 
 async fn start_raft(

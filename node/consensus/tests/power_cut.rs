@@ -13,19 +13,25 @@
     reason = "helpers of tests, not only tests, fail by panicking"
 )]
 
+#[path = "alone/replica.rs"]
+mod replica;
+#[path = "power_cut/strace.rs"]
+mod strace;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use consensus::Replica;
 use consensus::store::{Batch, DiskStore, Engine, Store, Tree};
-use consensus::{Config, Dial, Identity, Parts, PeerStream, Replica};
 use state::ports::{Bodies, Propose};
-use state::testing::ManualClock;
-use state::{Actor, Change, ClusterId, NodeId};
+use state::{Actor, Change};
+
+use crate::replica::{authorize, shop, start};
 
 const ENGINES: [(Engine, &str); 2] = [(Engine::Sled, "sled"), (Engine::Redb, "redb")];
 /// How many entries the writer keeps: the log is purged behind them.
@@ -68,8 +74,8 @@ fn writer() {
     }
 }
 
-fn spawn(directory: &Path, engine: &str, writer: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn spawn(mut command: Command, directory: &Path, engine: &str, writer: &str) -> Child {
+    command
         .args([
             "--exact",
             writer,
@@ -80,7 +86,7 @@ fn spawn(directory: &Path, engine: &str, writer: &str) -> Child {
         .env("POWER_CUT_DIRECTORY", directory)
         .env("POWER_CUT_ENGINE", engine)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap()
 }
@@ -89,11 +95,23 @@ fn spawn(directory: &Path, engine: &str, writer: &str) -> Child {
 /// with the last number that was acknowledged before the writer ended.
 fn run(
     directory: &Path,
+    which: (&str, &str),
+    enough: u64,
+    cut: impl FnOnce(&mut Child),
+) -> Option<u64> {
+    let command = Command::new(std::env::current_exe().unwrap());
+    run_command(command, directory, which, enough, cut)
+}
+
+/// The same by `command`, which runs this binary.
+fn run_command(
+    command: Command,
+    directory: &Path,
     (engine, writer): (&str, &str),
     enough: u64,
     cut: impl FnOnce(&mut Child),
 ) -> Option<u64> {
-    let mut child = spawn(directory, engine, writer);
+    let mut child = spawn(command, directory, engine, writer);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let acked = |line: String| {
         line.strip_prefix("acked ")
@@ -109,10 +127,15 @@ fn run(
             cut(&mut child);
         }
     }
-    assert!(cut.is_none(), "the writer ended by itself after {last:?}");
     // It ends by its own error after a power cut; this only makes sure of it.
     let _ = child.kill();
+    let mut complaint = String::new();
+    let _ = child.stderr.take().unwrap().read_to_string(&mut complaint);
     child.wait().unwrap();
+    assert!(
+        cut.is_none(),
+        "the writer ended by itself after {last:?}: {complaint}"
+    );
     last
 }
 
@@ -229,39 +252,8 @@ fn rounds() -> u64 {
     })
 }
 
-/// A cluster of one, with short logs, so that snapshots and purges happen all the time.
 async fn replica(directory: &Path, engine: Engine) -> Replica {
-    let config = Config {
-        snapshot_entries: 20,
-        keep_entries: 5,
-        ..Config::default()
-    };
-    Replica::start(Parts {
-        identity: Identity {
-            cluster: ClusterId([7; 16]),
-            node: NodeId(1),
-        },
-        store: Arc::new(DiskStore::new(directory, engine).unwrap()),
-        dial: Arc::new(Nobody),
-        clock: Arc::new(ManualClock::default()),
-        config,
-    })
-    .await
-    .unwrap()
-}
-
-/// There is nobody to dial.
-struct Nobody;
-
-#[async_trait::async_trait]
-impl Dial for Nobody {
-    async fn dial(&self, _: NodeId, _: &str) -> std::io::Result<Box<dyn PeerStream>> {
-        Err(std::io::ErrorKind::ConnectionRefused.into())
-    }
-}
-
-fn shop(number: u64) -> String {
-    format!("shop{number}.customer.example")
+    start(Arc::new(DiskStore::new(directory, engine).unwrap())).await
 }
 
 /// The process that is cut off, as a whole replica.
@@ -280,11 +272,10 @@ async fn replica_writer() {
     replica.propose(actor.clone(), founding).await.unwrap();
     let mut output = std::io::stdout();
     writeln!(output, "\nopen").unwrap();
-    for number in 0.. {
-        let hostname = state::testing::host(&shop(number));
-        let written = replica
-            .propose(actor.clone(), Change::AuthorizeHostname { hostname })
-            .await;
+    let stop = std::env::var_os("POWER_CUT_STOP_AFTER");
+    let stop = stop.map_or(u64::MAX, |stop| stop.to_string_lossy().parse().unwrap());
+    for number in 0..stop {
+        let written = replica.propose(actor.clone(), authorize(number)).await;
         if written.is_err() {
             return;
         }
