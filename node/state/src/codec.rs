@@ -3,7 +3,7 @@
 //! The first byte is the version, [`VERSION`]; protobuf follows. Unknown
 //! versions, kinds, variants and fields are errors and never skipped: a replica that does
 //! not know a command must halt rather than diverge. The shapes are in `wire.rs`;
-//! `tests/frozen.rs` keeps the bytes of every released version readable.
+//! `tests/frozen` keeps the bytes of every released version readable.
 
 mod command;
 mod convert;
