@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides a Rust toolchain: Pebble, the ACME server
-# of Let's Encrypt for tests, and its DNS double. Does nothing if they are there.
+# of Let's Encrypt for tests, with its DNS double; and libfaketime, for a cluster
+# that was off for a week. Does nothing if they are there.
 set -euo pipefail
 
-missing=()
-for tool in pebble pebble-challtestsrv; do
-  command -v "$tool" >/dev/null || missing+=("$tool")
-done
-if [ "${#missing[@]}" -eq 0 ]; then
+packages=()
+command -v pebble >/dev/null && command -v pebble-challtestsrv >/dev/null || packages+=(pebble)
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || packages+=(libfaketime)
+if [ "${#packages[@]}" -eq 0 ]; then
   exit 0
 fi
 
-echo "The tests need ${missing[*]}." >&2
+echo "The tests need Debian's ${packages[*]}." >&2
 if ! command -v apt-get >/dev/null; then
-  echo "Install Pebble (https://github.com/letsencrypt/pebble) so that both are on the PATH." >&2
+  echo "Install what those packages hold, so that pebble and pebble-challtestsrv are on the PATH." >&2
   exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
-  echo "Run once: sudo apt-get install pebble" >&2
+  echo "Run once: sudo apt-get install ${packages[*]}" >&2
   exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update --quiet --quiet </dev/null
-apt-get install --quiet --yes --no-install-recommends pebble </dev/null
-command -v pebble pebble-challtestsrv >/dev/null
+apt-get install --quiet --yes --no-install-recommends "${packages[@]}" </dev/null

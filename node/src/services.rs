@@ -192,8 +192,12 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
     ];
     #[cfg(feature = "failpoints")]
     {
-        let file = std::env::vars_os().find(|(name, _)| name == "HOSTQUORUM_FAILPOINT_FILE").map(|(_, file)| file);
-        settings.failpoint = file.map(|file| leader::failpoint::Failpoint::armed_by(file.into())).unwrap_or_default();
+        let file = std::env::vars_os()
+            .find(|(name, _)| name == "HOSTQUORUM_FAILPOINT_FILE")
+            .map(|(_, file)| file);
+        settings.failpoint = file
+            .map(|file| leader::failpoint::Failpoint::armed_by(file.into()))
+            .unwrap_or_default();
     }
     settings
 }

@@ -1,13 +1,21 @@
 //! The CA that a test's cluster obtains its certificates from.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use crate::pebble::Pebble;
 
 /// One of the two; a suite that passes with both depends on neither.
 pub enum Ca {
-    /// Ours, in this process.
-    Development(devca::Running),
+    /// Ours, in this process, and how many seconds its clock is ahead.
+    Development(devca::Running, Arc<AtomicU64>),
     /// Let's Encrypt's own test server.
     Pebble(Pebble),
 }
@@ -20,18 +28,28 @@ impl Ca {
         http_port: u16,
         validity: Duration,
     ) -> Self {
-        let clock: devca::Clock = std::sync::Arc::new(unix_seconds);
+        let ahead = Arc::<AtomicU64>::default();
+        let shift = ahead.clone();
+        let clock: devca::Clock = Arc::new(move || unix_seconds() + shift.load(Relaxed));
         let probing = crate::cluster::probing(addresses, http_port);
         let mut config = devca::Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock);
         config.directory = Some(dir.join("ca"));
         config.certificate_validity = validity;
-        Self::Development(devca::Server::start(config).await.unwrap())
+        Self::Development(devca::Server::start(config).await.unwrap(), ahead)
+    }
+
+    /// Lets the development CA live so much later, as a cluster that was off does.
+    pub fn live_later(&self, by: Duration) {
+        match self {
+            Self::Development(_, ahead) => ahead.store(by.as_secs(), Relaxed),
+            Self::Pebble(_) => panic!("Pebble has no clock of its own"),
+        }
     }
 
     /// The URL of its directory.
     pub fn directory(&self) -> String {
         match self {
-            Self::Development(ca) => ca.directory_url().to_owned(),
+            Self::Development(ca, _) => ca.directory_url().to_owned(),
             Self::Pebble(pebble) => pebble.directory().to_owned(),
         }
     }
@@ -39,7 +57,7 @@ impl Ca {
     /// What its API's certificate chains to.
     pub fn api_root_pem(&self) -> String {
         match self {
-            Self::Development(ca) => ca.root_pem().to_owned(),
+            Self::Development(ca, _) => ca.root_pem().to_owned(),
             Self::Pebble(pebble) => pebble.tls_root_pem().to_owned(),
         }
     }
@@ -47,7 +65,7 @@ impl Ca {
     /// The root of what it issues.
     pub async fn issuing_root_pem(&self) -> String {
         match self {
-            Self::Development(ca) => ca.root_pem().to_owned(),
+            Self::Development(ca, _) => ca.root_pem().to_owned(),
             Self::Pebble(pebble) => pebble.issuing_root_pem().await,
         }
     }
@@ -55,7 +73,7 @@ impl Ca {
     /// How many certificates it issued in all.
     pub fn issued(&self) -> usize {
         match self {
-            Self::Development(ca) => ca.ledger().certificates.len(),
+            Self::Development(ca, _) => ca.ledger().certificates.len(),
             Self::Pebble(pebble) => pebble.issued(),
         }
     }
@@ -63,7 +81,7 @@ impl Ca {
     /// How many orders it took in all.
     pub fn orders(&self) -> usize {
         match self {
-            Self::Development(ca) => ca.ledger().orders.len(),
+            Self::Development(ca, _) => ca.ledger().orders.len(),
             Self::Pebble(pebble) => pebble.orders(),
         }
     }

@@ -67,8 +67,6 @@ impl Pebble {
                 "",
                 "-tlsalpn01",
                 "",
-                "-doh",
-                "",
                 "-dns01",
                 &dns.to_string(),
                 "-defaultIPv4",
@@ -101,8 +99,9 @@ impl Pebble {
             _pebble: pebble_child,
             _dns: dns_child,
         };
-        wait::until("Pebble listens", START, || async {
+        wait::until("Pebble and its DNS listen", START, || async {
             tokio::net::TcpStream::connect(acme).await.ok()?;
+            tokio::net::TcpStream::connect(dns_management).await.ok()?;
             tokio::net::TcpStream::connect(management).await.ok()
         })
         .await;

@@ -19,13 +19,19 @@ async fn a_leader_killed_at_any_point_of_an_order_costs_no_second_certificate() 
         let died = loop {
             match cluster.dead() {
                 Some(place) => break place,
-                None => assert!(Instant::now() < deadline, "{point} kills no leader within {SOON:?}"),
+                None => assert!(
+                    Instant::now() < deadline,
+                    "{point} kills no leader within {SOON:?}"
+                ),
             }
             sleep(Duration::from_millis(20)).await;
         };
         assert!(!armed.exists(), "{point}: the failpoint disarms itself");
         cluster.restart(died, &[]).await;
-        let waited = cluster.cli.run(&["hostname", "wait", &name, "--timeout", "90s"]).await;
+        let waited = cluster
+            .cli
+            .run(&["hostname", "wait", &name, "--timeout", "90s"])
+            .await;
         assert_eq!(waited.code, 0, "{point}: {waited:?}");
         cluster.served_alike(&[0, 1, 2], &name).await;
         assert_eq!(cluster.ca.issued(), issued + 1, "{point}");
@@ -33,5 +39,7 @@ async fn a_leader_killed_at_any_point_of_an_order_costs_no_second_certificate() 
     }
     // What an orphan of newOrder costs is an order, never a certificate.
     assert!(cluster.ca.orders() <= 2 * FAILPOINTS.len());
-    tokio::time::timeout(Duration::from_secs(5), cluster.leader()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), cluster.leader())
+        .await
+        .unwrap();
 }

@@ -21,11 +21,20 @@ async fn one_node_of_three_serves_all_known_hostnames_without_quorum() {
     }
     let health = cluster.nodes[2].files.health();
     assert_eq!(request::plain_status(health, "/readyz").await.unwrap(), 200);
-    assert_eq!(request::plain_status(health, "/quorumz").await.unwrap(), 503);
+    assert_eq!(
+        request::plain_status(health, "/quorumz").await.unwrap(),
+        503
+    );
     let admin = cluster.nodes[2].files.admin().to_string();
-    let said = cluster.cli.run(&["--address", &admin, "hostname", "add", "c.customer.example"]).await;
+    let said = cluster
+        .cli
+        .run(&["--address", &admin, "hostname", "add", "c.customer.example"])
+        .await;
     assert_eq!(said.code, 5, "{said:?}");
-    assert!(said.err.contains("unknown") || said.err.contains("no leader"), "{said:?}");
+    assert!(
+        said.err.contains("unknown") || said.err.contains("no leader"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,17 +46,44 @@ async fn a_stopped_leader_is_replaced_and_begins_nothing_when_it_wakes() {
     cluster.nodes[leader].signal(Signal::STOP).unwrap();
     let admin = cluster.nodes[others[0]].files.admin().to_string();
     wait::until("another leader takes the hostname", SOON, || async {
-        let said = cluster.cli.run(&["--address", &admin, "hostname", "add", "during.customer.example"]).await;
+        let said = cluster
+            .cli
+            .run(&[
+                "--address",
+                &admin,
+                "hostname",
+                "add",
+                "during.customer.example",
+            ])
+            .await;
         (said.code == 0 || said.err.contains("already")).then_some(())
     })
     .await;
-    cluster.cli.run(&["--address", &admin, "hostname", "wait", "during.customer.example", "--timeout", "60s"]).await.ok();
-    cluster.served_alike(&others, "during.customer.example").await;
+    cluster
+        .cli
+        .run(&[
+            "--address",
+            &admin,
+            "hostname",
+            "wait",
+            "during.customer.example",
+            "--timeout",
+            "60s",
+        ])
+        .await
+        .ok();
+    cluster
+        .served_alike(&others, "during.customer.example")
+        .await;
     tokio::time::sleep(Duration::from_secs(30)).await; // what is tested: a pause of that length
     cluster.nodes[leader].signal(Signal::CONT).unwrap();
-    cluster.served_alike(&[0, 1, 2], "during.customer.example").await;
+    cluster
+        .served_alike(&[0, 1, 2], "during.customer.example")
+        .await;
     cluster.onboard("after.customer.example").await;
-    cluster.served_alike(&[0, 1, 2], "after.customer.example").await;
+    cluster
+        .served_alike(&[0, 1, 2], "after.customer.example")
+        .await;
     assert_eq!(cluster.ca.issued(), 3);
     assert_eq!(cluster.ca.orders(), 3);
 }
@@ -58,6 +94,10 @@ async fn the_leader_is_transferred_on_request() {
     let leader = cluster.leader().await;
     let target = (leader + 1) % 3;
     let member = format!("{}", target + 1);
-    cluster.cli.run(&["cluster", "transfer", &member]).await.ok();
+    cluster
+        .cli
+        .run(&["cluster", "transfer", &member])
+        .await
+        .ok();
     assert_eq!(cluster.leader().await, target);
 }

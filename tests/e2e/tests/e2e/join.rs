@@ -3,19 +3,24 @@
 use std::{fs, time::Duration};
 
 use harness::{
-    Cluster, Options, binaries, wait,
+    Cluster, Options, binaries,
     process::{NodeFiles, NodeProcess, Ports},
+    wait,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_added_late_gets_the_state_and_serves() {
     let mut cluster = Cluster::start(Options::default()).await;
     for number in 0..5 {
-        cluster.onboard(&format!("shop-{number}.customer.example")).await;
+        cluster
+            .onboard(&format!("shop-{number}.customer.example"))
+            .await;
     }
     cluster.join(4).await;
     for number in 0..5 {
-        cluster.served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example")).await;
+        cluster
+            .served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example"))
+            .await;
     }
     assert_eq!(cluster.ca.issued(), 5);
 }
@@ -35,12 +40,40 @@ async fn a_removed_node_is_refused_and_the_others_go_on() {
     let others: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
     let admin = cluster.nodes[others[0]].files.admin().to_string();
     let name = "after.customer.example";
-    cluster.cli.run(&["--address", &admin, "hostname", "add", name]).await.ok();
-    cluster.cli.run(&["--address", &admin, "hostname", "wait", name, "--timeout", "60s"]).await.ok();
+    cluster
+        .cli
+        .run(&["--address", &admin, "hostname", "add", name])
+        .await
+        .ok();
+    cluster
+        .cli
+        .run(&[
+            "--address",
+            &admin,
+            "hostname",
+            "wait",
+            name,
+            "--timeout",
+            "60s",
+        ])
+        .await
+        .ok();
     cluster.served_alike(&others, name).await;
-    assert!(cluster.serial(leader, name).await.is_none(), "the removed node learns nothing new");
+    assert!(
+        cluster.serial(leader, name).await.is_none(),
+        "the removed node learns nothing new"
+    );
     let own = cluster.nodes[leader].files.admin().to_string();
-    let said = cluster.cli.run(&["--address", &own, "hostname", "add", "late.customer.example"]).await;
+    let said = cluster
+        .cli
+        .run(&[
+            "--address",
+            &own,
+            "hostname",
+            "add",
+            "late.customer.example",
+        ])
+        .await;
     assert_ne!(said.code, 0, "{said:?}");
 }
 
@@ -48,12 +81,22 @@ async fn a_removed_node_is_refused_and_the_others_go_on() {
 async fn refused(cluster: &Cluster, token: &str) -> String {
     let path = cluster.dir().join("bad.token");
     fs::write(&path, token).unwrap();
-    let files =
-        NodeFiles::write(cluster.dir(), "stranger", std::net::Ipv4Addr::new(127, 0, 0, 9), Ports::from(20_000), "").unwrap();
+    let files = NodeFiles::write(
+        cluster.dir(),
+        "stranger",
+        std::net::Ipv4Addr::new(127, 0, 0, 9),
+        Ports::from(20_000),
+        "",
+    )
+    .unwrap();
     let sponsor = cluster.nodes[0].files.admin().to_string();
     let arguments = ["--join", &sponsor, "--token-file", path.to_str().unwrap()];
-    let mut node = NodeProcess::start(&binaries::path("hostquorumd"), &files, &arguments, &[]).unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(30), node.wait()).await.expect("it gives up").unwrap();
+    let mut node =
+        NodeProcess::start(&binaries::path("hostquorumd"), &files, &arguments, &[]).unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(30), node.wait())
+        .await
+        .expect("it gives up")
+        .unwrap();
     assert_ne!(status.code(), Some(0));
     let log = fs::read_to_string(files.log()).unwrap();
     fs::remove_file(files.log()).unwrap();
@@ -63,7 +106,11 @@ async fn refused(cluster: &Cluster, token: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_are_spent_expired_revoked_or_of_another_root_are_refused() {
-    let mut cluster = Cluster::start(Options { nodes: 1, ..Options::default() }).await;
+    let mut cluster = Cluster::start(Options {
+        nodes: 1,
+        ..Options::default()
+    })
+    .await;
 
     let spent = cluster.token("node").await;
     let text = fs::read_to_string(&spent).unwrap();
@@ -72,24 +119,53 @@ async fn tokens_that_are_spent_expired_revoked_or_of_another_root_are_refused() 
     assert_eq!(cluster.nodes[1].files.name, files);
     // node-2 took a token of its own; spend this one by a third.
     let sponsor = cluster.nodes[0].files.admin().to_string();
-    let third =
-        NodeFiles::write(cluster.dir(), "third", std::net::Ipv4Addr::new(127, 0, 0, 8), Ports::from(21_000), "").unwrap();
+    let third = NodeFiles::write(
+        cluster.dir(),
+        "third",
+        std::net::Ipv4Addr::new(127, 0, 0, 8),
+        Ports::from(21_000),
+        "",
+    )
+    .unwrap();
     let arguments = ["--join", &sponsor, "--token-file", spent.to_str().unwrap()];
-    let mut third = NodeProcess::start(&binaries::path("hostquorumd"), &third, &arguments, &[]).unwrap();
+    let mut third =
+        NodeProcess::start(&binaries::path("hostquorumd"), &third, &arguments, &[]).unwrap();
     third.ready(Duration::from_secs(60)).await.unwrap();
     assert!(refused(&cluster, &text).await.contains("used already"));
 
-    let revoked = cluster.cli.json(&["token", "create", "--role", "node"]).await;
+    let revoked = cluster
+        .cli
+        .json(&["token", "create", "--role", "node"])
+        .await;
     let name = revoked["invitation"]["id"].as_str().unwrap();
     cluster.cli.run(&["token", "revoke", name]).await.ok();
-    assert!(refused(&cluster, revoked["token"].as_str().unwrap()).await.contains("revoked"));
+    assert!(
+        refused(&cluster, revoked["token"].as_str().unwrap())
+            .await
+            .contains("revoked")
+    );
 
-    let viewer = cluster.cli.json(&["token", "create", "--role", "viewer"]).await;
-    assert!(refused(&cluster, viewer["token"].as_str().unwrap()).await.contains("role"));
+    let viewer = cluster
+        .cli
+        .json(&["token", "create", "--role", "viewer"])
+        .await;
+    assert!(
+        refused(&cluster, viewer["token"].as_str().unwrap())
+            .await
+            .contains("role")
+    );
 
-    let other = Cluster::start(Options { nodes: 1, ..Options::default() }).await;
+    let other = Cluster::start(Options {
+        nodes: 1,
+        ..Options::default()
+    })
+    .await;
     let foreign = other.cli.json(&["token", "create", "--role", "node"]).await;
-    assert!(refused(&cluster, foreign["token"].as_str().unwrap()).await.contains("root"));
+    assert!(
+        refused(&cluster, foreign["token"].as_str().unwrap())
+            .await
+            .contains("root")
+    );
 
     assert!(refused(&cluster, "hq1.not.a.token").await.contains("token"));
 }

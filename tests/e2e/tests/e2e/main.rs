@@ -1,7 +1,11 @@
 //! A cluster of real processes, from the first command to the last crash. One
 //! binary; the topics are modules.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop where it is")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on must stop where it is"
+)]
 
 mod certificate;
 mod crash;

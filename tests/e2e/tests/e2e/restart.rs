@@ -1,21 +1,33 @@
 //! Clusters that were off.
 
+use std::time::Duration;
+
 use harness::{Cluster, Options, cluster::SOON, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_was_off_serves_the_same_and_orders_nothing() {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("shop.customer.example").await;
-    let before = cluster.served_alike(&[0, 1, 2], "shop.customer.example").await;
+    let before = cluster
+        .served_alike(&[0, 1, 2], "shop.customer.example")
+        .await;
     for node in &mut cluster.nodes {
         node.kill().await.unwrap();
     }
     // The first alone: it serves from its own disk with nobody to talk to.
     cluster.restart(0, &[]).await;
-    assert_eq!(cluster.serial(0, "shop.customer.example").await.as_ref(), Some(&before));
+    assert_eq!(
+        cluster.serial(0, "shop.customer.example").await.as_ref(),
+        Some(&before)
+    );
     cluster.restart(1, &[]).await;
     cluster.restart(2, &[]).await;
-    assert_eq!(cluster.served_alike(&[0, 1, 2], "shop.customer.example").await, before);
+    assert_eq!(
+        cluster
+            .served_alike(&[0, 1, 2], "shop.customer.example")
+            .await,
+        before
+    );
     cluster.leader().await;
     assert_eq!((cluster.ca.issued(), cluster.ca.orders()), (1, 1));
     cluster.onboard("next.customer.example").await;
@@ -33,21 +45,46 @@ async fn a_cluster_off_past_its_own_certificates_comes_back_by_itself() {
     );
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("shop.customer.example").await;
-    let before = cluster.served_alike(&[0, 1, 2], "shop.customer.example").await;
+    let before = cluster
+        .served_alike(&[0, 1, 2], "shop.customer.example")
+        .await;
     for node in &mut cluster.nodes {
         node.kill().await.unwrap();
     }
-    let later = [("LD_PRELOAD", FAKETIME), ("FAKETIME", "+8d"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    cluster.ca.live_later(Duration::from_secs(8 * 86_400));
+    let later = [
+        ("LD_PRELOAD", FAKETIME),
+        ("FAKETIME", "+8d"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ];
     for place in 0..3 {
         cluster.restart(place, &later).await;
     }
     cluster.cli = cluster.cli.with(&later);
     wait::until("fresh node certificates", SOON, || async {
-        let said = cluster.cli.run(&["hostname", "add", "next.customer.example"]).await;
+        let said = cluster
+            .cli
+            .run(&["hostname", "add", "next.customer.example"])
+            .await;
         (said.code == 0 || said.err.contains("already")).then_some(())
     })
     .await;
-    cluster.cli.run(&["hostname", "wait", "next.customer.example", "--timeout", "60s"]).await.ok();
-    assert_eq!(cluster.served_alike(&[0, 1, 2], "shop.customer.example").await, before);
+    cluster
+        .cli
+        .run(&[
+            "hostname",
+            "wait",
+            "next.customer.example",
+            "--timeout",
+            "60s",
+        ])
+        .await
+        .ok();
+    assert_eq!(
+        cluster
+            .served_alike(&[0, 1, 2], "shop.customer.example")
+            .await,
+        before
+    );
     assert_eq!(cluster.ca.orders(), 2);
 }

@@ -11,8 +11,8 @@ use harness::{Cluster, Options, request};
 /// How every unencrypted P-256 private key begins in PKCS #8 (DER), whatever the key:
 /// version, algorithm and curve, up to the private scalar.
 const PKCS8_P256: [u8; 26] = [
-    0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d,
+    0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+    0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d,
 ];
 
 fn shapes(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
@@ -46,13 +46,20 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 async fn no_private_key_or_token_lies_in_logs_data_or_metrics() {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("shop.customer.example").await;
-    let invited = cluster.cli.json(&["token", "create", "--role", "admin"]).await;
+    let invited = cluster
+        .cli
+        .json(&["token", "create", "--role", "admin"])
+        .await;
     let token = invited["token"].as_str().unwrap().to_owned();
-    let secret = BASE32_NOPAD.decode(token.rsplit('.').next().unwrap().to_uppercase().as_bytes()).unwrap();
+    let secret = BASE32_NOPAD
+        .decode(token.rsplit('.').next().unwrap().to_uppercase().as_bytes())
+        .unwrap();
 
     let mut sinks: Vec<(String, Vec<u8>)> = Vec::new();
     for node in &mut cluster.nodes {
-        let (_, metrics) = request::plain(node.files.health(), "/metrics").await.unwrap();
+        let (_, metrics) = request::plain(node.files.health(), "/metrics")
+            .await
+            .unwrap();
         sinks.push((format!("metrics of {}", node.files.name), metrics.to_vec()));
         // The key file itself must be there, and must be what wraps the rest.
         assert!(node.files.key().exists());
@@ -62,7 +69,11 @@ async fn no_private_key_or_token_lies_in_logs_data_or_metrics() {
         files(&node.files.data(), &mut paths);
         for path in paths {
             let bytes = fs::read(&path).unwrap();
-            assert!(!contains(&bytes, &key), "the node's key is in {}", path.display());
+            assert!(
+                !contains(&bytes, &key),
+                "the node's key is in {}",
+                path.display()
+            );
             sinks.push((path.display().to_string(), bytes));
         }
     }

@@ -36,7 +36,9 @@ use tokio::time::{Instant, sleep, timeout};
 async fn main() {
     let mut arguments = std::env::args().skip(1);
     let which = arguments.next().unwrap_or_default();
-    let count = arguments.next().map(|count| count.parse().expect("a count"));
+    let count = arguments
+        .next()
+        .map(|count| count.parse().expect("a count"));
     match which.as_str() {
         "onboarding" => onboarding(count.unwrap_or(30)).await,
         "failover" => failover(count.unwrap_or(30)).await,
@@ -50,7 +52,11 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     let at = |part: f64| {
         let place = ((times.len() - 1) as f64 * part).round();
         // A place in the vector: small, whole and not negative.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "see above"
+        )]
         times[place as usize].as_secs_f64()
     };
     println!(
@@ -66,7 +72,10 @@ fn tell(what: &str, mut times: Vec<Duration>) {
 async fn onboarding(count: usize) {
     let cluster = Cluster::start(Options::default()).await;
     let admin = Admin::read(&cluster.context());
-    let channel = admin.connect(&cluster.nodes[0].files.admin().to_string()).await.unwrap();
+    let channel = admin
+        .connect(&cluster.nodes[0].files.admin().to_string())
+        .await
+        .unwrap();
     cluster.onboard("first.customer.example").await;
     let mut times = Vec::new();
     for number in 0..count {
@@ -76,7 +85,10 @@ async fn onboarding(count: usize) {
         for place in 0..3 {
             while cluster.serial(place, &name).await.is_none() {
                 sleep(Duration::from_millis(5)).await;
-                assert!(began.elapsed() < Duration::from_secs(60), "{name} is not served");
+                assert!(
+                    began.elapsed() < Duration::from_secs(60),
+                    "{name} is not served"
+                );
             }
         }
         times.push(began.elapsed());
@@ -88,7 +100,9 @@ async fn onboarding(count: usize) {
 async fn failover(count: usize) {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("known.customer.example").await;
-    cluster.served_alike(&[0, 1, 2], "known.customer.example").await;
+    cluster
+        .served_alike(&[0, 1, 2], "known.customer.example")
+        .await;
     let admin = Admin::read(&cluster.context());
     let (mut times, mut handshakes, mut failed) = (Vec::new(), 0, 0);
     for number in 0..count {
@@ -97,7 +111,12 @@ async fn failover(count: usize) {
         let watch = Handshakes::start(&cluster, &survivors);
         let mut channels = Vec::new();
         for place in &survivors {
-            channels.push(admin.connect(&cluster.nodes[*place].files.admin().to_string()).await.unwrap());
+            channels.push(
+                admin
+                    .connect(&cluster.nodes[*place].files.admin().to_string())
+                    .await
+                    .unwrap(),
+            );
         }
         sleep(Duration::from_millis(300)).await; // let handshakes run before the leader dies
         cluster.nodes[leader].kill().await.unwrap();
@@ -121,7 +140,10 @@ async fn next_write(channels: &[tonic::transport::Channel], name: &str) -> Durat
                 return began.elapsed();
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "no write was acknowledged");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "no write was acknowledged"
+        );
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -136,20 +158,33 @@ struct Handshakes {
 
 impl Handshakes {
     fn start(cluster: &Cluster, places: &[usize]) -> Self {
-        let (stop, good, bad) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let (stop, good, bad) = (
+            Arc::<AtomicBool>::default(),
+            Arc::<AtomicU64>::default(),
+            Arc::<AtomicU64>::default(),
+        );
         let tasks = places.iter().map(|place| {
             let (address, https) = (cluster.https_of(*place), cluster.https.clone());
             let (stop, good, bad) = (stop.clone(), good.clone(), bad.clone());
             tokio::spawn(async move {
                 while !stop.load(Relaxed) {
-                    let counter = if ask(&https, address).await { &good } else { &bad };
+                    let counter = if ask(&https, address).await {
+                        &good
+                    } else {
+                        &bad
+                    };
                     counter.fetch_add(1, Relaxed);
                     sleep(Duration::from_millis(5)).await;
                 }
             })
         });
         let tasks = tasks.collect();
-        Self { stop, good, bad, tasks }
+        Self {
+            stop,
+            good,
+            bad,
+            tasks,
+        }
     }
 
     async fn stop(self) -> (u64, u64) {
@@ -162,7 +197,10 @@ impl Handshakes {
 }
 
 async fn ask(https: &HttpsClient, address: std::net::SocketAddr) -> bool {
-    https.get(address, "known.customer.example", "/").await.is_ok_and(|answer| answer.status == 200)
+    https
+        .get(address, "known.customer.example", "/")
+        .await
+        .is_ok_and(|answer| answer.status == 200)
 }
 
 /// fdatasync hangs while the file named by HANG exists.
@@ -193,7 +231,12 @@ int fsync(int fd) {
 fn build_shim(dir: &Path) -> PathBuf {
     let (source, shim) = (dir.join("hang.c"), dir.join("hang.so"));
     fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(&source).args(["-ldl"]).status();
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&shim)
+        .arg(&source)
+        .args(["-ldl"])
+        .status();
     assert!(built.expect("cc is there; install gcc").success());
     shim
 }
@@ -202,11 +245,15 @@ async fn hung_disk(count: usize) {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("known.customer.example").await;
     let shim = build_shim(cluster.dir()).display().to_string();
-    let hangs: Vec<PathBuf> = (0..3).map(|place| cluster.dir().join(format!("hang-{place}"))).collect();
+    let hangs: Vec<PathBuf> = (0..3)
+        .map(|place| cluster.dir().join(format!("hang-{place}")))
+        .collect();
     for place in 0..3 {
         let hang = hangs[place].display().to_string();
         cluster.nodes[place].kill().await.unwrap();
-        cluster.restart(place, &[("LD_PRELOAD", &shim), ("HANG", &hang)]).await;
+        cluster
+            .restart(place, &[("LD_PRELOAD", &shim), ("HANG", &hang)])
+            .await;
         cluster.settled().await;
     }
     let admin = Admin::read(&cluster.context());
@@ -217,7 +264,12 @@ async fn hung_disk(count: usize) {
         let watch = Handshakes::start(&cluster, &[0, 1, 2]);
         let mut channels = Vec::new();
         for place in &survivors {
-            channels.push(admin.connect(&cluster.nodes[*place].files.admin().to_string()).await.unwrap());
+            channels.push(
+                admin
+                    .connect(&cluster.nodes[*place].files.admin().to_string())
+                    .await
+                    .unwrap(),
+            );
         }
         fs::write(&hangs[leader], "").unwrap();
         times.push(next_write(&channels, &format!("write-{number}.customer.example")).await);
@@ -225,7 +277,9 @@ async fn hung_disk(count: usize) {
         fs::remove_file(&hangs[leader]).unwrap();
         cluster.nodes[leader].kill().await.unwrap();
         let hang = hangs[leader].display().to_string();
-        cluster.restart(leader, &[("LD_PRELOAD", &shim), ("HANG", &hang)]).await;
+        cluster
+            .restart(leader, &[("LD_PRELOAD", &shim), ("HANG", &hang)])
+            .await;
         cluster.settled().await;
     }
     tell("leader's fdatasync hangs to next acknowledged write", times);
