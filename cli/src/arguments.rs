@@ -207,6 +207,9 @@ pub(crate) enum Hostname {
         /// Wait until each is live
         #[arg(long, env = "HOSTQUORUM_WAIT")]
         wait: bool,
+        /// Wait until each is live and every node serves it
+        #[arg(long, env = "HOSTQUORUM_EVERYWHERE")]
+        everywhere: bool,
     },
     /// All hostnames, in the order of their names
     List {
@@ -403,6 +406,7 @@ mod tests {
             "hostquorum context use prod",
             "hostquorum context show",
             "hostquorum hostname add a.example b.example --wait",
+            "hostquorum hostname add a.example --everywhere",
             "hostquorum hostname list --state failed --limit 10",
             "hostquorum hostname show a.example --address a:1,b:2 --address c:3",
             "hostquorum hostname watch a.example",

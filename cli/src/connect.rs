@@ -166,7 +166,7 @@ async fn race(
         tokio::select! {
             ended = running.next() => match ended {
                 Some((address, Ok(channel))) => return Ok((address.clone(), channel)),
-                Some((address, Err(why))) => failures.push(format!("{address}: {why}")),
+                Some((_, Err(why))) => failures.push(why),
                 None => return Err(failures),
             },
             () = sleep(RIVAL_AFTER), if waiting.len() > 0 => {}
@@ -181,10 +181,18 @@ async fn attempt<'a>(
 ) -> (&'a String, Result<Channel, String>) {
     let connecting = credential.connect(address, Arc::new(DefaultTimeProvider));
     let result = match timeout(within, connecting).await {
-        Ok(result) => result.map_err(|error| chain(&error)),
-        Err(_) => Err("no answer".to_owned()),
+        Ok(result) => result.map_err(|error| failure(address, &error)),
+        Err(_) => Err(format!("{address}: no answer")),
     };
     (address, result)
+}
+
+/// What became of an address; some errors name it themselves.
+pub(crate) fn failure(address: &str, error: &EnrollError) -> String {
+    match error {
+        EnrollError::Connect { .. } => chain(error),
+        _ => format!("{address}: {}", chain(error)),
+    }
 }
 
 /// An error with its causes.

@@ -12,7 +12,7 @@ use proto::admin::v1::{
 use tokio::time::Instant;
 
 use crate::{
-    arguments::{self, Globals, State},
+    arguments::{self, Format, Globals, State},
     complaint,
     connect::Session,
     context::Contexts,
@@ -44,8 +44,13 @@ pub(crate) async fn run(
         session: &mut session,
     };
     let exit = match command {
-        arguments::Hostname::Add { hostnames, wait } => {
-            add(&mut follow, &hostnames, wait, output).await?
+        arguments::Hostname::Add {
+            hostnames,
+            wait,
+            everywhere,
+        } => {
+            let until = (wait || everywhere).then_some(everywhere);
+            add(&mut follow, &hostnames, until, output).await?
         }
         arguments::Hostname::List { state, limit } => {
             output.show(&list(follow.session, state, limit).await?)?;
@@ -90,11 +95,12 @@ pub(crate) async fn run(
     Ok(exit)
 }
 
-/// Authorizes each; one that is refused does not keep the others from it.
+/// Authorizes each; one that is refused does not keep the others from it. `until`
+/// says to wait, and whether for every node.
 async fn add(
     follow: &mut Follow<'_>,
     names: &[String],
-    wait_for: bool,
+    until: Option<bool>,
     output: &mut Output,
 ) -> Result<Exit> {
     let deadline = Instant::now() + follow.globals.timeout.unwrap_or(LIVE_WITHIN);
@@ -113,19 +119,22 @@ async fn add(
             }
         }
     }
-    if wait_for {
+    if let Some(everywhere) = until {
         for hostname in &mut added {
             let mut last = hostname.clone();
-            let ended = settle(follow, &hostname.hostname, false, deadline, &mut last).await?;
+            let ended = settle(follow, &hostname.hostname, everywhere, deadline, &mut last).await?;
             exit = exit.max(ended);
             *hostname = last;
         }
     }
-    let total = None;
-    output.show(&Hostnames {
-        hostnames: added,
-        total,
-    })?;
+    // People have read why; programs get their answer all the same.
+    if !added.is_empty() || output.format() != Format::Table {
+        let total = None;
+        output.show(&Hostnames {
+            hostnames: added,
+            total,
+        })?;
+    }
     Ok(exit)
 }
 

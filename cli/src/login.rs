@@ -97,7 +97,7 @@ async fn redeem(
         match redeem_at(address, token, key, name).await {
             Ok(login) => return Ok(login),
             Err(error) if error.is_transient() => {
-                failures.push(format!("{address}: {}", chain(&error)));
+                failures.push(connect::failure(address, &error));
             }
             Err(error) => return Err(refused(&error).into()),
         }

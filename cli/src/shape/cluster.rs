@@ -6,6 +6,10 @@ use serde::Serialize;
 use super::{id, moment};
 use crate::output::{Shape, pairs, rows};
 
+/// Reports come several times a second: what was said longer ago than this, in
+/// milliseconds, tells nothing about now.
+const SILENT_MS: u64 = 3000;
+
 /// How the cluster is, as one node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
@@ -226,6 +230,7 @@ fn members_table(members: &[Member]) -> String {
 fn member_row(member: &Member) -> Vec<String> {
     let report = member.report.as_ref();
     let health = |report: &Report| match (report.faults.is_empty(), report.draining) {
+        _ if report.silent_ms > SILENT_MS => "SILENT".to_owned(),
         (false, _) => report.faults.join("; "),
         (true, true) => "draining".to_owned(),
         (true, false) => "good".to_owned(),

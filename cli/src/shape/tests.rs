@@ -173,11 +173,16 @@ fn members() -> Vec<wire::Member> {
         report: None,
         ..member(4, "admitted")
     };
+    let mut silent = member(5, "voting");
+    if let Some(report) = &mut silent.report {
+        report.silent_ms = 6014;
+    }
     vec![
         member(1, "voting"),
         member(2, "voting"),
         member(3, "leaving"),
         unheard,
+        silent,
     ]
 }
 

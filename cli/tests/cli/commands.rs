@@ -95,6 +95,8 @@ async fn adding_goes_on_after_one_that_is_refused() {
     let json = added.json();
     assert_eq!(json["hostnames"].as_array().unwrap().len(), 1);
     assert_eq!(json["hostnames"][0]["hostname"], "b.example");
+    let none = home.run("hostname add a.example").await.ends(1);
+    assert_eq!(none.out, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,7 @@ async fn nobody_to_reach_is_told_with_each_reason() {
     for words in [&one[..], &two, "could not be reached", "--address"] {
         ran.complains(words);
     }
+    assert_eq!(ran.err.matches(&one).count(), 1, "named once: {ran:?}");
     let line = format!("cluster status --address {}", node.address);
     home.run(&line).await.ends(0);
 }
