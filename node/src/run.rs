@@ -29,6 +29,8 @@ const RAFT_THREADS: usize = 2;
 /// How long tasks may take to end once their node has drained.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
+const REMOVED: &str = "this node was removed from its cluster";
+
 /// Runs a node until it is asked to stop. `join` is a member's admin address and a
 /// file with a token.
 pub fn run(config: Config, join: Option<(String, PathBuf)>) -> Result<()> {
@@ -104,9 +106,21 @@ async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -
         answer_calls(&rooms, &config.admin.advertise, caller, calls).await
     };
     services::notify_ready();
-    tokio::select! {
-        failed = founded => failed?,
-        () = stop.asked() => {}
+    let removed = tokio::select! {
+        failed = founded => return failed,
+        () = stop.asked() => false,
+        () = services::removed(&rooms) => true,
+    };
+    if removed {
+        // Whoever removed it may not trust this machine any more: it must not go on
+        // serving with keys that it should not have.
+        readiness.send_replace(Readiness::NotReady(REMOVED.to_owned()));
+        rooms.replica.shutdown().await;
+        open.edge.drain(LAST_WAIT).await;
+        anyhow::bail!(
+            "{REMOVED}; empty {} before it joins again with a new token",
+            config.data_dir.display()
+        );
     }
     tracing::info!("asked to stop: draining");
     services::notify_stopping();

@@ -43,6 +43,9 @@ use crate::{
 /// How often the admin API's picture of this node is drawn anew.
 const OVERVIEW_EVERY: Duration = Duration::from_millis(500);
 
+/// Calls at once over one admin connection; `admin` bounds them for each operator.
+const STREAMS_MAX: u32 = 512;
+
 /// Everything that runs once the rooms are open.
 pub(crate) struct Open {
     pub(crate) edge: OpenEdge,
@@ -87,10 +90,6 @@ impl Open {
         tokio::spawn(serving.clone().tell_members(rooms.links.clone()));
         let links = rooms.links.clone();
         tokio::spawn(async move { links.enforce_removals().await });
-        tokio::spawn(stop_when_expelled(
-            rooms.links.expelled(),
-            rooms.replica.clone(),
-        ));
         let upkeep = Upkeep {
             identity: rooms.identity.clone(),
             store,
@@ -165,18 +164,25 @@ fn peers(
     }
 }
 
-/// A member that is told that it was removed does nothing more for the cluster.
-async fn stop_when_expelled(
-    mut expelled: watch::Receiver<Option<state::NodeId>>,
-    replica: Arc<consensus::Replica>,
-) {
-    if let Ok(by) = expelled.wait_for(Option::is_some).await.map(|by| *by) {
-        tracing::error!(
-            told_by = by.map(|node| node.0),
-            "this node was removed from its cluster: it takes part no more and serves what it last knew; \
-             empty its data directory and join again with a new token, or stop it"
-        );
-        replica.shutdown().await;
+/// Ends when this node is no member any more: another member says so, or its own
+/// state does.
+pub(crate) async fn removed(rooms: &Rooms) {
+    let me = rooms.identity.public.node;
+    let (mut expelled, mut states) = (rooms.links.expelled(), rooms.replica.state());
+    let told = async {
+        // A source that is gone tells nothing.
+        if expelled.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let seen = async {
+        if states.wait_for(|state| state.is_removed(me)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = told => {}
+        () = seen => {}
     }
 }
 
@@ -237,7 +243,10 @@ fn operators(
         rooms.clock.clone(),
     );
     let port = Arc::new(port.context("the admin port cannot be set up")?);
-    let (draw, overview) = watch::channel(Overview::default());
+    let (draw, overview) = watch::channel(Overview {
+        node: rooms.identity.public.node,
+        ..Overview::default()
+    });
     tokio::spawn(draw_overview(
         rooms.identity.public.node,
         replica.clone(),
@@ -275,6 +284,8 @@ fn operators(
         let connections = incoming(Box::new(listener), port, operators::CONNECTIONS_MAX);
         let served = Server::builder()
             .layer(identify)
+            // As many as `admin` takes calls at once.
+            .max_concurrent_streams(STREAMS_MAX)
             .add_routes(routes)
             .serve_with_incoming(connections)
             .await;

@@ -87,7 +87,15 @@ impl World {
                     *process = Some(spawn(files, &[])?);
                 }
             }
-            Context::read(&path)?
+            let context = Context::read(&path)?;
+            let first = files[0].admin().to_string();
+            ensure!(
+                context.addresses.contains(&first),
+                "the cluster in {} was formed on other ports ({}): give the same --port, or delete the folder",
+                data.display(),
+                context.addresses.join(", ")
+            );
+            context
         } else {
             ensure!(
                 !files[0].data().join("identity.json").exists(),

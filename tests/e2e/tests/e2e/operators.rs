@@ -64,21 +64,21 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         (&["hostname", "add", "10.0.0.1"], "address"),
         (
             &["hostname", "show", "nobody.customer.example"],
-            "no such hostname",
+            "no hostname",
         ),
         (
             &["hostname", "remove", "nobody.customer.example"],
-            "no such hostname",
+            "no hostname",
         ),
         (
             &["hostname", "explain", "nobody.customer.example"],
-            "no such hostname",
+            "no hostname",
         ),
         (&["origin", "set", "ftp://x"], "http"),
-        (&["cluster", "remove", "99"], "no such member"),
-        (&["cluster", "remove", "1"], "last member"),
+        (&["cluster", "remove", "99"], "no member"),
+        (&["cluster", "remove", "1"], "no voter would remain"),
         (&["token", "create", "--role", "node", "--ttl", "1s"], "60"),
-        (&["token", "revoke", "99"], "no such invitation"),
+        (&["token", "revoke", "99"], "no invitation"),
     ] {
         let said = cluster.cli.run(arguments).await;
         assert_ne!(said.code, 0, "{arguments:?}: {said:?}");
