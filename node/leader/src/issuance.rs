@@ -121,7 +121,7 @@ pub(crate) async fn admit(
     reign.counters.admitted();
     if let Some(order) = reign.state().order(id).cloned() {
         let permit = Some(committed.permit);
-        Carrier::new(reign, authority, &order, permit).run().await;
+        Carrier::new(reign, authority, &order, permit).run().await?;
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ pub(crate) async fn resume(
 ) -> Result<(), String> {
     if let Some(order) = reign.state().order(id).cloned() {
         reign.counters.resumed();
-        Carrier::new(reign, authority, &order, None).run().await;
+        Carrier::new(reign, authority, &order, None).run().await?;
     }
     Ok(())
 }

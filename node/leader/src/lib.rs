@@ -15,7 +15,7 @@
 //!   only when what its predecessor sent can no longer arrive.
 //!
 //! This crate knows nothing of openraft, has no listening socket, reads no clock, no
-//! environment and no file, and never deactivates an authorization: Boulder counts that as
+//! environment and (but for the feature `failpoints`) no file, and never deactivates an authorization: Boulder counts that as
 //! a failed validation.
 
 mod account;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use state::{Change, Done, Index, Refusal, State, Term, Timestamp, ports::ProposeError};
 
 use crate::{
-    config::Config, fence::Permit, issuance::pace::Weather, metrics::Counters, ports::Ports,
-    status::Board,
+    clocks, config::Config, fence::Permit, issuance::pace::Weather, metrics::Counters,
+    ports::Ports, status::Board,
 };
 
 /// A term in which this node leads.
@@ -51,6 +51,12 @@ impl Reign {
 
     pub(crate) fn boottime(&self) -> Duration {
         self.ports.clock.boottime()
+    }
+
+    /// Why nothing that is driven by time should happen, if so.
+    pub(crate) fn clock_doubt(&self) -> Option<String> {
+        let reports = self.ports.serving.reports();
+        clocks::disagreement(&reports, self.config.clock_tolerance)
     }
 
     /// The latest state.

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    account, clocks, expiry, identities,
+    account, expiry, identities,
     issuance::{self, Outlook, authority::Authority},
     membership::{self, Readiness},
     reign::Reign,
@@ -78,8 +78,7 @@ impl Court {
     /// again.
     fn plan(&mut self, state: &Arc<State>) -> Instant {
         let now = self.reign.now();
-        let reports = self.reign.ports.serving.reports();
-        let clock = clocks::disagreement(&reports, self.reign.config.clock_tolerance);
+        let clock = self.reign.clock_doubt();
         let trusted = clock.is_none();
         let next_due = state.next_due(now);
         let pause = self.reign.weather.pause();

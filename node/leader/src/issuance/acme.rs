@@ -7,6 +7,7 @@
 mod answer;
 mod connection;
 mod http;
+mod pool;
 mod stream;
 
 use std::{

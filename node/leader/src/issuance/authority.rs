@@ -239,15 +239,14 @@ impl AuthorityError {
     /// failed for it, all wait.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unknown(_) | Self::Malformed(_) => true,
-            Self::Unavailable { .. } => true,
+            Self::Unreachable(_) | Self::Unknown(_) | Self::Unavailable { .. } => true,
             Self::Refused(problem) => {
                 problem.status >= 500
                     || problem.kind == "serverInternal"
                     // Boulder's own word for it comes as rateLimited.
                     || problem.detail.contains("Service busy")
             }
-            Self::Fenced(_) | Self::Unusable(_) => false,
+            Self::Fenced(_) | Self::Malformed(_) | Self::Unusable(_) => false,
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Memory {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
     pub(crate) term: Term,
+    /// This leader's clock is not in doubt: by another nothing is over.
+    pub(crate) trusted: bool,
     pub(crate) claimed: bool,
     /// A valid certificate is served meanwhile.
     pub(crate) covered: bool,
@@ -74,14 +76,15 @@ impl Memory {
     ) -> Situation<'a> {
         let Circumstances {
             term,
+            trusted,
             claimed,
             covered,
             now,
             boottime,
         } = *circumstances;
         let expires = order.stage.placed().and_then(|placed| placed.expires);
-        let expired = expires.is_some_and(|expires| expires < now);
-        let old = now.since(order.stage_at) > STUCK_AFTER;
+        let expired = trusted && expires.is_some_and(|expires| expires < now);
+        let old = trusted && now.since(order.stage_at) > STUCK_AFTER;
         Situation {
             order,
             claimed,

@@ -1,5 +1,7 @@
 //! Carries one order to its end: decide, make one move, look at the state, again.
 
+mod setback;
+
 use std::{sync::Arc, time::Duration};
 
 use state::{
@@ -10,19 +12,15 @@ use state::{
 use super::{
     authority::{Authority, AuthorityError, AuthorizationStatus, AuthorizationView, OrderView},
     decide::{Move, decide},
-    inspect::inspect,
+    inspect::{Unusable, inspect},
     memory::{Circumstances, Memory},
-    react::{Reaction, Request, react},
+    react::Request,
 };
 use crate::{
     fence::{Permit, Shut},
     reign::{CommitError, Committed, Reign},
 };
 
-/// Between two tries of the same thing when the CA does not ail.
-const AGAIN_FIRST: Duration = Duration::from_millis(100);
-/// And when it went on: about what a new election takes to be known.
-const AGAIN_LONGEST: Duration = Duration::from_secs(10);
 /// Between two looks at an order that somebody may be finalizing.
 const NAP: Duration = Duration::from_secs(1);
 /// Longest wait between two looks that a CA may ask for.
@@ -78,17 +76,20 @@ impl Carrier {
         }
     }
 
-    /// Until the order has ended, or this node's lead.
-    pub(crate) async fn run(mut self) {
+    /// Until the order has ended.
+    ///
+    /// # Errors
+    /// When this node's lead has ended first, and why.
+    pub(crate) async fn run(mut self) -> Result<(), String> {
         loop {
             let Some(order) = self.reign.state().order(self.id).cloned() else {
-                return;
+                return Ok(());
             };
             let next = decide(&self.memory.situation(&order, &self.circumstances(&order)));
             self.show(&order, &next);
             match self.make(&order, next).await {
                 Ok(()) => {}
-                Err(Trouble::Commit(CommitError::Deposed(_))) => return,
+                Err(Trouble::Commit(CommitError::Deposed(why))) => return Err(why),
                 Err(trouble) => self.meet(&order, trouble).await,
             }
         }
@@ -101,6 +102,7 @@ impl Carrier {
         let certificate = record.and_then(|record| state.certificate(&record.certificate?));
         Circumstances {
             term: self.reign.term,
+            trusted: self.reign.clock_doubt().is_none(),
             claimed: record.is_some_and(|record| record.claim == order.claim),
             covered: certificate.is_some_and(|certificate| certificate.is_valid_at(now)),
             now,
@@ -183,14 +185,7 @@ impl Carrier {
         };
         self.reign.weather.calm().await;
         let answer = self.authority.authorization(&view.url).await;
-        let authorization = match self.answered(answer, Request::Read) {
-            Err(Trouble::Authority(request, error @ AuthorityError::Refused(_))) => {
-                // What newOrder made is gone again: to be made anew.
-                self.memory.unprepared = None;
-                return Err(Trouble::Authority(request, error));
-            }
-            answer => answer?,
-        };
+        let authorization = self.answered(answer, Request::Read)?;
         let Some(placed) = describe(&view, authorization) else {
             let reason = "the CA offers no http-01 challenge for it";
             let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
@@ -283,6 +278,10 @@ impl Carrier {
         let (now, renew) = (self.reign.now(), self.reign.config.renew);
         let install = match inspect(order.id, &pem, &order.hostname, &key, now, renew) {
             Ok(install) => install,
+            // By a clock that is wrong every certificate is, and a new order cures nothing.
+            Err(error @ Unusable::Validity(..)) if self.reign.clock_doubt().is_some() => {
+                return Err(Trouble::Own(error.to_string()));
+            }
             Err(error) => return self.unusable(order, &error.to_string()).await,
         };
         let change = Change::InstallCertificate(Box::new(install));
@@ -409,98 +408,6 @@ impl Carrier {
             }
             Err(error) => Err(Trouble::Authority(request, error)),
         }
-    }
-
-    async fn meet(&mut self, order: &Order, trouble: Trouble) {
-        self.memory.tries = self.memory.tries.saturating_add(1);
-        let (text, asked) = match trouble {
-            Trouble::Authority(request, error) => {
-                let text = error.to_string();
-                let asked = error.retry_after();
-                if error.is_outage() {
-                    self.reign.counters.outage();
-                    self.reign.weather.strike(&text, asked);
-                }
-                if let AuthorityError::Fenced(_) = error {
-                    self.reign.counters.fenced();
-                }
-                if self.follow(order, request, &error).await {
-                    return;
-                }
-                (text, asked)
-            }
-            Trouble::Commit(error) => {
-                self.memory.permit = None;
-                self.memory.forget_view();
-                (error.to_string(), None)
-            }
-            Trouble::Own(text) => (text, None),
-        };
-        tracing::info!(hostname = %order.hostname, order = %order.id, error = text, "not yet");
-        self.reign.board.edit_order(&order.hostname, |progress| {
-            progress.error = Some(text);
-        });
-        let own = doubled(AGAIN_FIRST, self.memory.tries - 1, AGAIN_LONGEST);
-        tokio::time::sleep(asked.unwrap_or(own).clamp(own, RETRY_AFTER_LONGEST)).await;
-    }
-
-    /// Does what an error asks for; true if the order has been given up.
-    async fn follow(&mut self, order: &Order, request: Request, error: &AuthorityError) -> bool {
-        let mut reaction = react(request, error, self.memory.tries);
-        let expired = order.stage.placed().and_then(|placed| placed.expires);
-        let expired = expired.is_some_and(|expires| expires < self.reign.now());
-        if request == Request::Read && expired && matches!(error, AuthorityError::Refused(_)) {
-            reaction = Reaction::Gone;
-        }
-        self.memory.permit = None;
-        match reaction {
-            Reaction::Again => false,
-            Reaction::Look => {
-                if request == Request::Ready {
-                    self.told();
-                }
-                self.memory.forget_view();
-                false
-            }
-            Reaction::Unsettled => {
-                self.unsettle(finalize_wait(&self.reign));
-                self.memory.forget_view();
-                false
-            }
-            Reaction::Refused => {
-                if let AuthorityError::Refused(problem) = error {
-                    self.memory.refused = Some(problem.clone());
-                }
-                self.memory.forget_view();
-                false
-            }
-            Reaction::Gone if matches!(order.stage, Stage::Admitted) => false,
-            Reaction::Gone => {
-                let (evidence, class) = (Evidence::Gone, FailureClass::Unavailable);
-                self.give_up(order, evidence, class, error).await
-            }
-            Reaction::Fail(class) => {
-                self.give_up(order, Evidence::NeverPlaced, class, error)
-                    .await
-            }
-        }
-    }
-
-    async fn give_up(
-        &mut self,
-        order: &Order,
-        evidence: Evidence,
-        class: FailureClass,
-        error: &AuthorityError,
-    ) -> bool {
-        let reason = match error {
-            AuthorityError::Refused(problem) => problem.to_string(),
-            other => other.to_string(),
-        };
-        let asked = error.retry_after();
-        self.fail(order, evidence, class, &reason, asked)
-            .await
-            .is_ok()
     }
 }
 

@@ -36,34 +36,42 @@ pub(crate) enum Reaction {
     Fail(FailureClass),
 }
 
-/// How often `newOrder` may go wrong without a word of the CA before the order is given
-/// up, so that its hostname has a failure to show and waits its turn.
+/// How often the CA may answer with nonsense or with an error of its own before an order
+/// that it does not hold is given up, so that its hostname has a failure to show and waits
+/// its turn. An outage is waited out instead.
 pub(crate) const PLACE_TRIES: u32 = 5;
 
 /// What `error` means for an order, in answer to `request`; `tries` counts what went
 /// wrong in a row, this one included.
 pub(crate) fn react(request: Request, error: &AuthorityError, tries: u32) -> Reaction {
     match error {
-        AuthorityError::Fenced(_) | AuthorityError::Unusable(_) => Reaction::Again,
-        AuthorityError::Unreachable(_) => Reaction::Again,
-        AuthorityError::Unknown(_) | AuthorityError::Malformed(_) => unknown(request, tries),
-        AuthorityError::Unavailable { .. } => unknown(request, tries),
+        AuthorityError::Fenced(_)
+        | AuthorityError::Unusable(_)
+        | AuthorityError::Unreachable(_) => Reaction::Again,
+        AuthorityError::Unknown(_) | AuthorityError::Unavailable { .. } => unknown(request),
+        AuthorityError::Malformed(_) => failing(request, tries),
         AuthorityError::Refused(problem) if error.is_outage() => {
-            // A server that says `internal error` may have done half of it.
-            let definite = problem.kind == "rateLimited";
-            if definite {
+            // `Service busy` is a refusal; an internal error may come after the deed.
+            if problem.kind == "rateLimited" {
                 Reaction::Again
             } else {
-                unknown(request, tries)
+                failing(request, tries)
             }
         }
         AuthorityError::Refused(problem) => refused(request, problem.kind.as_str(), problem.status),
     }
 }
 
-fn unknown(request: Request, tries: u32) -> Reaction {
+fn failing(request: Request, tries: u32) -> Reaction {
+    if request == Request::NewOrder && tries >= PLACE_TRIES {
+        Reaction::Fail(FailureClass::Unavailable)
+    } else {
+        unknown(request)
+    }
+}
+
+fn unknown(request: Request) -> Reaction {
     match request {
-        Request::NewOrder if tries >= PLACE_TRIES => Reaction::Fail(FailureClass::Unavailable),
         // The same newOrder again: at worst an order that nobody will finalize.
         Request::NewOrder | Request::Warm | Request::Read => Reaction::Again,
         Request::Ready => Reaction::Look,
@@ -152,11 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_is_never_placed_is_given_up_in_the_end() {
-        let error = AuthorityError::Unknown("timeout".into());
-        assert_eq!(
-            react(Request::NewOrder, &error, PLACE_TRIES),
-            Reaction::Fail(FailureClass::Unavailable)
-        );
+    fn nonsense_is_given_up_in_the_end_and_an_outage_never() {
+        let at_last = |error: &AuthorityError| react(Request::NewOrder, error, PLACE_TRIES);
+        let failed = Reaction::Fail(FailureClass::Unavailable);
+        assert_eq!(at_last(&AuthorityError::Malformed("html".into())), failed);
+        assert_eq!(at_last(&problem(500, "serverInternal")), failed);
+        let unknown = AuthorityError::Unknown("timeout".into());
+        assert_eq!(at_last(&unknown), Reaction::Again);
+        assert_eq!(at_last(&problem(503, "rateLimited")), Reaction::Again);
     }
 }

@@ -4,7 +4,7 @@
 //! `*` has kept up, `k` holds the control key. Node 1 leads and holds it.
 
 use state::{
-    Actor, HpkeSealed, InvitationId, Role, Term,
+    Actor, Change, HpkeSealed, InvitationId, Role, Term,
     testing::{Alone, ManualClock, START, newcomer},
 };
 use std::sync::Arc;

@@ -33,6 +33,8 @@ pub(crate) struct Manners {
     pub(crate) unconvinced: Option<&'static str>,
     /// How long certificates are valid.
     pub(crate) validity: Duration,
+    /// How long orders live, if the CA says.
+    pub(crate) expiry: Option<Duration>,
     /// Certificates are for this name instead.
     pub(crate) misnamed: Option<&'static str>,
 }
@@ -46,6 +48,7 @@ impl Default for Manners {
             reuse: false,
             unconvinced: None,
             validity: Duration::from_secs(90 * 86_400),
+            expiry: None,
             misnamed: None,
         }
     }
@@ -95,6 +98,7 @@ pub(crate) struct Books {
 #[derive(Default)]
 pub(crate) struct Placed {
     hostname: String,
+    made: Timestamp,
     told: Option<(Duration, bool)>,
     finalized: Option<Duration>,
     pub(crate) certificates: Vec<String>,
@@ -157,6 +161,7 @@ impl Ca {
         let mut books = self.books();
         books.orders.push(Placed {
             hostname: hostname.to_owned(),
+            made: self.clock.now(),
             ..Placed::default()
         });
         let number = books.orders.len();
@@ -174,7 +179,7 @@ impl Ca {
             status,
             finalize_url: format!("{url}/finalize"),
             authorization_url: format!("{url}/authorization"),
-            expires: None,
+            expires: books.manners.expiry.map(|life| order.made.plus(life)),
             error,
             retry_after: None,
         })

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -150,21 +150,25 @@ impl Identities for OneMember {
     }
 }
 
-/// Node 1 has published everything.
-pub(crate) struct OneReport;
+/// Node 1 has published everything; two others may doubt its clock.
+pub(crate) struct OneReport {
+    pub(crate) doubted: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl ServingSet for OneReport {
     fn reports(&self) -> Vec<NodeReport> {
-        vec![NodeReport {
-            node: NodeId(1),
+        let offset = i64::from(self.doubted.load(SeqCst)) * 3_600_000;
+        let report = |node, clock_offset_ms| NodeReport {
+            node: NodeId(node),
             published: Some(Index(u64::MAX)),
-            clock_offset_ms: 0,
+            clock_offset_ms,
             version: String::new(),
             faults: Vec::new(),
             draining: false,
             silent: Duration::ZERO,
-        }]
+        };
+        vec![report(1, 0), report(2, offset), report(3, -offset)]
     }
 
     async fn published(&self, _: Index, _: Duration) -> Vec<NodeId> {

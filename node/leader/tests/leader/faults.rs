@@ -308,3 +308,59 @@ async fn an_order_that_the_ca_has_forgotten_is_begun_anew() {
         "it was never finalized"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_gone_after_finalize_is_tried_again_at_once_or_at_its_end() {
+    let world = world();
+    world.ca.books().manners.expiry = Some(Duration::from_secs(7 * 86_400));
+    let mut leader = world.lead_with(Fate::Lives, |config| config.tick = Duration::from_secs(60));
+    // Once without a certificate to serve meanwhile, once with one.
+    for (round, at_least) in [(0, 50), (1, 6 * 86_400)] {
+        world.ca.books().manners.issuing = None;
+        let wanted = round + 1;
+        while world.ca.books().finalizations.len() < wanted {
+            leader.linger(Duration::from_millis(200)).await;
+        }
+        leader.linger(Duration::from_secs(10)).await;
+        let lost = std::mem::take(&mut world.ca.books().orders);
+        leader.until(failed(NAME)).await;
+        let (.., wait) = failure(&world.state());
+        assert!(wait >= Duration::from_secs(at_least), "{wait:?}");
+        leader.linger(Duration::from_secs(1)).await;
+        let duplicates = leader.running.metrics().possible_duplicates;
+        assert_eq!(duplicates, u64::try_from(wanted).unwrap());
+        if round == 0 {
+            // The next attempt succeeds, and its renewal is the second round.
+            world.ca.books().manners.issuing = Some(Duration::from_millis(500));
+            leader.until(served(NAME)).await;
+            world.ca.books().finalizations.truncate(1);
+            drop(lost);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_clock_is_doubted_gives_nothing_up_and_renews_nothing() {
+    let world = world();
+    world.ca.books().manners.validity = Duration::from_secs(3 * 86_400);
+    world.ca.books().manners.expiry = Some(Duration::from_secs(86_400));
+    let slow_tick = |config: &mut leader::Config| config.tick = Duration::from_secs(60);
+    let mut leader = world.lead_with(Fate::Lives, slow_tick);
+    leader.until(served(NAME)).await;
+    world.doubt(true);
+    leader.linger(Duration::from_secs(5 * 86_400)).await;
+    assert_eq!(world.ca.certificates(), 1, "no renewal");
+    assert!(leader.running.status().clock.is_some());
+    world.doubt(false);
+    leader.linger(Duration::from_secs(120)).await;
+    assert_eq!(world.ca.certificates(), 2);
+    assert_eq!(leader.running.status().clock, None);
+
+    world.ca.books().manners.issuing = None;
+    leader.linger(Duration::from_secs(2 * 86_400 + 60)).await;
+    assert_eq!(world.state().order_count(), 1, "the next is in processing");
+    world.doubt(true);
+    leader.linger(Duration::from_secs(2 * 86_400)).await;
+    assert_eq!(world.state().order_count(), 1);
+    assert_eq!(leader.running.metrics().failed, [0; 5]);
+}

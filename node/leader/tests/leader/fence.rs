@@ -50,8 +50,14 @@ impl Bench {
     }
 
     async fn with(script: impl Fn(&str, u32) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self::at(Arc::new(ManualClock::default()), script).await
+    }
+
+    async fn at(
+        clock: Arc<ManualClock>,
+        script: impl Fn(&str, u32) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let recorder = Recorder::start(script).await;
-        let clock = Arc::new(ManualClock::default());
         let lease = Arc::new(Holds(AtomicU32::new(u32::MAX)));
         let key = P256.account_key().unwrap();
         let account = Account {
@@ -148,6 +154,22 @@ async fn a_lease_that_is_lost_while_the_request_is_made_lets_no_byte_out() {
     assert_eq!(error, AuthorityError::Fenced(Shut::Deposed));
     sleep(Duration::from_millis(50)).await;
     assert_eq!(bench.recorder.posts(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_may_come_after_the_permission_has_ended() {
+    let clock = Arc::new(ManualClock::default());
+    let patient = clock.clone();
+    let slow = move |line: &str, _: u32| {
+        if line.starts_with("POST /new ") {
+            patient.advance(Duration::from_secs(10));
+        }
+        None
+    };
+    let bench = Bench::at(clock, slow).await;
+    bench.authority.warm().await.unwrap();
+    bench.order(bench.permit()).await.unwrap();
+    assert_eq!(bench.recorder.posts(), 1);
 }
 
 #[tokio::test]

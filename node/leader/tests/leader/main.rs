@@ -11,8 +11,11 @@ mod ca;
 mod crash;
 mod development_ca;
 mod doubles;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod faults;
 mod fence;
+mod membership;
 mod recorder;
 mod takeover;
 mod world;

@@ -15,7 +15,7 @@ use leader::{
 };
 use state::{
     NodeId, State, Term, Timestamp,
-    ports::{Clock, Leadership, Lease},
+    ports::{Clock, Identities, Leadership, Lease, Members},
     testing::{Alone, MaskSeal, START},
 };
 use tokio::{
@@ -60,6 +60,9 @@ pub(crate) struct World {
     pub(crate) ca: Arc<Ca>,
     pub(crate) states: watch::Sender<Arc<State>>,
     pub(crate) term: Arc<AtomicU64>,
+    pub(crate) members: Arc<dyn Members>,
+    pub(crate) identities: Arc<dyn Identities>,
+    doubted: Arc<AtomicBool>,
 }
 
 /// What is to become of a leader.
@@ -181,11 +184,19 @@ impl World {
             alone: Arc::new(alone),
             states,
             term: Arc::new(AtomicU64::new(0)),
+            members: Arc::new(OneMember),
+            identities: Arc::new(OneMember),
+            doubted: Arc::new(AtomicBool::new(false)),
         }
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
         self.states.borrow().clone()
+    }
+
+    /// Whether the other members' clocks differ from the leader's.
+    pub(crate) fn doubt(&self, doubted: bool) {
+        self.doubted.store(doubted, SeqCst);
     }
 
     /// A new leader in the next term; the lease of whoever led before is gone.
@@ -240,10 +251,12 @@ impl World {
             leadership: leads,
             propose: Arc::new(Log::new(self.alone.clone(), doom.clone())),
             lease,
-            members: Arc::new(OneMember),
-            serving: Arc::new(OneReport),
+            members: self.members.clone(),
+            serving: Arc::new(OneReport {
+                doubted: self.doubted.clone(),
+            }),
             seal: Arc::new(MaskSeal),
-            identities: Arc::new(OneMember),
+            identities: self.identities.clone(),
             clock: self.clock.clone(),
             authorities,
             requests: Arc::new(P256),

@@ -19,12 +19,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{
     answer::{Answer, Failure, Tap},
     connection::Connection,
+    pool::{Pool, REPLAY_NONCE},
 };
 use crate::fence::{Fence, Permit, Shut};
 
@@ -32,18 +33,6 @@ use crate::fence::{Fence, Permit, Shut};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A whole request: Boulder itself gives up after about as long.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
-/// An idle connection is used again for this long: less than any CA keeps it, so that a
-/// request rarely meets a connection that the other end is closing.
-const IDLE_LONGEST: Duration = Duration::from_secs(10);
-/// Idle connections kept: as many as orders go forward at once.
-const IDLE_MOST: usize = 32;
-/// Nonces kept; each order in flight uses one at a time.
-const NONCES_MOST: usize = 64;
-/// A nonce is used for this long: CAs forget them, and a `badNonce` costs a round trip.
-const NONCE_LONGEST: Duration = Duration::from_secs(120);
-
-const REPLAY_NONCE: &str = "replay-nonce";
-
 tokio::task_local! {
     /// The call that instant-acme's requests belong to.
     static CALL: Call;
@@ -75,14 +64,7 @@ pub(super) struct FencedHttp(Arc<Shared>);
 struct Shared {
     fence: Fence,
     tls: TlsConnector,
-    idle: Mutex<Vec<Idle>>,
-    nonces: Mutex<Vec<(Instant, HeaderValue)>>,
-}
-
-struct Idle {
-    host: String,
-    since: Instant,
-    connection: Connection,
+    pool: Pool,
 }
 
 impl HttpClient for FencedHttp {
@@ -100,35 +82,22 @@ impl FencedHttp {
         Self(Arc::new(Shared {
             fence,
             tls,
-            idle: Mutex::default(),
-            nonces: Mutex::default(),
+            pool: Pool::default(),
         }))
     }
 
     /// Whether a nonce and an open connection wait for the next request.
     pub(super) async fn is_warm(&self, uri: &Uri) -> bool {
-        let nonce = {
-            let mut nonces = lock(&self.0.nonces);
-            nonces.retain(|(since, _)| since.elapsed() < NONCE_LONGEST);
-            !nonces.is_empty()
-        };
-        if !nonce {
-            return false;
-        }
-        let Some(connection) = self.idle(&host_of(uri)).await else {
-            return false;
-        };
-        self.keep(host_of(uri), connection);
-        true
+        self.0.pool.is_warm(&host_of(uri)).await
     }
 
     /// Draws a nonce over the wire and keeps it for later.
     pub(super) async fn draw_nonce(&self, new_nonce: Uri) -> Result<(), Failure> {
         let request = Request::head(new_nonce).body(Bytes::new());
         let request = request.map_err(|error| Failure::Unsent(error.to_string()))?;
-        let response = self.send(request, None).await?;
+        let mut response = self.send(request, None).await?;
         if response.headers().contains_key(REPLAY_NONCE) {
-            self.harvest(response);
+            self.0.pool.harvest(&mut response);
             Ok(())
         } else {
             let status = response.status();
@@ -144,7 +113,7 @@ impl FencedHttp {
     ) -> Result<BytesResponse, instant_acme::Error> {
         // instant-acme asks HEAD of newNonce only.
         if request.method() == Method::HEAD
-            && let Some(nonce) = self.take_nonce()
+            && let Some(nonce) = self.0.pool.nonce()
         {
             return Ok(nonce_answer(nonce));
         }
@@ -158,16 +127,10 @@ impl FencedHttp {
         let tap = call.map(|call| call.tap);
         match outcome {
             Ok(mut response) => {
-                let nonce = response.headers().get(REPLAY_NONCE).cloned();
-                response = self.harvest(response);
-                record(tap, Ok(Answer::of(&response)));
-                if head && response.status().is_success() {
-                    // The one it asked for, not one that another order took meanwhile.
-                    let own = nonce.and_then(|nonce| self.take_this_nonce(&nonce));
-                    if let Some(nonce) = own {
-                        return Ok(nonce_answer(nonce));
-                    }
+                if !head {
+                    self.0.pool.harvest(&mut response);
                 }
+                record(tap, Ok(Answer::of(&response)));
                 let (parts, body) = response.into_parts();
                 Ok(BytesResponse {
                     parts,
@@ -199,7 +162,7 @@ impl FencedHttp {
             }
         };
         let host = host_of(request.uri());
-        if let Some(connection) = self.idle(&host).await {
+        if let Some(connection) = self.0.pool.connection(&host).await {
             match self.exchange(connection, &request, permit).await {
                 Err(Failure::Unsent(_)) => {}
                 Err(Failure::Unknown(_)) if !effect => {}
@@ -221,7 +184,7 @@ impl FencedHttp {
         let outcome = timeout(TOTAL_TIMEOUT, exchange).await;
         let error = match outcome {
             Ok(Ok(response)) => {
-                self.keep(host_of(request.uri()), connection);
+                self.0.pool.keep(host_of(request.uri()), connection);
                 return Ok(response);
             }
             Ok(Err(error)) => chain(&error),
@@ -252,59 +215,6 @@ impl FencedHttp {
                 host_of(uri),
                 CONNECT_TIMEOUT.as_secs()
             ))),
-        }
-    }
-
-    async fn idle(&self, host: &str) -> Option<Connection> {
-        loop {
-            let mut connection = {
-                let mut idle = lock(&self.0.idle);
-                idle.retain(|idle| idle.since.elapsed() < IDLE_LONGEST);
-                let place = idle.iter().rposition(|idle| idle.host == host)?;
-                idle.remove(place).connection
-            };
-            if connection.is_usable().await {
-                return Some(connection);
-            }
-        }
-    }
-
-    fn keep(&self, host: String, connection: Connection) {
-        let mut idle = lock(&self.0.idle);
-        if idle.len() < IDLE_MOST {
-            idle.push(Idle {
-                host,
-                since: Instant::now(),
-                connection,
-            });
-        }
-    }
-
-    /// All nonces come here, so that each is used once; instant-acme asks for them.
-    fn harvest(&self, mut response: Response<Bytes>) -> Response<Bytes> {
-        if let Some(nonce) = response.headers_mut().remove(REPLAY_NONCE) {
-            let mut nonces = lock(&self.0.nonces);
-            if nonces.len() >= NONCES_MOST {
-                nonces.remove(0);
-            }
-            nonces.push((Instant::now(), nonce));
-        }
-        response
-    }
-
-    /// The newest.
-    fn take_nonce(&self) -> Option<HeaderValue> {
-        let mut nonces = lock(&self.0.nonces);
-        nonces.retain(|(since, _)| since.elapsed() < NONCE_LONGEST);
-        nonces.pop().map(|(_, nonce)| nonce)
-    }
-
-    fn take_this_nonce(&self, wanted: &HeaderValue) -> Option<HeaderValue> {
-        let mut nonces = lock(&self.0.nonces);
-        let place = nonces.iter().position(|(_, nonce)| nonce == wanted);
-        match place {
-            Some(place) => Some(nonces.remove(place).1),
-            None => nonces.pop().map(|(_, nonce)| nonce),
         }
     }
 }

@@ -25,6 +25,8 @@ struct Passage {
     permit: Option<Permit>,
     /// Some of the request left.
     left: bool,
+    /// Some of it may wait above the socket, encrypted.
+    waiting: bool,
     /// The fence was shut.
     shut: Option<Shut>,
 }
@@ -70,8 +72,25 @@ impl Gate {
         })
     }
 
-    fn passed(&self) {
-        self.passage().left = true;
+    /// Before bytes that have not left yet are pushed on. What has left, has left: an
+    /// answer may take longer than a permission lasts.
+    fn check_waiting(&self) -> io::Result<()> {
+        if self.passage().waiting {
+            self.check()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Said before the write: what may have left counts as left.
+    fn writes(&self) {
+        let mut passage = self.passage();
+        passage.left = true;
+        passage.waiting = true;
+    }
+
+    fn flushed(&self) {
+        self.passage().waiting = false;
     }
 
     fn passage(&self) -> MutexGuard<'_, Passage> {
@@ -108,20 +127,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FencedStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.gate.check()?;
-        // Said before the write: what may have left counts as left.
-        self.gate.passed();
+        self.gate.writes();
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     /// Encrypted bytes that the socket did not take at once leave here: asked again. A
     /// refusal ends the connection with what it still holds.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.gate.check()?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        self.gate.check_waiting()?;
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.gate.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.gate.check()?;
+        self.gate.check_waiting()?;
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
