@@ -1,6 +1,6 @@
 //! Replicas on simulated machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     world: turmoil::Sim<'static>,
     seats: BTreeMap<NodeId, Arc<Seat>>,
     up: Vec<NodeId>,
+    /// Pairs that a partition separates.
+    cut: BTreeSet<(NodeId, NodeId)>,
     /// Snapshots are real files.
     _snapshots: TempDir,
 }
@@ -61,6 +63,7 @@ impl Cluster {
             world,
             seats,
             up,
+            cut: BTreeSet::new(),
             _snapshots: snapshots,
         })
     }
@@ -97,13 +100,23 @@ impl Cluster {
             .collect()
     }
 
-    /// Switches `node` off at once. Answers with the number of changes that its disk
-    /// lost; `None` if it is off already.
+    /// Whether `node`'s disk holds what it would lose now.
+    pub(crate) fn writes(&self, node: NodeId) -> bool {
+        self.seats.get(&node).is_some_and(|seat| seat.disk.writes())
+    }
+
+    /// `node` loses power. Answers with the number of changes that its disk lost;
+    /// `None` if it is off already.
+    ///
+    /// Its links go silent first: a machine without power says no goodbye. (Which
+    /// connection would say it first would also depend on tokio's task ids, which
+    /// count through the whole process and not from the seed.)
     pub(crate) fn crash(&mut self, node: NodeId) -> Option<usize> {
         let place = self.up.iter().position(|up| *up == node)?;
-        let seat = self.seats.get(&node)?;
+        let seat = Arc::clone(self.seats.get(&node)?);
         self.up.remove(place);
-        // First, so that nothing that is dropped with the machine can still write.
+        self.rewire();
+        // Before the software, so that nothing that goes with it can still write.
         let lost = seat.disk.crash();
         self.world.crash(machine(node));
         seat.close();
@@ -118,22 +131,38 @@ impl Cluster {
         self.world.bounce(machine(node));
         self.up.push(node);
         self.up.sort_unstable();
+        self.rewire();
         true
     }
 
-    /// From now on nothing passes between two nodes.
-    pub(crate) fn cut(&self, a: NodeId, b: NodeId) {
-        self.world.partition(machine(a), machine(b));
+    /// From now on nothing passes between these nodes, both ways.
+    pub(crate) fn cut(&mut self, cut: &[(NodeId, NodeId)]) {
+        self.cut
+            .extend(cut.iter().map(|(a, b)| (*a.min(b), *a.max(b))));
+        self.rewire();
     }
 
     /// Everything passes again.
-    pub(crate) fn heal(&self) {
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+        self.rewire();
+    }
+
+    /// Sets each link as it should be now.
+    fn rewire(&self) {
         for (a, b) in pairs(&self.nodes()) {
-            self.world.repair(machine(a), machine(b));
+            let passes =
+                !self.cut.contains(&(a, b)) && self.up.contains(&a) && self.up.contains(&b);
+            if passes {
+                self.world.repair(machine(a), machine(b));
+            } else {
+                self.world.partition(machine(a), machine(b));
+            }
         }
     }
 }
 
+/// Each pair once, the lower first.
 fn pairs(nodes: &[NodeId]) -> impl Iterator<Item = (NodeId, NodeId)> {
     nodes
         .iter()

@@ -12,8 +12,8 @@ use consensus::store::{Batch, Database, MemoryStore, Pair, Scan, Store, StoreErr
 
 use crate::chance::Chance;
 
-/// A flush takes up to this long, in milliseconds, but for a few.
-const FLUSH_MS: u64 = 3;
+/// The bounds, in milliseconds, of what a disk's flushes take at most, but for a few.
+const FLUSH_MS: (u64, u64) = (1, 12);
 
 /// One in so many flushes is slow, as on a disk that others use, too.
 const SLOW_ONE_IN: u64 = 60;
@@ -32,6 +32,7 @@ pub(crate) struct Disk {
 #[derive(Debug)]
 struct Surface {
     chance: Chance,
+    flush_ms: u64,
     /// Changes written and not flushed, by database.
     volatile: BTreeMap<Option<u64>, usize>,
 }
@@ -39,15 +40,22 @@ struct Surface {
 impl Disk {
     /// An empty disk that keeps its snapshot files in the existing directory
     /// `snapshots`.
-    pub(crate) fn new(snapshots: PathBuf, chance: Chance) -> Self {
+    pub(crate) fn new(snapshots: PathBuf, mut chance: Chance) -> Self {
+        let flush_ms = chance.between(FLUSH_MS.0, FLUSH_MS.1);
         let surface = Surface {
             chance,
+            flush_ms,
             volatile: BTreeMap::new(),
         };
         Self {
             memory: MemoryStore::new(snapshots),
             surface: Arc::new(Mutex::new(surface)),
         }
+    }
+
+    /// Whether there is something that a crash would lose.
+    pub(crate) fn writes(&self) -> bool {
+        !lock(&self.surface).volatile.is_empty()
     }
 
     /// The machine loses power. Answers with the number of changes lost.
@@ -146,13 +154,10 @@ impl Database for DiskDatabase {
     }
 
     fn flush_takes(&self) -> Duration {
-        let chance = &mut lock(&self.surface).chance;
-        let most = if chance.one_in(SLOW_ONE_IN) {
-            SLOW_MS
-        } else {
-            FLUSH_MS
-        };
-        Duration::from_millis(chance.between(0, most))
+        let mut surface = lock(&self.surface);
+        let slow = surface.chance.one_in(SLOW_ONE_IN);
+        let most = if slow { SLOW_MS } else { surface.flush_ms };
+        Duration::from_millis(surface.chance.between(0, most))
     }
 }
 
@@ -173,6 +178,7 @@ mod tests {
         put(b"kept");
         log.flush_durable().unwrap();
         put(b"lost");
+        assert!(disk.writes());
         assert_eq!(disk.crash(), 1);
         assert_eq!(disk.crash(), 0);
         let log = disk.open_log().unwrap();

@@ -65,10 +65,14 @@ pub(crate) enum Step {
     Restart(NodeId),
 }
 
-#[derive(Debug)]
+/// A crash may wait so many steps for the victim to write: long, for a cluster that
+/// is idle or has no leader writes nothing but votes.
+const AWAIT_WRITE: u64 = 1000;
+
+#[derive(Debug, Clone, Copy)]
 struct Span {
     begin: u64,
-    end: u64,
+    length: u64,
 }
 
 impl Span {
@@ -78,54 +82,94 @@ impl Span {
         let begin = chance.between(steps / 20, steps * 2 / 3);
         Self {
             begin,
-            end: begin + chance.between(1.max(longest / 20), longest.max(1)),
+            length: chance.between(1.max(longest / 20), longest.max(1)),
         }
     }
+}
+
+#[derive(Debug)]
+struct Partition {
+    span: Span,
+    victim: Victim,
+    /// One pair only, and not all of the victim's.
+    one_link: bool,
+}
+
+#[derive(Debug)]
+struct Outage {
+    span: Span,
+    victim: Victim,
+    /// In the middle of a write, so that something is lost.
+    amid_write: bool,
+    /// Who went down, and when it comes back.
+    down: Option<(NodeId, u64)>,
 }
 
 /// The faults of a run.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    partition: Span,
-    isolated: Victim,
-    /// One pair only, and not all of the victim's.
-    one_link: bool,
-    outage: Span,
-    crashed: Victim,
-    down: Option<NodeId>,
+    partition: Partition,
+    outage: Outage,
 }
 
 impl Faults {
     /// Drawn for a run of `steps`, in which they begin.
     pub(crate) fn draw(chance: &mut Chance, steps: u64, nodes: &[NodeId]) -> Self {
-        Self {
-            partition: Span::draw(chance, steps, steps / 2),
-            isolated: Victim::draw(chance, nodes),
+        let partition = Partition {
+            span: Span::draw(chance, steps, steps / 2),
+            victim: Victim::draw(chance, nodes),
             one_link: chance.one_in(3),
-            outage: Span::draw(chance, steps, steps / 3),
-            crashed: Victim::draw(chance, nodes),
+        };
+        let outage = Outage {
+            span: Span::draw(chance, steps, steps / 3),
+            victim: Victim::draw(chance, nodes),
+            amid_write: chance.one_in(2),
             down: None,
-        }
+        };
+        Self { partition, outage }
     }
 
-    /// What is due at `step`, given who leads.
-    pub(crate) fn due(&mut self, step: u64, leader: Option<NodeId>, nodes: &[NodeId]) -> Vec<Step> {
+    /// What is due at `step`, given who leads and who is just writing.
+    pub(crate) fn due(
+        &mut self,
+        step: u64,
+        leader: Option<NodeId>,
+        nodes: &[NodeId],
+        writes: impl Fn(NodeId) -> bool,
+    ) -> Vec<Step> {
         let mut due = Vec::new();
-        if step == self.partition.begin {
-            due.push(Step::Cut(self.pairs(self.isolated.find(leader), nodes)));
-        }
-        if step == self.partition.end {
-            due.push(Step::Heal);
-        }
-        if step == self.outage.begin {
-            let node = self.crashed.find(leader);
-            self.down = Some(node);
-            due.push(Step::Crash(node));
-        }
-        if step == self.outage.end {
-            due.extend(self.down.take().map(Step::Restart));
-        }
+        due.extend(self.partition.due(step, leader, nodes));
+        due.extend(self.outage.due(step, leader, writes));
         due
+    }
+}
+
+impl Outage {
+    fn due(
+        &mut self,
+        step: u64,
+        leader: Option<NodeId>,
+        writes: impl Fn(NodeId) -> bool,
+    ) -> Option<Step> {
+        if let Some((node, until)) = self.down {
+            return (step == until).then_some(Step::Restart(node));
+        }
+        let node = self.victim.find(leader);
+        let waits = self.amid_write && step < self.span.begin + AWAIT_WRITE && !writes(node);
+        if step < self.span.begin || waits {
+            return None;
+        }
+        self.down = Some((node, step + self.span.length));
+        Some(Step::Crash(node))
+    }
+}
+
+impl Partition {
+    fn due(&self, step: u64, leader: Option<NodeId>, nodes: &[NodeId]) -> Option<Step> {
+        if step == self.span.begin {
+            return Some(Step::Cut(self.pairs(self.victim.find(leader), nodes)));
+        }
+        (step == self.span.begin + self.span.length).then_some(Step::Heal)
     }
 
     fn pairs(&self, victim: NodeId, nodes: &[NodeId]) -> Vec<(NodeId, NodeId)> {
@@ -146,9 +190,8 @@ mod tests {
         let nodes = [1, 2, 3].map(NodeId);
         for seed in 0..100 {
             let mut faults = Faults::draw(&mut Chance::new(seed), 1000, &nodes);
-            let steps: Vec<Step> = (0..2000)
-                .flat_map(|step| faults.due(step, Some(NodeId(2)), &nodes))
-                .collect();
+            let due = |step| faults.due(step, Some(NodeId(2)), &nodes, |_| step % 50 == 0);
+            let steps: Vec<Step> = (0..3000).flat_map(due).collect();
             let count = |kind: fn(&Step) -> bool| steps.iter().filter(|step| kind(step)).count();
             assert_eq!(count(|step| matches!(step, Step::Cut(_))), 1);
             assert_eq!(count(|step| matches!(step, Step::Heal)), 1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use consensus::{Config, Halt, Identity, Parts, Replica};
 use state::ports::{Bodies, Leadership, Propose};
-use state::{Index, NodeId, State};
+use state::{NodeId, State};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::MachineClock;
@@ -15,6 +15,7 @@ use crate::digest::{Digest, feed};
 use crate::disk::Disk;
 use crate::network::{Dialer, listen, serve};
 use crate::operation::{Answer, Op, Operation};
+use crate::stage::Survey;
 use crate::{founding, workload};
 
 /// Requests at the desk; the workload never has as many in flight.
@@ -36,7 +37,7 @@ pub(crate) enum Request {
 pub(crate) enum Report {
     Founded(Result<(), String>),
     Answered(Op, Answer),
-    Surveyed(Result<(Index, Digest), String>),
+    Surveyed(Survey),
 }
 
 /// A machine's place in the world: what it keeps while it is down, and what can be
@@ -178,7 +179,7 @@ async fn call(replica: &Replica, op: Op, operation: &Operation) -> Answer {
 }
 
 /// All records, and all bodies that they name, from the node's own disk.
-fn survey(replica: &Replica) -> Result<(Index, Digest), String> {
+fn survey(replica: &Replica) -> Survey {
     let state = replica.state().borrow().clone();
     let mut hash = Context::new(&SHA256);
     for (key, value) in state.records() {

@@ -4,7 +4,7 @@
 //! and all) over a simulated network and disks in memory that forget what was not
 //! flushed. Operators' calls, a partition and a crash are drawn from a seed. What
 //! clients were promised is kept outside of the cluster; after each step the
-//! [`invariants`] are checked against it. At the end all faults are healed, and the
+//! `invariants` are checked against it. At the end all faults are healed, and the
 //! cluster must serve fresh writes and converge.
 //!
 //! **A seed is the whole bug report**: the same seed and steps give the same events,
@@ -35,7 +35,9 @@ mod network;
 mod operation;
 mod oracle;
 mod run;
+mod stage;
 mod tally;
+mod views;
 mod workload;
 
 pub use digest::Digest;

@@ -1,143 +1,113 @@
-//! After the faults: all is healed, and within a bounded time every node answers a
-//! fresh write and all replicas are alike.
+//! After the faults: all is healed, and within a bounded time every node gets a fresh
+//! write acknowledged and all replicas are alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use state::NodeId;
 
-use state::ports::Leadership;
-use state::{Index, NodeId};
+use crate::events::What;
+use crate::faults::Step;
+use crate::host::Request;
+use crate::invariants;
+use crate::run::Violation;
+use crate::stage::Stage;
 
-use crate::digest::Digest;
+/// How long a healed cluster may take for each of the two, in milliseconds: an
+/// election or two, a snapshot, and connections that must be found dead first.
+const WITHIN: u64 = 20_000;
 
-/// How long a healed cluster may take, in milliseconds: an election or two, a
-/// snapshot, and connections that must be found dead first.
-pub(crate) const WITHIN: u64 = 20_000;
-
-/// What is known of each node.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct View {
-    pub(crate) leadership: Option<Leadership>,
-    pub(crate) applied: Option<(Index, Digest)>,
+/// Heals all and waits for it.
+pub(crate) fn check(stage: &mut Stage) -> Result<(), Violation> {
+    stage.inflict(Step::Heal)?;
+    for node in stage.cluster.nodes() {
+        stage.inflict(Step::Restart(node))?;
+    }
+    stage.record(What::Calm)?;
+    serve_fresh_writes(stage)?;
+    converge(stage)
 }
 
-impl View {
-    /// Whom `node` believes to lead.
-    pub(crate) fn leader(&self, node: NodeId) -> Option<NodeId> {
-        self.leadership
-            .and_then(|leadership| leadership.leader(node))
-    }
-
-    /// The term that `node` leads in, if it does.
-    fn leads(&self) -> Option<state::Term> {
-        match self.leadership {
-            Some(Leadership::Leading(term)) => Some(term),
-            _ => None,
+/// Each node gets a write acknowledged that nobody asked for before.
+fn serve_fresh_writes(stage: &mut Stage) -> Result<(), Violation> {
+    let until = stage.tick + WITHIN;
+    for node in stage.cluster.nodes() {
+        while !fresh_write(stage, node)? {
+            if stage.tick >= until {
+                let what = format!("node {node} could not write; {}", stage.views.describe());
+                return Err(stage.violation("a healed cluster serves", what));
+            }
         }
     }
+    Ok(())
 }
 
-/// All nodes, as seen from outside.
-#[derive(Debug, Default)]
-pub(crate) struct Views(pub(crate) BTreeMap<NodeId, View>);
-
-impl Views {
-    pub(crate) fn of(&mut self, node: NodeId) -> &mut View {
-        self.0.entry(node).or_default()
+/// Whether a write at `node` was acknowledged.
+fn fresh_write(stage: &mut Stage, node: NodeId) -> Result<bool, Violation> {
+    let Some(call) = stage.workload.fresh(node) else {
+        return Ok(false);
+    };
+    let (op, asked) = (call.op, stage.tick);
+    stage.call(call)?;
+    stage.step()?;
+    while stage
+        .oracle
+        .promise(op)
+        .is_some_and(|promise| promise.answer.is_none())
+    {
+        if stage.tick > asked + invariants::WITHIN {
+            let what = format!("node {node} has not answered {op}");
+            return Err(stage.violation("calls are answered in time", what));
+        }
+        stage.step()?;
     }
-
-    /// Who leads in the latest term that anybody leads in.
-    pub(crate) fn leader(&self) -> Option<NodeId> {
-        let leaders = self
-            .0
-            .iter()
-            .filter_map(|(node, view)| Some((view.leads()?, *node)));
-        leaders.max().map(|(_, node)| node)
-    }
-
-    /// Where all stand, if all stand at one place at or after `least` under one leader.
-    pub(crate) fn converged(&self, least: Index) -> Option<(Index, Digest)> {
-        let leaders: BTreeSet<_> = self
-            .0
-            .iter()
-            .map(|(node, view)| view.leader(*node))
-            .collect();
-        let (mut places, agreed) = (self.0.values().map(|view| view.applied), leaders.len() == 1);
-        let place = places.next()??;
-        let alike = places.all(|other| other == Some(place));
-        (agreed && !leaders.contains(&None) && alike && place.0 >= least).then_some(place)
-    }
-
-    /// In words, for whoever must find out why not.
-    pub(crate) fn describe(&self) -> String {
-        let node = |(node, view): (&NodeId, &View)| {
-            let applied = view.applied.map_or_else(
-                || "nothing".to_owned(),
-                |(index, digest)| format!("{index} {digest}"),
-            );
-            format!("node {node} applied {applied}, {:?}", view.leadership)
-        };
-        self.0.iter().map(node).collect::<Vec<_>>().join("; ")
-    }
+    Ok(stage
+        .oracle
+        .promise(op)
+        .is_some_and(|promise| promise.done_at().is_some()))
 }
 
-#[cfg(test)]
-mod tests {
-    use state::{State, Term};
-
-    use super::*;
-
-    fn view(index: u64, leader: Option<u64>) -> View {
-        let leadership = Leadership::Following {
-            term: Term(1),
-            leader: leader.map(NodeId),
-        };
-        let digest = Digest::of_records(&State::default());
-        View {
-            leadership: Some(leadership),
-            applied: Some((Index(index), digest)),
+/// All calls are answered, and all replicas alike to the last body.
+fn converge(stage: &mut Stage) -> Result<(), Violation> {
+    let until = stage.tick + WITHIN;
+    while stage.tick < until {
+        stage.step()?;
+        let alike = stage.views.converged(stage.oracle.known());
+        if stage.oracle.in_flight() == 0 && alike.is_some() && surveyed_alike(stage)? {
+            return Ok(());
         }
     }
+    let what = format!(
+        "{} calls are in flight; {}",
+        stage.oracle.in_flight(),
+        stage.views.describe()
+    );
+    Err(stage.violation("a healed cluster converges", what))
+}
 
-    #[test]
-    fn alike_means_one_index_and_one_leader() {
-        let converged = |views: [View; 3]| {
-            Views((1..).map(NodeId).zip(views).collect())
-                .converged(Index(7))
-                .map(|(index, _)| index.0)
-        };
-        let leader = View {
-            leadership: Some(Leadership::Leading(Term(1))),
-            ..view(7, None)
-        };
-        let alike = view(7, Some(1));
-        assert_eq!(converged([leader, alike, alike]), Some(7));
-        assert_eq!(
-            converged([leader, alike, view(8, Some(1))]),
-            None,
-            "another index"
-        );
-        assert_eq!(
-            converged([leader, alike, view(7, None)]),
-            None,
-            "knows no leader"
-        );
-        assert_eq!(
-            converged([leader, alike, view(7, Some(2))]),
-            None,
-            "another leader"
-        );
-        assert_eq!(
-            converged([View::default(), alike, alike]),
-            None,
-            "nothing is known of it"
-        );
-        let behind = View {
-            leadership: leader.leadership,
-            ..view(6, None)
-        };
-        assert_eq!(
-            converged([behind, view(6, Some(1)), view(6, Some(1))]),
-            None,
-            "lacks what was promised"
-        );
+/// Asks all nodes for all they have. Not alike while one of them still moved on.
+fn surveyed_alike(stage: &mut Stage) -> Result<bool, Violation> {
+    let nodes = stage.cluster.nodes();
+    if !nodes
+        .iter()
+        .all(|node| stage.cluster.ask(*node, Request::Survey))
+    {
+        return Ok(false);
     }
+    stage.surveys.clear();
+    stage.step()?;
+    let mut places = Vec::new();
+    for (node, survey) in std::mem::take(&mut stage.surveys) {
+        let failed = |why| stage.violation("replicas agree", format!("node {node}: {why}"));
+        places.push(survey.map_err(failed)?);
+    }
+    let Some((index, digest)) = places.first().copied() else {
+        return Ok(false);
+    };
+    if places.len() < nodes.len() || places.iter().any(|(other, _)| *other != index) {
+        return Ok(false);
+    }
+    if places.iter().any(|(_, other)| *other != digest) {
+        let what = format!("at index {index} they hold different bodies");
+        return Err(stage.violation("replicas agree", what));
+    }
+    stage.record(What::Converged { index, digest })?;
+    Ok(true)
 }

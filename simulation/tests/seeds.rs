@@ -10,7 +10,8 @@ const STEPS: u64 = 6000;
 
 #[track_caller]
 fn good(seed: u64, steps: u64) -> Report {
-    let report = run(Options { seed, steps }).unwrap();
+    let report =
+        run(Options { seed, steps }).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     if let Some(violation) = &report.violation {
         panic!("seed {seed}: {violation}\n{}", report.events.join("\n"));
     }
@@ -32,10 +33,11 @@ fn fixed_seeds_hold_every_invariant_and_see_trouble() {
 
 #[test]
 fn a_seed_repeats_itself_and_no_other() {
-    assert!(
-        REPEATABLE,
-        "build with `--cfg tokio_unstable`; RUSTFLAGS replaces .cargo/config.toml"
-    );
+    if !REPEATABLE {
+        panic!(
+            "built without `--cfg tokio_unstable`: RUSTFLAGS replaces .cargo/config.toml; add the flag there"
+        );
+    }
     let mut hashes = BTreeSet::new();
     for seed in 100..104 {
         let (first, second) = (good(seed, 3000), good(seed, 3000));

@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn unknown_outcomes_may_be_either() {
         let unknown = |op| answered(op, Answer::Unknown);
-        let begun = vec![asked(1, authorize(NAME)), unknown(1), asked(2, INVITE)];
+        let begun = [asked(1, authorize(NAME)), unknown(1), asked(2, INVITE)];
         let with = |state| begun.iter().cloned().chain([applied(1, &state)]).collect();
         good(with(state(&[])));
         good(with(state(&[(1, 5, authorize(NAME)), (2, 6, INVITE)])));
