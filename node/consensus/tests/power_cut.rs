@@ -19,11 +19,13 @@ mod replica;
 mod strace;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use consensus::Replica;
@@ -91,14 +93,11 @@ fn spawn(mut command: Command, directory: &Path, engine: &str, writer: &str) -> 
         .unwrap()
 }
 
-/// Runs the writer until it has acknowledged `enough`, then calls `cut`. Answers
-/// with the last number that was acknowledged before the writer ended.
-fn run(
-    directory: &Path,
-    which: (&str, &str),
-    enough: u64,
-    cut: impl FnOnce(&mut Child),
-) -> Option<u64> {
+/// Runs the writer until it has acknowledged `enough`, then calls `cut`. Answers with
+/// the last number that was read as acknowledged *before* `cut` was called: a flush that
+/// is under way at that moment may be reported as done though it was cut off, which a
+/// machine without power could not do.
+fn run(directory: &Path, which: (&str, &str), enough: u64, cut: impl FnOnce(&mut Child)) -> u64 {
     let command = Command::new(std::env::current_exe().unwrap());
     run_command(command, directory, which, enough, cut)
 }
@@ -110,33 +109,43 @@ fn run_command(
     (engine, writer): (&str, &str),
     enough: u64,
     cut: impl FnOnce(&mut Child),
-) -> Option<u64> {
+) -> u64 {
     let mut child = spawn(command, directory, engine, writer);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acked = |line: String| {
-        line.strip_prefix("acked ")
-            .and_then(|number| number.parse::<u64>().ok())
-    };
-    let mut last = None;
-    let mut cut = Some(cut);
-    for line in lines.by_ref() {
-        last = acked(line.unwrap()).or(last);
-        if last.is_some_and(|last| last >= enough)
-            && let Some(cut) = cut.take()
-        {
-            cut(&mut child);
-        }
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (acked, reading) = follow(lines);
+    while acked.load(Ordering::Acquire) <= enough && !reading.is_finished() {
+        std::thread::park_timeout(Duration::from_millis(1));
     }
+    let before = acked.load(Ordering::Acquire);
+    cut(&mut child);
+    reading.join().unwrap();
     // It ends by its own error after a power cut; this only makes sure of it.
     let _ = child.kill();
     let mut complaint = String::new();
     let _ = child.stderr.take().unwrap().read_to_string(&mut complaint);
     child.wait().unwrap();
     assert!(
-        cut.is_none(),
-        "the writer ended by itself after {last:?}: {complaint}"
+        before > enough,
+        "the writer ended by itself after {before}: {complaint}"
     );
-    last
+    before - 1
+}
+
+/// Counts, on a thread of its own, one more than the last number acknowledged.
+fn follow(lines: Lines<BufReader<ChildStdout>>) -> (Arc<AtomicU64>, JoinHandle<()>) {
+    let acked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&acked);
+    let reading = std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Some(number) = line
+                .strip_prefix("acked ")
+                .and_then(|number| number.parse::<u64>().ok())
+            {
+                count.store(number + 1, Ordering::Release);
+            }
+        }
+    });
+    (acked, reading)
 }
 
 /// Opens what is left and checks every acknowledged entry.
@@ -148,7 +157,10 @@ fn check(directory: &Path, engine: Engine, acked: u64) {
         .unwrap()
         .expect("the hard state is gone");
     let last = u64::from_be_bytes(last.try_into().unwrap());
-    assert!(last >= acked, "the hard state went back to {last}");
+    assert!(
+        last >= acked,
+        "the hard state went back to {last}, acknowledged was {acked}, {engine:?}"
+    );
     let found: BTreeMap<u64, Vec<u8>> = database
         .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)
         .unwrap()
@@ -183,6 +195,7 @@ impl Ext4 {
             image: directory.join("image"),
             mountpoint: directory.join("mount"),
         };
+        command("python3", &["--version"], &[])?;
         std::fs::create_dir(&ext4.mountpoint).unwrap();
         std::fs::File::create(&ext4.image)
             .unwrap()
@@ -210,9 +223,34 @@ impl Ext4 {
         result
     }
 
-    fn shut_down(&self) -> Result<(), String> {
+    /// A program that is ready to cut the power at a word.
+    fn switch(&self) -> Switch {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_cut/shutdown.py");
-        command("python3", &[], &[&program, &self.mountpoint])
+        let mut program = Command::new("python3")
+            .arg(program)
+            .arg(&self.mountpoint)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(program.stdout.take().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        assert_eq!(ready, "ready\n");
+        Switch(program)
+    }
+}
+
+struct Switch(Child);
+
+impl Switch {
+    fn off(mut self) {
+        writeln!(self.0.stdin.take().unwrap(), "now").unwrap();
+        assert!(
+            self.0.wait().unwrap().success(),
+            "the file system was not shut down"
+        );
     }
 }
 
@@ -319,7 +357,8 @@ fn power_cuts(writer: &str, check: impl Fn(&Path, Engine, u64)) {
             };
             let data = ext4.mountpoint.join("data");
             let enough = 5 + round * 83 % 400;
-            let acked = run(&data, (name, writer), enough, |_| ext4.shut_down().unwrap()).unwrap();
+            let switch = ext4.switch();
+            let acked = run(&data, (name, writer), enough, |_| switch.off());
             ext4.unmount().unwrap();
             ext4.mount().unwrap();
             check(&data, engine, acked);
@@ -358,10 +397,10 @@ fn a_killed_process_loses_nothing_acknowledged() {
             let directory = tempfile::tempdir().unwrap();
             let enough = 3 + round * 61 % 300;
             let kill = |child: &mut Child| child.kill().unwrap();
-            let acked = run(directory.path(), (name, "writer"), enough, kill).unwrap();
+            let acked = run(directory.path(), (name, "writer"), enough, kill);
             check(directory.path(), engine, acked);
             let directory = tempfile::tempdir().unwrap();
-            let acked = run(directory.path(), (name, "replica_writer"), enough, kill).unwrap();
+            let acked = run(directory.path(), (name, "replica_writer"), enough, kill);
             wait(check_replica(directory.path(), engine, acked));
         }
     }
