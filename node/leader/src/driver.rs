@@ -144,6 +144,7 @@ impl Driver {
         };
         tracing::info!(%term, "this node leads");
         self.counters.took_over();
+        self.board.wipe();
         self.board.edit(|status| status.term = Some(term));
         Court::new(Arc::new(reign)).hold().await;
     }

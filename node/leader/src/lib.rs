@@ -14,9 +14,10 @@
 //! - a new leader reads an order from the CA before it goes on, and sends `finalize` again
 //!   only when what its predecessor sent can no longer arrive.
 //!
-//! This crate knows nothing of openraft, has no listening socket, reads no clock, no
-//! environment and (but for the feature `failpoints`) no file, and never deactivates an authorization: Boulder counts that as
-//! a failed validation.
+//! This crate knows nothing of openraft, has no listening socket and reads no clock and no
+//! configuration; of files it reads the system's trust roots only (and, with the feature
+//! `failpoints`, one that a test writes). It never deactivates an authorization: Boulder
+//! counts that as a failed validation.
 
 mod account;
 mod clocks;

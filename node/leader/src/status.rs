@@ -83,8 +83,11 @@ pub struct OrderProgress {
 pub(crate) struct Board(Mutex<Status>);
 
 impl Board {
+    /// Of a term that is over nothing is shown, though a task that is being cancelled may
+    /// still write its last word.
     pub(crate) fn read(&self) -> Status {
-        self.status().clone()
+        let status = self.status();
+        status.term.map(|_| status.clone()).unwrap_or_default()
     }
 
     /// This node leads no more.

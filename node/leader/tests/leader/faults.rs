@@ -33,7 +33,7 @@ fn failure(state: &State) -> (FailureClass, String, u32, Duration) {
 async fn a_whole_life_in_good_weather() {
     let world = world();
     // Two months at two looks a second would take this test minutes.
-    let mut leader = world.lead_with(Fate::Lives, |config| config.tick = Duration::from_secs(60));
+    let mut leader = world.lead_with(Fate::Lives, |config| config.tick = Duration::from_secs(600));
     leader.until(served(NAME)).await;
     leader.linger(Duration::from_secs(1)).await;
     world.check_one_certificate(NAME, "in good weather");
@@ -313,7 +313,7 @@ async fn an_order_that_the_ca_has_forgotten_is_begun_anew() {
 async fn an_order_that_is_gone_after_finalize_is_tried_again_at_once_or_at_its_end() {
     let world = world();
     world.ca.books().manners.expiry = Some(Duration::from_secs(7 * 86_400));
-    let mut leader = world.lead_with(Fate::Lives, |config| config.tick = Duration::from_secs(60));
+    let mut leader = world.lead_with(Fate::Lives, |config| config.tick = Duration::from_secs(600));
     // Once without a certificate to serve meanwhile, once with one.
     for (round, at_least) in [(0, 50), (1, 6 * 86_400)] {
         world.ca.books().manners.issuing = None;
@@ -333,6 +333,7 @@ async fn an_order_that_is_gone_after_finalize_is_tried_again_at_once_or_at_its_e
             // The next attempt succeeds, and its renewal is the second round.
             world.ca.books().manners.issuing = Some(Duration::from_millis(500));
             leader.until(served(NAME)).await;
+            leader.linger(Duration::from_secs(59 * 86_400)).await;
             world.ca.books().finalizations.truncate(1);
             drop(lost);
         }
