@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use consensus::Identity;
+use consensus::store::Store;
 use state::NodeId;
 use state::testing::{START, found};
 use tempfile::TempDir;
@@ -98,6 +99,17 @@ impl Cluster {
             .iter()
             .map(|(node, seat)| (*node, seat.news()))
             .collect()
+    }
+
+    /// How many snapshots were installed: each begins a generation of the state.
+    pub(crate) fn snapshots(&self) -> u64 {
+        let generations = self
+            .seats
+            .values()
+            .map(|seat| seat.disk.current_generation());
+        generations
+            .filter_map(|generation| generation.ok().flatten())
+            .sum()
     }
 
     /// Whether `node`'s disk holds what it would lose now.

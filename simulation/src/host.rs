@@ -2,7 +2,6 @@
 //! at which the simulation asks for what a node's own rooms would ask.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use consensus::{Config, Halt, Identity, Parts, Replica};
@@ -197,12 +196,12 @@ fn survey(replica: &Replica) -> Survey {
     Ok((state.index(), Digest::of(hash)))
 }
 
-/// The timers of production, and a log so short that snapshots and purges happen.
+/// The timers of production, and a log so short that snapshots, purges and installs
+/// happen.
 pub(crate) fn config(chance: &mut crate::chance::Chance) -> Config {
     Config {
-        snapshot_entries: chance.between(40, 300),
-        keep_entries: chance.between(5, 60),
-        write_limit: Duration::from_secs(2),
+        snapshot_entries: chance.between(10, 100),
+        keep_entries: chance.between(1, 20),
         ..Config::default()
     }
 }

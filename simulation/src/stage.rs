@@ -55,7 +55,8 @@ impl Stage {
     }
 
     /// Ends it: what was seen.
-    pub(crate) fn close(self) -> (Journal, Tally) {
+    pub(crate) fn close(mut self) -> (Journal, Tally) {
+        self.tally.snapshots = self.cluster.snapshots();
         (self.journal, self.tally)
     }
 

@@ -27,6 +27,8 @@ pub struct Tally {
     pub unknown: u64,
     /// Changes that a disk had not made durable when its machine lost power.
     pub lost_changes: usize,
+    /// Snapshots that a replica installed because it lagged behind the log's begin.
+    pub snapshots: u64,
     /// Terms in which somebody led.
     pub terms: u64,
     /// The last index published anywhere.
@@ -72,7 +74,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown; {} terms, index {}, {} changes lost",
+            "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown; {} terms, index {}, \
+             {} snapshots installed, {} changes lost",
             self.asked,
             self.done,
             self.refused,
@@ -81,6 +84,7 @@ impl fmt::Display for Tally {
             self.unknown,
             self.terms,
             self.index,
+            self.snapshots,
             self.lost_changes
         )
     }

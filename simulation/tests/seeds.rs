@@ -28,6 +28,7 @@ fn fixed_seeds_hold_every_invariant_and_see_trouble() {
     assert!(sum(|tally| tally.unknown) > 10, "{tallies:?}");
     assert!(sum(|tally| tally.refused) > 50, "{tallies:?}");
     assert!(sum(|tally| tally.terms) > 15, "{tallies:?}");
+    assert!(sum(|tally| tally.snapshots) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.lost_changes as u64) > 0, "{tallies:?}");
 }
 
