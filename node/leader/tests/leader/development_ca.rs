@@ -23,11 +23,11 @@ use crate::{
 
 const NAME: &str = "shop.example";
 
-/// The development CA, under the account of the double.
-struct Elsewhere {
-    acme: AcmeAuthorities,
-    directory: String,
-    root: String,
+/// A CA on a socket, under the account of the double.
+pub(crate) struct Elsewhere {
+    pub(crate) acme: AcmeAuthorities,
+    pub(crate) directory: String,
+    pub(crate) root: String,
 }
 
 impl Authorities for Elsewhere {
@@ -93,7 +93,7 @@ impl Site {
 }
 
 /// An edge: it answers challenges from the state.
-async fn serve(listener: TcpListener, states: watch::Receiver<Arc<State>>) {
+pub(crate) async fn serve(listener: TcpListener, states: watch::Receiver<Arc<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = states.borrow().clone();
         tokio::spawn(answer(stream, state));

@@ -16,6 +16,7 @@ mod failpoints;
 mod faults;
 mod fence;
 mod membership;
+mod pebble;
 mod recorder;
 mod takeover;
 mod world;
