@@ -32,6 +32,20 @@ fn fixed_seeds_hold_every_invariant_and_see_trouble() {
     assert!(sum(|tally| tally.lost_changes as u64) > 0, "{tallies:?}");
 }
 
+/// Seeds that once showed a bug, with the steps they need and what it was.
+const ONCE_FAILED: [(u64, u64); 1] = [
+    // A leader was cut off with two entries in flight and caught up by a snapshot. It
+    // never heard what became of them, and so never proposed again.
+    (20_210, 10_000),
+];
+
+#[test]
+fn seeds_that_once_failed_hold() {
+    for (seed, steps) in ONCE_FAILED {
+        good(seed, steps);
+    }
+}
+
 #[test]
 fn a_seed_repeats_itself_and_no_other() {
     if !REPEATABLE {

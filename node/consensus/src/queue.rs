@@ -13,7 +13,7 @@ use openraft::raft::ClientWriteResult;
 use state::ports::{Applied, Leadership, ProposeError};
 use state::{Actor, Batch, Change, Command, Index, NodeId, Term, codec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::replica::Shared;
 use crate::types::{Proposal, TypeConfig};
@@ -139,10 +139,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
         };
         let (group, left) = gather(first, &mut queue);
         next = left;
-        let Some(group) = admit(*shared.leadership.borrow(), group) else {
+        let leadership = *shared.leadership.borrow();
+        let Some(group) = admit(leadership, group) else {
             continue;
         };
-        propose(&shared, group, flight).await;
+        propose(&shared, leadership, group, flight).await;
     }
 }
 
@@ -201,7 +202,12 @@ fn admit(leadership: Leadership, group: Vec<Waiting>) -> Option<Vec<Waiting>> {
 
 /// Proposes `group` as one entry, in the order of the calls; a task of its own waits
 /// for what becomes of it and answers.
-async fn propose(shared: &Shared, group: Vec<Waiting>, flight: Option<OwnedSemaphorePermit>) {
+async fn propose(
+    shared: &Shared,
+    leadership: Leadership,
+    group: Vec<Waiting>,
+    flight: Option<OwnedSemaphorePermit>,
+) {
     let at = shared.clock.now();
     let mut commands = Vec::with_capacity(group.len());
     let mut answers = Vec::with_capacity(group.len());
@@ -218,17 +224,42 @@ async fn propose(shared: &Shared, group: Vec<Waiting>, flight: Option<OwnedSemap
     let (proposal, appended) = Proposal::new(entry.into());
     let written = shared.raft.client_write_ff(proposal).await;
     let fence = shared.fence.clone();
+    let over = over(shared, leadership);
+    let late = shared.config.answer_within;
     tokio::spawn(async move {
         let outcome = match written {
-            Ok(written) => tokio::select! {
-                written = written => settle(written, &appended),
-                _ = fence.tripped() => Err(ProposeError::Unknown),
-            },
+            Ok(mut written) => {
+                let settled = tokio::select! {
+                    written = &mut written => Some(settle(written, &appended)),
+                    _ = fence.tripped() => Some(Err(ProposeError::Unknown)),
+                    () = over => None,
+                };
+                drop(flight);
+                match settled {
+                    Some(settled) => settled,
+                    None => timeout(late, written)
+                        .await
+                        .map_or(Err(ProposeError::Unknown), |written| {
+                            settle(written, &appended)
+                        }),
+                }
+            }
             Err(error) => Err(ProposeError::Stopped(error.to_string())),
         };
-        drop(flight);
         answer(outcome, answers);
     });
+}
+
+/// Waits until this node leads no more as it does in `leadership`. What it proposed
+/// then is not waited for without end: openraft never answers for an entry that a
+/// snapshot of the next leader has passed over, and its place in flight would be
+/// missing when this node leads again.
+fn over(shared: &Shared, leadership: Leadership) -> impl Future<Output = ()> + use<> {
+    let mut now = shared.leadership.subscribe();
+    async move {
+        // It is not closed before the replica ends.
+        let _ = now.wait_for(|now| *now != leadership).await;
+    }
 }
 
 fn answer(
