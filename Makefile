@@ -43,6 +43,7 @@ end-to-end: ## Real processes against both CAs, with their output.
 crash-matrix: ## A leader killed at each point of an order, one certificate each.
 	scripts/install-test-tools.sh
 	$(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
+	$(CARGO) test --locked --package leader --features failpoints
 
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture

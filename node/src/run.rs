@@ -171,7 +171,7 @@ async fn hand_over(rooms: &Rooms) {
     match rooms.replica.transfer(None).await {
         Ok(to) => tracing::info!(%to, "leadership handed over"),
         Err(error) => {
-            tracing::warn!(%error, "leadership was not handed over; the others will elect")
+            tracing::warn!(%error, "leadership was not handed over; the others will elect");
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum Ca {
     /// Ours, in this process, and how many seconds its clock is ahead.
     Development(devca::Running, Arc<AtomicU64>),
     /// Let's Encrypt's own test server.
-    Pebble(Pebble),
+    Pebble(Box<Pebble>),
 }
 
 impl Ca {

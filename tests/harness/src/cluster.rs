@@ -80,7 +80,8 @@ impl Cluster {
         let http_port = free_port(ip(1));
         let addresses: Vec<Ipv4Addr> = (1..=options.nodes).map(ip).collect();
         let ca = if options.pebble {
-            Ca::Pebble(Pebble::start(dir.path(), &addresses, http_port, options.validity).await)
+            let pebble = Pebble::start(dir.path(), &addresses, http_port, options.validity);
+            Ca::Pebble(Box::new(pebble.await))
         } else {
             Ca::development(dir.path(), &addresses, http_port, options.validity).await
         };

@@ -248,8 +248,8 @@ async fn hung_disk(count: usize) {
     let hangs: Vec<PathBuf> = (0..3)
         .map(|place| cluster.dir().join(format!("hang-{place}")))
         .collect();
-    for place in 0..3 {
-        let hang = hangs[place].display().to_string();
+    for (place, hang) in hangs.iter().enumerate() {
+        let hang = hang.display().to_string();
         cluster.nodes[place].kill().await.unwrap();
         cluster
             .restart(place, &[("LD_PRELOAD", &shim), ("HANG", &hang)])
