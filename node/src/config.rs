@@ -94,6 +94,10 @@ pub struct Raft {
     pub election_max: Duration,
     /// A flush that takes longer ends the replica.
     pub flush_limit: Duration,
+    /// A snapshot is written once so many entries were applied since the last.
+    pub snapshot_entries: u64,
+    /// Entries kept behind a snapshot.
+    pub keep_entries: u64,
 }
 
 /// Which storage engine.
@@ -355,6 +359,8 @@ fn raft(file: &mut File<'_>) -> Raft {
         election_min: file.bounded("raft", "election_min", ms(60)..=ms(30_000), ms(300)),
         election_max: file.bounded("raft", "election_max", ms(80)..=ms(60_000), ms(450)),
         flush_limit: file.bounded("raft", "flush_limit", ms(100)..=ms(60_000), ms(2_000)),
+        snapshot_entries: file.bounded("raft", "snapshot_entries", 10..=10_000_000, 50_000),
+        keep_entries: file.bounded("raft", "keep_entries", 0..=10_000_000, 20_000),
     };
     if raft.election_min < raft.heartbeat * 2 {
         file.fault(

@@ -221,6 +221,7 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>) -> leader::Ports {
         identities: Arc::new(Certifier::new(rooms.keyring.clone(), rooms.entropy.clone())),
         clock: rooms.clock.clone(),
         authorities: Arc::new(leader::issuance::acme::AcmeAuthorities::new(
+            Arc::new(leader::issuance::acme::Tcp),
             replica,
             rooms.clock.clone(),
         )),

@@ -209,6 +209,8 @@ async fn start_replica(
             election_min: config.raft.election_min,
             election_max: config.raft.election_max,
             write_limit: config.raft.flush_limit,
+            snapshot_entries: config.raft.snapshot_entries,
+            keep_entries: config.raft.keep_entries,
             ..consensus::Config::default()
         },
     };

@@ -138,9 +138,12 @@ impl Step {
 
 /// What to do, at most one change of Raft's configuration among it.
 pub(crate) fn plan(picture: &Picture<'_>) -> Vec<Step> {
+    let shares = shares(picture);
+    let keys_complete = shares.is_empty();
     let mut steps: Vec<Step> = raft(picture).into_iter().collect();
-    steps.extend(shares(picture));
-    let keys_complete = steps.iter().all(|step| !matches!(step, Step::Share(..)));
+    // Whoever leaves may be the last that others can get a copy of an old key from.
+    steps.retain(|step| keys_complete || !matches!(step, Step::Finish(_)));
+    steps.extend(shares);
     // Whoever was removed is out before its keys are replaced.
     if keys_complete {
         steps.extend(rotations(picture));

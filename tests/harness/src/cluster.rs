@@ -176,11 +176,16 @@ impl Cluster {
         self.nodes.push(node);
     }
 
-    /// Lets node `number` join by a fresh token.
+    /// Lets node `number` join by a fresh token, sponsored by node 1.
     pub async fn join(&mut self, number: u8) {
+        self.join_by(number, 0).await;
+    }
+
+    /// Lets node `number` join by a fresh token, sponsored by the node at `place`.
+    pub async fn join_by(&mut self, number: u8, place: usize) {
         let token = self.token("node").await;
         let files = self.files(number);
-        let sponsor = self.nodes[0].files.admin().to_string();
+        let sponsor = self.nodes[place].files.admin().to_string();
         let arguments = ["--join", &sponsor, "--token-file", token.to_str().unwrap()];
         let mut node = self.spawn(&files, &arguments, &[]);
         node.ready(START).await.unwrap();

@@ -32,6 +32,7 @@ use state::{
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
+pub use self::connection::{Dial, Stream, Tcp};
 use self::{
     answer::Answer,
     http::{FencedHttp, call},
@@ -47,14 +48,16 @@ const ORDERS_KEPT: usize = 128;
 
 /// Opens CAs over HTTPS.
 pub struct AcmeAuthorities {
+    dial: Arc<dyn Dial>,
     fence: Fence,
     clock: Arc<dyn Clock>,
 }
 
 impl AcmeAuthorities {
-    /// Fenced by this node's lease and clock.
-    pub fn new(lease: Arc<dyn Lease>, clock: Arc<dyn Clock>) -> Self {
+    /// Over `dial`, fenced by this node's lease and clock.
+    pub fn new(dial: Arc<dyn Dial>, lease: Arc<dyn Lease>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            dial,
             fence: Fence::new(lease, clock.clone()),
             clock,
         }
@@ -73,7 +76,7 @@ impl Authorities for AcmeAuthorities {
             Registration::None | Registration::KeyCommitted { .. } => None,
         };
         Ok(Arc::new(Acme {
-            http: FencedHttp::new(self.fence.clone(), tls),
+            http: FencedHttp::new(self.fence.clone(), self.dial.clone(), tls),
             clock: self.clock.clone(),
             directory,
             thumbprint: account.thumbprint().unwrap_or_default().to_owned(),

@@ -172,6 +172,11 @@ fn who_leaves_loses_its_vote_then_its_place_then_its_record() {
 }
 
 #[test]
+fn nobody_is_forgotten_before_all_that_stay_have_their_keys() {
+    check("1v 2v 3-!", &["sharing the control key 1 with node 2"]);
+}
+
+#[test]
 fn a_ready_learner_takes_the_place_of_who_leaves() {
     check("1v 2vk 3vk! 4l*k", &["making nodes 1, 2, 4 the voters"]);
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use devca::{Probing, Server};
 use leader::issuance::{
-    acme::AcmeAuthorities,
+    acme::{AcmeAuthorities, Tcp},
     authority::{Authorities, Authority, AuthorityError},
 };
 use state::{Account, Secret, State, Timestamp};
@@ -69,7 +69,7 @@ impl Site {
     fn lead(&self) -> Process {
         let lease = Arc::new(Steady(self.world.term.clone()));
         self.world.lead_at(Arc::new(Elsewhere {
-            acme: AcmeAuthorities::new(lease, self.world.clock.clone()),
+            acme: AcmeAuthorities::new(Arc::new(Tcp), lease, self.world.clock.clone()),
             directory: self.ca.directory_url().to_owned(),
             root: self.ca.root_pem().to_owned(),
         }))

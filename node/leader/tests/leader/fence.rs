@@ -11,7 +11,7 @@ use std::{
 use leader::{
     fence::{Permit, Shut},
     issuance::{
-        acme::AcmeAuthorities,
+        acme::{AcmeAuthorities, Tcp},
         authority::{Authorities, Authority, AuthorityError, OrderStatus},
         request::{P256, Requests},
     },
@@ -75,7 +75,7 @@ impl Bench {
             },
             ..found().account
         };
-        let authorities = AcmeAuthorities::new(lease.clone(), clock.clone());
+        let authorities = AcmeAuthorities::new(Arc::new(Tcp), lease.clone(), clock.clone());
         let authority = authorities.open(&account, &key.key).unwrap();
         Self {
             clock,
@@ -291,7 +291,8 @@ async fn a_ca_that_is_not_there_or_not_trusted_was_sent_nothing() {
             trust_roots_pem: roots.clone(),
             ..found().account
         };
-        let authorities = AcmeAuthorities::new(bench.lease.clone(), bench.clock.clone());
+        let authorities =
+            AcmeAuthorities::new(Arc::new(Tcp), bench.lease.clone(), bench.clock.clone());
         let authority = authorities.open(&account, &key.key).unwrap();
         let error = authority.warm().await.unwrap_err();
         assert!(matches!(error, AuthorityError::Unreachable(_)), "{error}");
@@ -305,7 +306,7 @@ async fn a_ca_that_is_not_there_or_not_trusted_was_sent_nothing() {
 fn an_account_that_cannot_be_used_says_why() {
     let clock = Arc::new(ManualClock::default());
     let lease = Arc::new(Holds(AtomicU32::new(0)));
-    let authorities = AcmeAuthorities::new(lease, clock);
+    let authorities = AcmeAuthorities::new(Arc::new(Tcp), lease, clock);
     let key = P256.account_key().unwrap().key;
     for (directory, roots, expected) in [
         ("not a url", "", "no URL"),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use leader::issuance::acme::AcmeAuthorities;
+use leader::issuance::acme::{AcmeAuthorities, Tcp};
 use rcgen::{CertificateParams, KeyPair};
 use state::Timestamp;
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl Pebble {
     fn lead(&self) -> Process {
         let lease = Arc::new(Steady(self.world.term.clone()));
         self.world.lead_at(Arc::new(Elsewhere {
-            acme: AcmeAuthorities::new(lease, self.world.clock.clone()),
+            acme: AcmeAuthorities::new(Arc::new(Tcp), lease, self.world.clock.clone()),
             directory: self.directory.clone(),
             root: self.root.clone(),
         }))

@@ -5,22 +5,28 @@ use std::{fs, time::Duration};
 use harness::{
     Cluster, Options, binaries,
     process::{NodeFiles, NodeProcess, Ports},
+    request,
 };
 
+/// Snapshots so often that a newcomer gets one, and no log from before it.
+const COMPACT: &str = "[raft]\nsnapshot_entries = 20\nkeep_entries = 0\n";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_added_late_gets_the_state_and_serves() {
-    let mut cluster = Cluster::start(Options::default()).await;
+async fn a_node_added_late_gets_a_snapshot_and_serves() {
+    let mut options = Options::default();
+    options.extra.push_str(COMPACT);
+    let mut cluster = Cluster::start(options).await;
     for number in 0..5 {
-        cluster
-            .onboard(&format!("shop-{number}.customer.example"))
-            .await;
+        cluster.onboard(&format!("shop-{number}.customer.example")).await;
     }
     cluster.join(4).await;
     for number in 0..5 {
-        cluster
-            .served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example"))
-            .await;
+        cluster.served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example")).await;
     }
+    let metrics = request::plain(cluster.nodes[3].files.health(), "/metrics").await.unwrap().1;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let snapshot = metrics.lines().find_map(|line| line.strip_prefix("hostquorum_log_snapshot_index "));
+    assert!(snapshot.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
     assert_eq!(cluster.ca.issued(), 5);
 }
 
@@ -65,6 +71,12 @@ async fn a_removed_node_is_refused_and_the_others_go_on() {
         .ok();
     cluster.served_alike(&others, name).await;
     assert_eq!(cluster.ca.issued(), 2);
+    // The data keys were rotated: a newcomer needs the old ones too.
+    cluster.join_by(4, others[0]).await;
+    let all = [others[0], others[1], 3];
+    for name in ["before.customer.example", name] {
+        cluster.served_alike(&all, name).await;
+    }
 }
 
 /// What a removed node says when it is started once more on its old data.
@@ -168,4 +180,12 @@ async fn tokens_that_are_spent_expired_revoked_or_of_another_root_are_refused() 
     );
 
     assert!(refused(&cluster, "hq1.not.a.token").await.contains("token"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_refused_once_its_time_is_over() {
+    let cluster = Cluster::start(Options { nodes: 1, ..Options::default() }).await;
+    let made = cluster.cli.json(&["token", "create", "--role", "node", "--ttl", "60s"]).await;
+    tokio::time::sleep(Duration::from_secs(61)).await; // what is tested: that its time is over
+    assert!(refused(&cluster, made["token"].as_str().unwrap()).await.contains("expired"));
 }

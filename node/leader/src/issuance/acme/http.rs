@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     answer::{Answer, Failure, Tap},
-    connection::Connection,
+    connection::{Connection, Dial},
     pool::{Pool, REPLAY_NONCE},
 };
 use crate::fence::{Fence, Permit, Shut};
@@ -63,6 +63,7 @@ pub(super) struct FencedHttp(Arc<Shared>);
 
 struct Shared {
     fence: Fence,
+    dial: Arc<dyn Dial>,
     tls: TlsConnector,
     pool: Pool,
 }
@@ -78,9 +79,10 @@ impl HttpClient for FencedHttp {
 }
 
 impl FencedHttp {
-    pub(super) fn new(fence: Fence, tls: TlsConnector) -> Self {
+    pub(super) fn new(fence: Fence, dial: Arc<dyn Dial>, tls: TlsConnector) -> Self {
         Self(Arc::new(Shared {
             fence,
+            dial,
             tls,
             pool: Pool::default(),
         }))
@@ -206,7 +208,7 @@ impl FencedHttp {
             let text = "RFC 8555 asks for https, and the URL is not".to_owned();
             return Err(Failure::Unsent(text));
         }
-        let open = Connection::open(uri, &self.0.tls, self.0.fence.clone());
+        let open = Connection::open(uri, &*self.0.dial, &self.0.tls, self.0.fence.clone());
         match timeout(CONNECT_TIMEOUT, open).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Failure::Unsent(chain(&error))),
