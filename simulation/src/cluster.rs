@@ -21,7 +21,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Segments that a connection holds, and connections that wait: more than the
 /// replicas ever have under way, because the simulated network cannot push back
 /// but by ending the run.
-const SEGMENTS: usize = 1024;
+pub(crate) const SEGMENTS: usize = 1024;
 
 /// The machines, and the network between them.
 pub(crate) struct Cluster {

@@ -41,7 +41,7 @@ pub(crate) async fn found(replica: &Replica, nodes: &[NodeId]) -> Result<(), Str
 }
 
 /// The machine of `node`, as its operator registers it.
-fn machine(node: NodeId) -> Newcomer {
+pub(crate) fn machine(node: NodeId) -> Newcomer {
     let number = u8::try_from(node.0).unwrap_or(u8::MAX);
     Newcomer {
         peer_address: address(node),
@@ -49,7 +49,8 @@ fn machine(node: NodeId) -> Newcomer {
     }
 }
 
-async fn admit(replica: &Replica, node: NodeId) -> Result<(), String> {
+/// Makes `node` a member, as an invitation would.
+pub(crate) async fn admit(replica: &Replica, node: NodeId) -> Result<(), String> {
     let invite = Change::CreateInvitation {
         role: Role::Node,
         verifier: [u8::try_from(node.0).unwrap_or(u8::MAX); 32],
@@ -72,7 +73,8 @@ async fn admit(replica: &Replica, node: NodeId) -> Result<(), String> {
     }
 }
 
-async fn done(replica: &Replica, change: Change) -> Result<Done, String> {
+/// Proposes as the operator at the machine itself; what was refused is an error.
+pub(crate) async fn done(replica: &Replica, change: Change) -> Result<Done, String> {
     let applied = replica
         .propose(Actor::socket(), change)
         .await

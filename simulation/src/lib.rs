@@ -13,6 +13,13 @@
 //! ordered, and tokio is built so that its own chance can be seeded
 //! ([`REPEATABLE`]).
 //!
+//! # Certificates
+//!
+//! [`issue`] is another scenario, with more of production in it: the leader's duties
+//! obtain certificates of the development CA over simulated HTTPS while the leader
+//! crashes. It has doubles of edge and cluster too. Its keys are real, so that the runs
+//! of a seed are alike and not the same.
+//!
 //! # What it never does
 //!
 //! It changes nothing in the crates it drives and contains no part of them: a double
@@ -30,6 +37,7 @@ mod faults;
 mod founding;
 mod host;
 mod invariants;
+mod issuance;
 mod liveness;
 mod network;
 mod operation;
@@ -41,6 +49,7 @@ mod views;
 mod workload;
 
 pub use digest::Digest;
+pub use issuance::{Crash, Issuance, issue};
 pub use run::{Options, Report, Violation, run};
 pub use tally::Tally;
 

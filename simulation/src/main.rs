@@ -29,11 +29,18 @@ struct Arguments {
     /// Write the events of every run.
     #[arg(long)]
     log_all: bool,
+    /// Instead: certificates from the development CA while the leader crashes. Such
+    /// runs end by themselves, keep no events, and are not the same each time.
+    #[arg(long, conflicts_with_all = ["steps", "log_dir", "log_all"])]
+    issuance: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let mut output = io::stdout().lock();
+    if arguments.issuance {
+        return issue(&arguments, &mut output);
+    }
     if !REPEATABLE {
         writeln!(
             io::stderr(),
@@ -64,6 +71,19 @@ fn main() -> anyhow::Result<ExitCode> {
         if report.violation.is_some() || arguments.log_all {
             let path = keep(&arguments.log_dir, &report)?;
             writeln!(output, "  events: {}", path.display())?;
+        }
+    }
+    Ok(code)
+}
+
+/// Runs the other scenario, each seed once.
+fn issue(arguments: &Arguments, output: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for seed in (arguments.seed..).take(usize::try_from(arguments.runs)?) {
+        let issuance = simulation::issue(seed).context("cannot simulate")?;
+        writeln!(output, "{issuance}")?;
+        if issuance.violation.is_some() {
+            code = ExitCode::from(1);
         }
     }
     Ok(code)
