@@ -85,6 +85,7 @@ impl Open {
         ));
         let edge = rooms.edge(config, Arc::new(AskLeader(challenges.clone())))?;
         tokio::spawn(forward(edge.published(), publish));
+        tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);
         raft.spawn(peers(rooms, listeners.peer, service));
         tokio::spawn(serving.clone().tell_members(rooms.links.clone()));
@@ -125,6 +126,24 @@ async fn forward(mut from: watch::Receiver<Index>, to: watch::Sender<Index>) {
             return;
         }
     }
+}
+
+/// Tells all members once this node's replica has stopped: nobody waits for it then.
+async fn confess(
+    mut halted: watch::Receiver<Option<consensus::Halt>>,
+    health: watch::Sender<serving::Health>,
+) {
+    let Ok(halt) = halted
+        .wait_for(Option::is_some)
+        .await
+        .map(|halt| halt.clone())
+    else {
+        return;
+    };
+    let fault = halt
+        .map(|halt| format!("its replica has stopped: {halt}"))
+        .unwrap_or_default();
+    health.send_modify(|health| health.faults.push(fault));
 }
 
 /// Takes links from members until the replica has halted: then its listener and

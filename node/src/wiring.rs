@@ -309,7 +309,14 @@ pub(crate) async fn watch_readiness(
         if known {
             heard = clock.boottime();
         }
-        let now = if replica.state().borrow().cluster_id().is_none() {
+        let halted = replica.halted().borrow().as_ref().map(ToString::to_string);
+        let now = if let Some(halt) = halted {
+            // Its own fault, not the quorum's: it serves on, but learns of no new
+            // hostname and no challenge, so that whoever can choose should choose others.
+            not_ready(&format!(
+                "this node's replica has stopped: {halt}; it serves what it knew"
+            ))
+        } else if replica.state().borrow().cluster_id().is_none() {
             not_ready("this node has not received the cluster's state yet")
         } else if clock.boottime().saturating_sub(heard) > STALE_AFTER {
             not_ready("no leader was heard for a day: what is served may be old")

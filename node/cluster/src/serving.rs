@@ -132,7 +132,7 @@ impl Serving {
         }
     }
 
-    /// Those that are heard of, do not drain and have not published `index`; and
+    /// Those that are heard of, well, not draining and have not published `index`; and
     /// when the first of them will have been silent for too long.
     fn missing(&self, index: Index) -> (Vec<NodeId>, Option<Instant>) {
         let now = Instant::now();
@@ -140,7 +140,9 @@ impl Serving {
         let mut first_silent: Option<Duration> = None;
         for report in self.reports() {
             let behind = report.published.is_none_or(|published| published < index);
-            if !behind || report.draining || report.silent >= HEARD_WITHIN {
+            // A member with a fault may never publish anything again.
+            let excused = report.draining || !report.faults.is_empty();
+            if !behind || excused || report.silent >= HEARD_WITHIN {
                 continue;
             }
             missing.push(report.node);
@@ -179,8 +181,8 @@ impl ServingSet for Serving {
         reports
     }
 
-    /// Those that are silent for longer than [`HEARD_WITHIN`] and those that drain
-    /// are not waited for and not in the answer: an empty one means go.
+    /// Those that are silent for longer than [`HEARD_WITHIN`], those that drain and
+    /// those that say that something ails them are not waited for and not in the answer: an empty one means go.
     async fn published(&self, index: Index, within: Duration) -> Vec<NodeId> {
         let deadline = Instant::now() + within;
         let (mut heard, mut own) = (self.heard.subscribe(), self.own.published.clone());

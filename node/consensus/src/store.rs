@@ -22,6 +22,7 @@ pub(crate) mod directory;
 mod disk;
 mod memory;
 mod redb;
+mod reserve;
 mod sled;
 
 use std::ops::Bound;
@@ -292,6 +293,19 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system answered.
         source: std::io::Error,
+    },
+    /// Writing on would fill the disk.
+    #[error(
+        "the disk of {} is nearly full: {free} bytes are free and {reserve} must stay so; make \
+         room and restart this node", path.display()
+    )]
+    NearlyFull {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must stay free.
+        reserve: u64,
     },
     /// The engine failed at a read or write.
     #[error("the database engine failed to {action}")]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::redb::RedbDatabase;
+use super::reserve::{RESERVE_BYTES, Reserved};
 use super::sled::SledDatabase;
 use super::{Database, Store, StoreError, directory};
 use crate::identity::Identity;
@@ -76,7 +77,11 @@ impl DiskStore {
                     attempt += 1;
                     std::thread::park_timeout(BUSY_PAUSE);
                 }
-                opened => return opened,
+                Ok(database) => {
+                    let path = path.to_owned();
+                    return Ok(Arc::new(Reserved::new(database, path, RESERVE_BYTES)));
+                }
+                Err(error) => return Err(error),
             }
         }
     }

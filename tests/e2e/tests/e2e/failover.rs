@@ -101,3 +101,112 @@ async fn the_leader_is_transferred_on_request() {
         .ok();
     assert_eq!(cluster.leader().await, target);
 }
+
+/// A small disk of its own for a folder, its content moved there. Unmounted when
+/// dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn under(folder: &std::path::Path) -> Self {
+        let aside = folder.with_extension("aside");
+        std::fs::rename(folder, &aside).unwrap();
+        std::fs::create_dir(folder).unwrap();
+        run(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                "size=96m,mode=0700",
+                "tmpfs",
+                folder.to_str().unwrap(),
+            ],
+        );
+        run(
+            "cp",
+            &[
+                "-a",
+                &format!("{}/.", aside.display()),
+                folder.to_str().unwrap(),
+            ],
+        );
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["--lazy", self.0.to_str().unwrap()]);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = std::process::Command::new(program)
+        .args(arguments)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{program} {arguments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that is skipped must be seen to be"
+)]
+async fn a_leader_whose_disk_fills_serves_on_and_the_others_lead_on() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: a small disk can be mounted by root only");
+        return;
+    }
+    let mut cluster = Cluster::start(Options::default()).await;
+    let names = [
+        "a.customer.example",
+        "b.customer.example",
+        "c.customer.example",
+    ];
+    for name in names {
+        cluster.onboard(name).await;
+        cluster.served_alike(&[0, 1, 2], name).await;
+    }
+    cluster.nodes[0].stop(SOON).await.unwrap();
+    let data = cluster.nodes[0].files.data();
+    let _disk = SmallDisk::under(&data);
+    cluster.restart(0, &[]).await;
+    cluster.settled().await;
+    wait::until("node 1 leads", SOON, || async {
+        let said = cluster.cli.run(&["cluster", "transfer", "1"]).await;
+        (said.code == 0).then_some(())
+    })
+    .await;
+    let mut filler = std::fs::File::create(data.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[0; 64 * 1024]).is_ok() {}
+    let others = [1, 2]
+        .map(|place: usize| cluster.nodes[place].files.admin().to_string())
+        .join(",");
+    wait::until("the others take a write", SOON, || async {
+        let said = cluster
+            .cli
+            .run(&[
+                "--address",
+                &others,
+                "hostname",
+                "add",
+                "d.customer.example",
+            ])
+            .await;
+        (said.code == 0 || said.err.contains("already")).then_some(())
+    })
+    .await;
+    let health = cluster.nodes[0].files.health();
+    wait::until("node 1 says what ails it", SOON, || async {
+        let (status, body) = request::plain(health, "/readyz").await.ok()?;
+        (status == 503 && body.windows(11).any(|words| words == b"nearly full")).then_some(())
+    })
+    .await;
+    // None of these was asked of it since it started: each is read from the full disk.
+    for name in names {
+        for _ in 0..20 {
+            assert!(cluster.serial(0, name).await.is_some(), "{name}");
+        }
+    }
+}

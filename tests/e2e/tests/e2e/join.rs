@@ -17,15 +17,24 @@ async fn a_node_added_late_gets_a_snapshot_and_serves() {
     options.extra.push_str(COMPACT);
     let mut cluster = Cluster::start(options).await;
     for number in 0..5 {
-        cluster.onboard(&format!("shop-{number}.customer.example")).await;
+        cluster
+            .onboard(&format!("shop-{number}.customer.example"))
+            .await;
     }
     cluster.join(4).await;
     for number in 0..5 {
-        cluster.served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example")).await;
+        cluster
+            .served_alike(&[0, 1, 2, 3], &format!("shop-{number}.customer.example"))
+            .await;
     }
-    let metrics = request::plain(cluster.nodes[3].files.health(), "/metrics").await.unwrap().1;
+    let metrics = request::plain(cluster.nodes[3].files.health(), "/metrics")
+        .await
+        .unwrap()
+        .1;
     let metrics = String::from_utf8(metrics.to_vec()).unwrap();
-    let snapshot = metrics.lines().find_map(|line| line.strip_prefix("hostquorum_log_snapshot_index "));
+    let snapshot = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("hostquorum_log_snapshot_index "));
     assert!(snapshot.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
     assert_eq!(cluster.ca.issued(), 5);
 }
@@ -184,8 +193,19 @@ async fn tokens_that_are_spent_expired_revoked_or_of_another_root_are_refused() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_refused_once_its_time_is_over() {
-    let cluster = Cluster::start(Options { nodes: 1, ..Options::default() }).await;
-    let made = cluster.cli.json(&["token", "create", "--role", "node", "--ttl", "60s"]).await;
+    let cluster = Cluster::start(Options {
+        nodes: 1,
+        ..Options::default()
+    })
+    .await;
+    let made = cluster
+        .cli
+        .json(&["token", "create", "--role", "node", "--ttl", "60s"])
+        .await;
     tokio::time::sleep(Duration::from_secs(61)).await; // what is tested: that its time is over
-    assert!(refused(&cluster, made["token"].as_str().unwrap()).await.contains("expired"));
+    assert!(
+        refused(&cluster, made["token"].as_str().unwrap())
+            .await
+            .contains("expired")
+    );
 }

@@ -45,7 +45,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_private_key_or_token_lies_in_logs_data_or_metrics() {
     let mut options = Options::default();
-    options.extra.push_str("[raft]\nsnapshot_entries = 10\nkeep_entries = 0\n");
+    options
+        .extra
+        .push_str("[raft]\nsnapshot_entries = 10\nkeep_entries = 0\n");
     let mut cluster = Cluster::start(options).await;
     cluster.onboard("shop.customer.example").await;
     let invited = cluster
@@ -89,7 +91,10 @@ async fn no_private_key_or_token_lies_in_logs_data_or_metrics() {
         }
     }
     assert!(sinks.len() > 12, "the scan saw the data directories");
-    assert!(sinks.iter().any(|(sink, _)| sink.contains("snapshot")), "the scan saw a snapshot");
+    assert!(
+        sinks.iter().any(|(sink, _)| sink.contains("snapshot")),
+        "the scan saw a snapshot"
+    );
 }
 
 fn contains(hay: &[u8], needle: &[u8]) -> bool {
