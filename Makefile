@@ -26,6 +26,7 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace
+	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e
 
 format:
 	$(CARGO) fmt --all -- --check
@@ -36,9 +37,10 @@ lint:
 tidy: ## What the tree must look like; part of `make test`.
 	$(CARGO) tidy
 
-end-to-end: ## Real processes against both CAs, with their output.
+end-to-end: ## Real processes, the whole suite against each of both CAs.
 	scripts/install-test-tools.sh
-	$(CARGO) test --locked --package e2e -- --nocapture
+	$(CARGO) test --locked --package e2e
+	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --package e2e
 
 crash-matrix: ## A leader killed at each point of an order, one certificate each.
 	scripts/install-test-tools.sh

@@ -27,7 +27,8 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub struct Options {
     /// How many nodes join.
     pub nodes: u8,
-    /// Certificates from Pebble, else from the development CA.
+    /// Certificates from Pebble, else from the development CA. By default as the
+    /// environment says: `HOSTQUORUM_E2E_CA=pebble` runs the whole suite on Pebble.
     pub pebble: bool,
     /// How long certificates are valid.
     pub validity: Duration,
@@ -39,7 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             nodes: 3,
-            pebble: false,
+            pebble: std::env::vars_os().any(|(name, value)| name == "HOSTQUORUM_E2E_CA" && value == "pebble"),
             validity: Duration::from_secs(90 * 86400),
             extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
         }
@@ -217,6 +218,14 @@ impl Cluster {
             (voting == wanted).then_some(())
         })
         .await;
+    }
+
+    /// Lets Pebble look for challenges at this node: it does not turn to another when
+    /// one is down. The development CA looks at all that answer.
+    pub async fn look_at(&self, place: usize) {
+        if let Ca::Pebble(pebble) = &self.ca {
+            pebble.look_at(self.nodes[place].files.ip).await;
+        }
     }
 
     /// The members as some node tells them.

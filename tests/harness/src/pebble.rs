@@ -9,7 +9,10 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, Command},
+};
 
 use crate::wait;
 
@@ -22,6 +25,7 @@ pub struct Pebble {
     dir: PathBuf,
     directory: String,
     management: SocketAddr,
+    dns_management: SocketAddr,
     tls_root_pem: String,
     _pebble: Child,
     _dns: Child,
@@ -95,6 +99,7 @@ impl Pebble {
             directory: format!("https://{acme}/dir"),
             dir,
             management,
+            dns_management,
             tls_root_pem,
             _pebble: pebble_child,
             _dns: dns_child,
@@ -127,6 +132,21 @@ impl Pebble {
             .await
             .unwrap();
         String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+
+    /// From now on all names resolve to `address`.
+    pub(crate) async fn look_at(&self, address: Ipv4Addr) {
+        let body = serde_json::json!({ "ip": address.to_string() }).to_string();
+        let length = body.len();
+        let request =
+            format!("POST /set-default-ipv4 HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
+        let mut stream = tokio::net::TcpStream::connect(self.dns_management)
+            .await
+            .unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
     }
 
     /// How many certificates it issued, by its log.

@@ -30,7 +30,11 @@ async fn one_certificate_serves_on_three_nodes(options: Options) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_certificate_from_the_development_ca() {
-    one_certificate_serves_on_three_nodes(Options::default()).await;
+    one_certificate_serves_on_three_nodes(Options {
+        pebble: false,
+        ..Options::default()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ async fn a_leader_killed_at_any_point_of_an_order_costs_no_second_certificate() 
     for (number, point) in FAILPOINTS.iter().enumerate() {
         let name = format!("{point}.customer.example");
         let issued = cluster.ca.issued();
+        let leader = cluster.leader().await;
+        cluster.look_at((leader + 1) % 3).await;
         fs::write(&armed, point).unwrap();
         cluster.cli.run(&["hostname", "add", &name]).await.ok();
         let deadline = Instant::now() + SOON;
