@@ -195,11 +195,6 @@ impl NodeProcess {
         })
     }
 
-    /// Its process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Waits until its health port answers `/livez`, or fails if it ends first.
     pub async fn live(&mut self, within: Duration) -> io::Result<()> {
         self.until("/livez", within).await

@@ -9,8 +9,9 @@ use std::{ops::Bound, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Batch, Database, Pair, Scan, StoreError, Tree};
 
-/// What must stay free: more than the largest entry (16 MiB with its pages) needs, and
-/// room for an engine to tidy up while it is only read.
+/// What must stay free. A starting value, not a measured one: a hundred times the
+/// largest batch (256 KiB), for the pages that an engine rewrites with it, and room to
+/// tidy up while it is only read.
 pub(super) const RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A database that is not written while its disk is nearly full.
