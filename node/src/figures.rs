@@ -70,6 +70,11 @@ fn consensus_figures(replica: &consensus::Replica, now: Timestamp) -> Vec<Sample
             "1 if this node's replica has stopped",
             flag(halted),
         ),
+        Sample::counter(
+            "replica_reopened",
+            "Times that this node's replica ran again by itself after its disk had failed",
+            float(figures.reopened),
+        ),
         Sample::gauge(
             "log_last_index",
             "The last entry of the log",

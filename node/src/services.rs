@@ -128,26 +128,23 @@ async fn forward(mut from: watch::Receiver<Index>, to: watch::Sender<Index>) {
     }
 }
 
-/// Tells all members once this node's replica has stopped: nobody waits for it then.
+/// Tells all members while this node's replica stands still: nobody waits for it then.
 async fn confess(
     mut halted: watch::Receiver<Option<consensus::Halt>>,
     health: watch::Sender<serving::Health>,
 ) {
-    let Ok(halt) = halted
-        .wait_for(Option::is_some)
-        .await
-        .map(|halt| halt.clone())
-    else {
-        return;
-    };
-    let fault = halt
-        .map(|halt| format!("its replica has stopped: {halt}"))
-        .unwrap_or_default();
-    health.send_modify(|health| health.faults.push(fault));
+    loop {
+        let halt = halted.borrow_and_update().clone();
+        let fault = halt.map(|halt| format!("its replica has stopped: {halt}"));
+        health.send_modify(|health| health.faults = fault.into_iter().collect());
+        if halted.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
-/// Takes links from members until the replica has halted: then its listener and
-/// its links close, so that the others elect at once.
+/// Takes links from members until the replica is shut down. While it only stands still,
+/// its service refuses by itself, so that the others elect at once.
 fn peers(
     rooms: &Rooms,
     listener: TcpListener,
@@ -172,8 +169,9 @@ fn peers(
             .serve_with_incoming_shutdown(
                 incoming(Box::new(listener), links, peer::CONNECTIONS_MAX),
                 async move {
+                    let ended = |halt: &Option<_>| *halt == Some(consensus::Halt::Shutdown);
                     // Closed means that the replica is gone.
-                    let _ = halted.wait_for(Option::is_some).await;
+                    let _ = halted.wait_for(ended).await;
                 },
             )
             .await;

@@ -313,6 +313,7 @@ pub(crate) async fn watch_readiness(
         let now = if let Some(halt) = halted {
             // Its own fault, not the quorum's: it serves on, but learns of no new
             // hostname and no challenge, so that whoever can choose should choose others.
+            // Over as soon as it runs again.
             not_ready(&format!(
                 "this node's replica has stopped: {halt}; it serves what it knew"
             ))

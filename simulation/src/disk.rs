@@ -113,6 +113,15 @@ impl Store for Disk {
         self.memory.write_identity(identity)
     }
 
+    fn probe(&self) -> Result<(), StoreError> {
+        self.memory.probe()
+    }
+
+    fn forget_cached(&self) -> Result<(), StoreError> {
+        lock(&self.surface).volatile.clear();
+        self.memory.forget_cached()
+    }
+
     fn snapshots(&self) -> PathBuf {
         self.memory.snapshots()
     }

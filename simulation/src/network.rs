@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use consensus::{Dial, PeerIdentity, PeerStream, Replica};
+use consensus::{Dial, Halt, PeerIdentity, PeerStream, Replica};
 use futures_util::stream;
 use state::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -61,7 +61,7 @@ pub(crate) async fn listen() -> io::Result<TcpListener> {
     TcpListener::bind(("0.0.0.0", PEER_PORT)).await
 }
 
-/// Serves a replica's peers until it ends.
+/// Serves a replica's peers until it is shut down.
 pub(crate) async fn serve(listener: TcpListener, replica: Arc<Replica>) {
     let mut halted = replica.halted();
     let service = replica.peer_service();
@@ -73,7 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, replica: Arc<Replica>) {
     // As they come, or as the seed says: never in an order of the machine's choice.
     tokio::select! {
         biased;
-        _ = halted.wait_for(Option::is_some) => {}
+        _ = halted.wait_for(|halt| *halt == Some(Halt::Shutdown)) => {}
         _ = Server::builder().add_service(service).serve_with_incoming(incoming) => {}
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use openraft::LogIdOptionExt;
 
 use crate::config::Config;
-use crate::replica::Shared;
+use crate::run::Shared;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let gathered = Gathered {
             entries,
             bytes: appended - counted,
-            hostnames: shared.published.state.borrow().hostname_count() as u64,
+            hostnames: shared.outward.published.state().hostname_count() as u64,
             snapshot_bytes: shared.snapshots.length(),
         };
         if shared.snapshots.is_doubted() || is_due(&shared.config, gathered) {

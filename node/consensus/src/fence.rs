@@ -1,17 +1,21 @@
-//! How a replica ends before its node does.
+//! How a replica stops before its node does.
 //!
 //! A replica that cannot write in time, or at all, must fall silent: a leader
 //! whose disk hangs is replaced only because it says nothing any more. So whoever
 //! finds a reason trips the [`Fence`]; every link, every call and every proposal
 //! looks at it. The first reason stays. The last published state stays, too: the
 //! edge serves on.
+//!
+//! A fence is of one run, from one opening of the store to the next, and is never
+//! lifted: what was begun before it fell can do nothing afterwards, though the replica
+//! may run again (see [`crate::reopening`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Why a replica has ended.
+/// Why a replica has stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Halt {
@@ -40,6 +44,10 @@ pub enum Halt {
         /// Why.
         reason: String,
     },
+    /// The disk came back with less than it had made durable, or as another node's.
+    /// The replica stays down: it could vote twice, or lack what others rely on.
+    #[error("{0}")]
+    Amnesia(String),
     /// Raft itself gave up.
     #[error("raft has stopped: {0}")]
     Raft(String),
@@ -48,31 +56,60 @@ pub enum Halt {
     Shutdown,
 }
 
+impl Halt {
+    /// Whether opening the store anew may mend it. An entry that this version does not
+    /// know needs another version; a disk that lost data needs an operator.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::SlowDisk { .. } | Self::Store { .. })
+    }
+}
+
+/// Why the replica stands still at present, for all outside of it; `None` while it runs.
+pub(crate) type Standstill = Arc<watch::Sender<Option<Halt>>>;
+
 /// Tripped once, seen by all clones.
 #[derive(Debug, Clone)]
 pub(crate) struct Fence {
     halted: Arc<watch::Sender<Option<Halt>>>,
+    told: Option<Standstill>,
 }
 
 impl Fence {
+    /// A fence that only its holders look at.
     pub(crate) fn new() -> Self {
         Self {
             halted: Arc::new(watch::Sender::new(None)),
+            told: None,
         }
     }
 
-    /// Ends the replica for `reason`, unless it has ended.
+    /// The fence of a run: the first reason is told to `standstill`, too.
+    pub(crate) fn of_run(standstill: Standstill) -> Self {
+        Self {
+            told: Some(standstill),
+            ..Self::new()
+        }
+    }
+
+    /// Ends the run for `reason`, unless it has ended.
     pub(crate) fn trip(&self, reason: Halt) {
-        self.halted.send_if_modified(|halted| {
-            if halted.is_some() {
+        let first = self.halted.send_if_modified(|halted| {
+            let first = halted.is_none();
+            if first {
+                *halted = Some(reason.clone());
+            }
+            first
+        });
+        let Some(standstill) = self.told.as_ref().filter(|_| first) else {
+            return;
+        };
+        // After our own, so that whoever clears it looks at ours and misses nothing.
+        standstill.send_if_modified(|known| {
+            if known.is_some() {
                 return false;
             }
-            if reason == Halt::Shutdown {
-                tracing::info!("the replica ends: it was shut down");
-            } else {
-                tracing::error!(%reason, "the replica ends; what is served stays served");
-            }
-            *halted = Some(reason);
+            tracing::error!(%reason, "the replica has stopped; what is served stays served");
+            *known = Some(reason);
             true
         });
     }

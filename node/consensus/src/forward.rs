@@ -13,7 +13,8 @@ use state::ports::{Applied, Leadership, Propose, ProposeError};
 use state::{Actor, Change, Index, NodeId, Term, codec};
 use tokio::time::{Instant, timeout_at};
 
-use crate::replica::{Replica, Shared};
+use crate::replica::Replica;
+use crate::run::Shared;
 use crate::transport::links::{Client, LinkError, Purpose};
 use crate::transport::server::FORWARD_MARGIN;
 
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[async_trait]
 impl Propose for Replica {
     async fn propose(&self, actor: Actor, change: Change) -> Result<Applied, ProposeError> {
-        let shared = &self.shared;
+        let shared = self.life.to_propose()?;
         let deadline = shared.deadline();
         loop {
             let attempt = match shared.leads()? {
@@ -53,14 +54,15 @@ impl Propose for Replica {
     }
 
     async fn propose_as(&self, term: Term, change: Change) -> Result<Applied, ProposeError> {
-        let deadline = self.shared.deadline();
-        self.shared
+        let shared = self.life.to_propose()?;
+        let deadline = shared.deadline();
+        shared
             .propose_here(Actor::leader(), Some(term), change, deadline)
             .await
     }
 
     async fn barrier(&self) -> Result<Index, ProposeError> {
-        let shared = &self.shared;
+        let shared = self.life.to_propose()?;
         let deadline = shared.deadline();
         loop {
             let attempt = match shared.leads()? {
@@ -100,7 +102,7 @@ impl Shared {
         if let Some(halt) = self.fence.halted() {
             return Err(ProposeError::Stopped(halt.to_string()));
         }
-        Ok(match *self.leadership.borrow() {
+        Ok(match *self.outward.leadership.borrow() {
             Leadership::Leading(_) => Leads::Here,
             Leadership::Following {
                 leader: Some(leader),
@@ -112,7 +114,7 @@ impl Shared {
 
     /// Waits for another leader, or a moment.
     async fn pause(&self, deadline: Instant) {
-        let mut leadership = self.leadership.subscribe();
+        let mut leadership = self.outward.leadership.subscribe();
         let until = deadline.min(Instant::now() + PAUSE);
         let _ = timeout_at(until, leadership.changed()).await;
     }
@@ -173,7 +175,7 @@ impl Shared {
     /// Waits until somebody else leads, and a moment more: a leader that hangs holds
     /// back its answer for long after another was elected.
     async fn deposed(&self, leader: NodeId) {
-        let mut leadership = self.leadership.subscribe();
+        let mut leadership = self.outward.leadership.subscribe();
         let me = self.identity.node;
         let other = leadership.wait_for(|now| now.leader(me).is_some_and(|now| now != leader));
         // It is not closed before the replica ends, which ends the call, too.
@@ -224,7 +226,7 @@ impl Shared {
 
     /// Waits until `index` is applied and published here.
     async fn applied(&self, index: Index, deadline: Instant) -> bool {
-        let mut state = self.published.state.subscribe();
+        let mut state = self.outward.published.subscribe();
         let reached = state.wait_for(|state| state.index() >= index);
         tokio::select! {
             reached = timeout_at(deadline, reached) => matches!(reached, Ok(Ok(_))),
@@ -246,7 +248,9 @@ fn unanswered(error: &LinkError) -> ProposeError {
         LinkError::Failed(_, status)
             if matches!(
                 status.code(),
-                tonic::Code::PermissionDenied | tonic::Code::InvalidArgument
+                tonic::Code::PermissionDenied
+                    | tonic::Code::InvalidArgument
+                    | tonic::Code::FailedPrecondition
             ) =>
         {
             ProposeError::NoLeader

@@ -20,7 +20,7 @@ use proto::peer::v1::HeardRequest;
 use state::NodeId;
 
 use crate::acks::is_quorum;
-use crate::replica::Shared;
+use crate::run::Shared;
 use crate::transport::links::{Client, LinkError, Purpose};
 use crate::types::Metrics;
 

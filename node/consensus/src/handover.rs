@@ -15,7 +15,7 @@ use tonic::Status;
 
 use crate::leadership::term_of;
 use crate::members::lag;
-use crate::replica::Shared;
+use crate::run::Shared;
 use crate::transport::links::{Client, LinkError, Purpose};
 
 /// How long a chosen successor may take to catch up, while proposals wait.
@@ -69,7 +69,7 @@ impl Shared {
         &self,
         target: Option<NodeId>,
     ) -> Result<NodeId, MembersError> {
-        let Leadership::Leading(_) = *self.leadership.borrow() else {
+        let Leadership::Leading(_) = *self.outward.leadership.borrow() else {
             return Err(self.not_leader());
         };
         let Ok(_one) = self.changing.try_lock() else {
@@ -83,7 +83,7 @@ impl Shared {
         let successor = self.successor(target)?;
         let _handover = Handover::begin(self);
         self.caught_up(successor).await?;
-        let mut leadership = self.leadership.subscribe();
+        let mut leadership = self.outward.leadership.subscribe();
         let Leadership::Leading(term) = *leadership.borrow_and_update() else {
             return Err(self.not_leader());
         };
@@ -115,7 +115,7 @@ impl Shared {
                 Err(MembersError::Refused(format!("node {target} is no voter")))
             };
         }
-        let Leadership::Leading(term) = *self.leadership.borrow() else {
+        let Leadership::Leading(term) = *self.outward.leadership.borrow() else {
             return Err(self.not_leader());
         };
         let others = voters
@@ -178,7 +178,7 @@ impl Shared {
                 "that leader does not lead any more",
             ));
         }
-        let mut leadership = self.leadership.subscribe();
+        let mut leadership = self.outward.leadership.subscribe();
         let deadline = Instant::now() + TAKE_OVER_WITHIN;
         while Instant::now() < deadline {
             let elected = self.raft.trigger().elect().await;

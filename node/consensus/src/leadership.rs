@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::ServerState;
+use openraft::error::Fatal;
 use state::ports::{Leadership, Lease};
 use state::{NodeId, Term};
 
 use crate::acks::Acks;
 use crate::fence::Halt;
-use crate::replica::{Replica, Shared};
+use crate::replica::Replica;
+use crate::run::Shared;
 use crate::types::{Metrics, Vote};
 
 /// openraft tells leaders apart by term *and* node: in one of its terms a second
@@ -62,7 +64,7 @@ fn leadership(metrics: &Metrics, acks: &Acks) -> Leadership {
     Leadership::Following { term, leader }
 }
 
-/// Keeps the watched value until the replica ends; notices when Raft itself ends.
+/// Keeps the watched value until the run ends; notices when Raft itself ends.
 pub(crate) async fn follow(shared: Arc<Shared>) {
     let mut metrics = shared.raft.metrics();
     let mut connected = Vec::new();
@@ -82,12 +84,13 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
             )
         };
         if let Err(error) = running {
-            shared.fence.trip(Halt::Raft(error.to_string()));
+            shared.fence.trip(reason(&error));
         }
         if shared.fence.halted().is_some() {
             break;
         }
         let changed = shared
+            .outward
             .leadership
             .send_if_modified(|known| std::mem::replace(known, now) != now);
         if changed {
@@ -98,6 +101,7 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
             shared
                 .links
                 .retain(|peer| members.contains(&peer.0) || leader == Some(peer));
+            shared.remember_members();
             connected = members;
         }
         tokio::select! {
@@ -109,12 +113,23 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
             _ = shared.fence.tripped() => {}
         }
     }
-    shared.leadership.send_replace(Leadership::Stopped);
+    shared.outward.leadership.send_replace(Leadership::Stopped);
+}
+
+/// Why Raft has ended: a store that could not read or write, or itself.
+fn reason(error: &Fatal<u64>) -> Halt {
+    match error {
+        Fatal::StorageError(error) => Halt::Store {
+            database: "store",
+            reason: error.to_string(),
+        },
+        Fatal::Panicked | Fatal::Stopped => Halt::Raft(error.to_string()),
+    }
 }
 
 impl Lease for Replica {
     fn holds(&self, term: Term) -> bool {
-        self.shared.lease_holds(term)
+        self.life.run().is_some_and(|run| run.lease_holds(term))
     }
 }
 
@@ -126,7 +141,7 @@ impl Shared {
     pub(crate) fn lease_holds(&self, term: Term) -> bool {
         if self.fence.halted().is_some()
             || self.transferring.load(Ordering::SeqCst)
-            || *self.leadership.borrow() != Leadership::Leading(term)
+            || *self.outward.leadership.borrow() != Leadership::Leading(term)
         {
             return false;
         }

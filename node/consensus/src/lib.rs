@@ -12,12 +12,15 @@
 //! applied batch is on this node's disk. A snapshot is complete when its file has its
 //! final name, and installed when the pointer to the new generation is switched.
 //!
-//! # How it ends
+//! # How it stops, and goes on
 //!
 //! A disk that fails, fills or hangs for 2 s, a log entry that this version does not
-//! know, a database that came back empty: each ends the replica ([`Halt`]), never
+//! know, a database that came back empty: each stops the replica ([`Halt`]), never
 //! the process. Its links fall silent at once, so that the others elect; the last
-//! published state stays.
+//! published state stays, and bodies that its own store cannot give are read from
+//! another member. Once the disk takes writes again, the store is opened anew and the
+//! same [`Replica`] runs on (`reopening` says why that is safe); what another version
+//! or an operator must mend stays down.
 //!
 //! # What it never does
 //!
@@ -27,19 +30,24 @@
 
 mod acks;
 mod blocking;
+mod bodies;
 mod compaction;
 mod config;
+mod elsewhere;
 mod fence;
 mod forward;
 mod guard;
 mod handover;
 mod identity;
 mod leadership;
+mod life;
 mod log;
 mod machine;
 mod members;
 mod queue;
+mod reopening;
 mod replica;
+mod run;
 mod runtime;
 mod snapshot;
 mod snapshot_receiver;

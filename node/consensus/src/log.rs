@@ -41,11 +41,37 @@ struct Ends {
     last: Option<LogId>,
 }
 
+/// What the log has made durable and told others of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Promised {
+    vote: Option<Vote>,
+    /// The last entry's index.
+    last: Option<u64>,
+}
+
+impl Promised {
+    /// What is missing in `now`, which was read from the same disk later.
+    pub(crate) fn missing_in(&self, now: &Self) -> Option<String> {
+        if now.vote < self.vote {
+            let text = format!("the vote {:?}, where {:?} was cast", now.vote, self.vote);
+            return Some(text);
+        }
+        let text = || {
+            format!(
+                "entries up to {:?}, where {:?} was kept",
+                now.last, self.last
+            )
+        };
+        (now.last < self.last).then(text)
+    }
+}
+
 struct Shared {
     database: Arc<dyn Database>,
     writer: Writer,
     blocks: bool,
     ends: Mutex<Ends>,
+    promised: Mutex<Promised>,
     recent: Mutex<Recent>,
     /// Bytes ever appended by this process, for the snapshot trigger.
     appended: AtomicU64,
@@ -78,12 +104,19 @@ impl Log {
             purged,
             last: last.max(purged),
         };
+        let vote = database.get(Tree::Hard, VOTE_KEY)?;
+        let vote = vote.map(|bytes| decode("the vote", &bytes)).transpose()?;
+        let promised = Promised {
+            vote,
+            last: ends.last.map(|last| last.index),
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 database,
                 writer,
                 blocks,
                 ends: Mutex::new(ends),
+                promised: Mutex::new(promised),
                 recent: Mutex::default(),
                 appended: AtomicU64::new(0),
             }),
@@ -94,6 +127,16 @@ impl Log {
     pub(crate) fn ends(&self) -> (Option<LogId>, Option<LogId>) {
         let ends = *lock(&self.shared.ends);
         (ends.purged, ends.last)
+    }
+
+    /// What must be there when the log is opened again.
+    pub(crate) fn promised(&self) -> Promised {
+        *lock(&self.shared.promised)
+    }
+
+    /// See [`Writer::is_idle`].
+    pub(crate) fn is_idle(&self) -> bool {
+        self.shared.writer.is_idle()
     }
 
     /// Bytes appended since this process began.
@@ -228,19 +271,13 @@ impl RaftLogStorage<TypeConfig> for Log {
         );
         self.write(vec![(Tree::Hard, batch)])
             .await
-            .map_err(|error| failed(&error).into())
+            .map_err(|error| failed(&error))?;
+        lock(&self.shared.promised).vote = Some(*vote);
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        let database = Arc::clone(&self.shared.database);
-        // Once, before anything else runs.
-        let found = database
-            .get(Tree::Hard, VOTE_KEY)
-            .map_err(|error| read_error(&error))?;
-        found
-            .map(|bytes| decode("the vote", &bytes))
-            .transpose()
-            .map_err(|error| read_error(&error))
+        Ok(lock(&self.shared.promised).vote)
     }
 
     async fn append<I>(
@@ -269,6 +306,7 @@ impl RaftLogStorage<TypeConfig> for Log {
             self.shared.appended.fetch_add(bytes, Ordering::Relaxed);
             if let Some((last, _)) = appended.last() {
                 lock(&self.shared.ends).last = Some(last.log_id);
+                lock(&self.shared.promised).last = Some(last.log_id.index);
             }
             lock(&self.shared.recent).append(appended);
         }
@@ -278,6 +316,11 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
         let last = lock(&self.shared.ends).last;
+        {
+            // Taken back before it is done: it may be done though it is not answered.
+            let mut promised = lock(&self.shared.promised);
+            promised.last = promised.last.min(since.index.checked_sub(1));
+        }
         let mut batch = Batch::new();
         for index in since.index..=last.map_or(0, |last| last.index) {
             batch.remove(index.to_be_bytes());

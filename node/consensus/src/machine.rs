@@ -11,17 +11,17 @@
 //! outlives a crash is found again at the next start.
 
 mod generation;
+mod published;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend};
 use state::{Changes, Index, State, Write, codec};
-use tokio::sync::watch;
 
-pub(crate) use self::generation::{Generation, MachineParts, Stored};
+pub(crate) use self::generation::{Generation, Handles, MachineParts, Stored};
+pub(crate) use self::published::Published;
 use crate::blocking;
 use crate::fence::{Halt, chain};
 use crate::snapshot::{Builder, Loaded, SnapshotError, SnapshotFile, Source, load, place};
@@ -43,12 +43,6 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most bodies deleted with one batch.
 const MAX_DELETIONS: usize = 256;
-
-/// What others see of the state machine.
-pub(crate) struct Published {
-    pub(crate) state: watch::Sender<Arc<State>>,
-    pub(crate) generation: ArcSwap<Generation>,
-}
 
 /// See the module.
 pub(crate) struct Machine {
@@ -73,13 +67,17 @@ struct Gathered {
 }
 
 impl Machine {
-    /// The state machine over `generation`, from which `stored` was read.
-    pub(crate) fn new(parts: MachineParts, generation: Generation, stored: Stored) -> Self {
+    /// The state machine over `generation`, from which `stored` was read; shown by
+    /// `published` from now on.
+    pub(crate) fn new(
+        parts: MachineParts,
+        generation: Generation,
+        stored: Stored,
+        published: Arc<Published>,
+    ) -> Self {
         let generation = Arc::new(generation);
-        let published = Arc::new(Published {
-            state: watch::Sender::new(Arc::new(stored.state.clone())),
-            generation: ArcSwap::new(Arc::clone(&generation)),
-        });
+        published.open(Arc::clone(&generation));
+        published.show(&stored.state);
         Self {
             next_generation: generation.number + 1,
             parts,
@@ -92,10 +90,6 @@ impl Machine {
             published,
             snapshots_begun: 0,
         }
-    }
-
-    pub(crate) fn published(&self) -> Arc<Published> {
-        Arc::clone(&self.published)
     }
 
     /// Applies one entry in memory and gathers what it writes.
@@ -178,9 +172,7 @@ impl Machine {
             .write(steps)
             .await
             .map_err(|error| failed(&error))?;
-        self.published
-            .state
-            .send_replace(Arc::new(self.state.clone()));
+        self.published.show(&self.state);
         Ok(())
     }
 
@@ -224,16 +216,11 @@ impl Machine {
         self.membership = meta.last_membership;
         self.garbage = BTreeSet::new();
         self.pin = Arc::new(());
-        self.published.generation.store(Arc::clone(&generation));
+        self.published.open(Arc::clone(&generation));
         let old = std::mem::replace(&mut self.generation, generation);
-        self.published
-            .state
-            .send_replace(Arc::new(self.state.clone()));
-        tokio::spawn(generation::retire(
-            old,
-            Arc::clone(&self.parts.store),
-            number,
-        ));
+        self.published.show(&self.state);
+        let (store, fence) = (Arc::clone(&self.parts.store), self.parts.fence.clone());
+        tokio::spawn(generation::retire(old, store, number, fence));
         tracing::info!(
             snapshot = meta.snapshot_id,
             generation = number,
@@ -337,9 +324,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
             .await
             .map_err(|error| {
                 let reason = chain(&error);
-                self.parts.fence.trip(Halt::Store {
-                    database: "snapshot",
-                    reason,
+                self.parts.fence.trip(match &error {
+                    SnapshotError::Undecodable(_) => Halt::Undecodable {
+                        index: meta.last_log_id.map_or(0, |last| last.index),
+                        reason,
+                    },
+                    _ => Halt::Store {
+                        database: "snapshot",
+                        reason,
+                    },
                 });
                 StorageIoError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
             })

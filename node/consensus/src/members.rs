@@ -11,7 +11,8 @@ use state::{NodeId, Term};
 use tokio::time::timeout;
 
 use crate::leadership::vote_of;
-use crate::replica::{Replica, Shared};
+use crate::replica::Replica;
+use crate::run::Shared;
 use crate::types::{Metrics, Peer};
 
 /// A membership change passes through the log twice; after this its outcome is
@@ -27,14 +28,12 @@ const PRESENT_WITHIN: Duration = Duration::from_secs(2);
 #[async_trait]
 impl Members for Replica {
     fn configuration(&self) -> Configuration {
-        let state = self.shared.published.state.borrow().clone();
-        let joint = self.shared.metrics(|metrics| {
-            metrics
-                .membership_config
-                .membership()
-                .get_joint_config()
-                .len()
-                > 1
+        let state = self.life.outward.published.state();
+        let joint = self.life.run().is_some_and(|run| {
+            run.metrics(|metrics| {
+                let membership = metrics.membership_config.membership();
+                membership.get_joint_config().len() > 1
+            })
         });
         Configuration {
             voters: state.voters().iter().copied().collect(),
@@ -44,14 +43,15 @@ impl Members for Replica {
     }
 
     fn lag(&self, node: NodeId) -> Option<u64> {
-        self.shared.metrics(|metrics| lag(metrics, node))
+        self.life.run()?.metrics(|metrics| lag(metrics, node))
     }
 
     async fn add_learner(&self, node: NodeId, peer_address: &str) -> Result<(), MembersError> {
         let peer = Peer {
             address: peer_address.to_owned(),
         };
-        let present = self.shared.metrics(|metrics| {
+        let shared = self.life.to_change()?;
+        let present = shared.metrics(|metrics| {
             metrics
                 .membership_config
                 .membership()
@@ -64,7 +64,7 @@ impl Members for Replica {
                 "node {node} takes part already, at another address"
             ))),
             None => {
-                self.shared
+                shared
                     .change(
                         ChangeMembers::AddNodes(BTreeMap::from([(node.0, peer)])),
                         true,
@@ -76,14 +76,16 @@ impl Members for Replica {
 
     async fn set_voters(&self, voters: Vec<NodeId>) -> Result<(), MembersError> {
         let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
-        self.shared.check_voters(&voters)?;
-        self.shared
+        let shared = self.life.to_change()?;
+        shared.check_voters(&voters)?;
+        shared
             .change(ChangeMembers::ReplaceAllVoters(voters), true)
             .await
     }
 
     async fn remove_learner(&self, node: NodeId) -> Result<(), MembersError> {
-        let (voter, known) = self.shared.metrics(|metrics| {
+        let shared = self.life.to_change()?;
+        let (voter, known) = shared.metrics(|metrics| {
             let membership = metrics.membership_config.membership();
             (
                 membership.voter_ids().any(|voter| voter == node.0),
@@ -98,14 +100,14 @@ impl Members for Replica {
         if !known {
             return Ok(());
         }
-        self.shared
+        shared
             .change(ChangeMembers::RemoveNodes(BTreeSet::from([node.0])), false)
             .await
     }
 
     async fn transfer(&self, target: Option<NodeId>) -> Result<NodeId, MembersError> {
-        let shared = &self.shared;
-        let leadership = *shared.leadership.borrow();
+        let shared = self.life.to_change()?;
+        let leadership = *shared.outward.leadership.borrow();
         match leadership {
             Leadership::Leading(_) => shared.transfer_here(target).await,
             Leadership::Following {
@@ -145,13 +147,13 @@ impl Shared {
     }
 
     pub(crate) fn not_leader(&self) -> MembersError {
-        MembersError::NotLeader(self.leadership.borrow().leader(self.identity.node))
+        MembersError::NotLeader(self.outward.leadership.borrow().leader(self.identity.node))
     }
 
     /// Refuses a set of voters that could not commit anything, or without the
     /// leader: removing it costs seconds, handing over first does not.
     fn check_voters(&self, voters: &BTreeSet<u64>) -> Result<(), MembersError> {
-        let Leadership::Leading(term) = *self.leadership.borrow() else {
+        let Leadership::Leading(term) = *self.outward.leadership.borrow() else {
             return Err(self.not_leader());
         };
         if !voters.contains(&self.identity.node.0) {
@@ -212,7 +214,7 @@ impl Shared {
         changes: ChangeMembers<u64, Peer>,
         retain: bool,
     ) -> Result<(), MembersError> {
-        if !matches!(*self.leadership.borrow(), Leadership::Leading(_)) {
+        if !matches!(*self.outward.leadership.borrow(), Leadership::Leading(_)) {
             return Err(self.not_leader());
         }
         let Ok(_one) = self.changing.try_lock() else {
@@ -239,7 +241,7 @@ impl Shared {
 
     /// Whether a majority of the voters answered lately; for a leader.
     pub(crate) fn has_quorum(&self) -> bool {
-        let Leadership::Leading(term) = *self.leadership.borrow() else {
+        let Leadership::Leading(term) = *self.outward.leadership.borrow() else {
             return false;
         };
         let voters = self.metrics(|metrics| {

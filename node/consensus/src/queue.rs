@@ -15,7 +15,7 @@ use state::{Actor, Batch, Change, Command, Index, NodeId, Term, codec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::replica::Shared;
+use crate::run::Shared;
 use crate::types::{Proposal, TypeConfig};
 
 /// Most proposals waiting: at some thousands a second a full queue is a second old,
@@ -139,7 +139,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
         };
         let (group, left) = gather(first, &mut queue);
         next = left;
-        let leadership = *shared.leadership.borrow();
+        let leadership = *shared.outward.leadership.borrow();
         let Some(group) = admit(leadership, group) else {
             continue;
         };
@@ -150,7 +150,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
 /// Waits for a place in flight, and while leadership is being handed over; not when
 /// this node leads no more, for then all that waits is to be told so.
 async fn fly(shared: &Shared, flights: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    let mut leadership = shared.leadership.subscribe();
+    let mut leadership = shared.outward.leadership.subscribe();
     let mut paused = shared.paused.subscribe();
     let place = async {
         // Neither is closed before the replica ends.
@@ -255,7 +255,7 @@ async fn propose(
 /// snapshot of the next leader has passed over, and its place in flight would be
 /// missing when this node leads again.
 fn over(shared: &Shared, leadership: Leadership) -> impl Future<Output = ()> + use<> {
-    let mut now = shared.leadership.subscribe();
+    let mut now = shared.outward.leadership.subscribe();
     async move {
         // It is not closed before the replica ends.
         let _ = now.wait_for(|now| *now != leadership).await;

@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 
 use crate::blocking;
 use crate::fence::Halt;
-use crate::replica::Shared;
+use crate::run::Shared;
 use crate::snapshot::{DIGEST_BYTES, Digest, SnapshotFile, digest};
 use crate::store::directory;
 use crate::transport::SNAPSHOT_IDLE;

@@ -269,6 +269,22 @@ pub trait Store: Send + Sync + 'static {
     /// When it cannot be made durable.
     fn write_identity(&self, identity: &Identity) -> Result<(), StoreError>;
 
+    /// Whether the disk takes writes again: makes a small write durable beside the
+    /// databases, which may be open, and takes it back.
+    ///
+    /// # Errors
+    ///
+    /// When it is not durable, or there is no room to go on.
+    fn probe(&self) -> Result<(), StoreError>;
+
+    /// From now on reads see what the device holds, and nothing that a failed write
+    /// left in memory. No database may be open.
+    ///
+    /// # Errors
+    ///
+    /// When what is still unwritten cannot be made durable.
+    fn forget_cached(&self) -> Result<(), StoreError>;
+
     /// Where snapshot files are kept; exists.
     fn snapshots(&self) -> PathBuf;
 
@@ -297,7 +313,7 @@ pub enum StoreError {
     /// Writing on would fill the disk.
     #[error(
         "the disk of {} is nearly full: {free} bytes are free and {reserve} must stay so; make \
-         room and restart this node", path.display()
+         room, and it goes on by itself", path.display()
     )]
     NearlyFull {
         /// Where.

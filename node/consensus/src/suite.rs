@@ -13,7 +13,7 @@ use state::{Actor, Change, ClusterId, Command, Index, NodeId, Timestamp, codec};
 use crate::fence::{Fence, Halt};
 use crate::identity::Identity;
 use crate::log::Log;
-use crate::machine::{Machine, MachineParts, Stored};
+use crate::machine::{Handles, Machine, MachineParts, Published, Stored};
 use crate::snapshot::Snapshots;
 use crate::store::{DiskStore, Engine, MemoryStore, Store, Tree};
 use crate::types::{Entry, LogId, Proposal, StorageError, TypeConfig};
@@ -22,7 +22,11 @@ use crate::writer::Writer;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens log and state machine on `store`.
-pub(crate) fn open(store: Arc<dyn Store>, node: u64, fence: &Fence) -> (Log, Machine) {
+pub(crate) fn open(
+    store: Arc<dyn Store>,
+    node: u64,
+    fence: &Fence,
+) -> (Log, Machine, Arc<Published>) {
     let blocks = store.blocks();
     let database = store.open_log().unwrap();
     let writer = Writer::new(Arc::clone(&database), "log", blocks, LIMIT, fence.clone()).unwrap();
@@ -35,6 +39,7 @@ pub(crate) fn open(store: Arc<dyn Store>, node: u64, fence: &Fence) -> (Log, Mac
         snapshots: Snapshots::open(&store.snapshots(), log.ends().0).unwrap(),
         fence: fence.clone(),
         write_limit: LIMIT,
+        handles: Handles::default(),
         store: Arc::clone(&store),
     };
     let current = store.current_generation().unwrap().unwrap_or_default();
@@ -42,7 +47,9 @@ pub(crate) fn open(store: Arc<dyn Store>, node: u64, fence: &Fence) -> (Log, Mac
         .generation(current, store.open_generation(current).unwrap())
         .unwrap();
     let stored = Stored::read(&*generation.database).unwrap();
-    (log, Machine::new(parts, generation, stored))
+    let published = Arc::new(Published::new());
+    let machine = Machine::new(parts, generation, stored, Arc::clone(&published));
+    (log, machine, published)
 }
 
 struct Builder<F>(F);
@@ -54,7 +61,7 @@ where
     async fn build(&self) -> Result<(tempfile::TempDir, Log, Machine), StorageError> {
         let directory = tempfile::tempdir().unwrap();
         let store = (self.0)(directory.path());
-        let (log, machine) = open(store, 1, &Fence::new());
+        let (log, machine, _) = open(store, 1, &Fence::new());
         Ok((directory, log, machine))
     }
 }
@@ -100,7 +107,7 @@ fn entry(index: u64, change: Change) -> Entry {
 async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(DiskStore::new(directory.path(), Engine::Sled).unwrap());
-    let (_log, mut machine) = open(Arc::clone(&store), 1, &Fence::new());
+    let (_log, mut machine, published) = open(Arc::clone(&store), 1, &Fence::new());
     let hostname = state::testing::host("shop.customer.example");
     let authorize = Change::AuthorizeHostname {
         hostname: hostname.clone(),
@@ -114,7 +121,7 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
         .apply([entry(1, found), entry(2, authorize)])
         .await
         .unwrap();
-    let generation = machine.published().generation.load_full();
+    let generation = published.generation().unwrap();
     let body = state::bodies::event_key(&hostname, 0);
     let there = || {
         generation
@@ -137,7 +144,7 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
     machine.apply([blank(5)]).await.unwrap();
     assert!(!there(), "nobody needs it");
     // The snapshot is of index 2, whole.
-    let (_log, mut other) = open(
+    let (_log, mut other, published) = open(
         Arc::new(MemoryStore::new(tempfile::tempdir().unwrap().keep())),
         2,
         &Fence::new(),
@@ -146,9 +153,9 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
         .install_snapshot(&snapshot.meta, snapshot.snapshot)
         .await
         .unwrap();
-    let state = other.published().state.borrow().clone();
+    let state = published.state();
     assert_eq!((state.index(), state.hostname_count()), (Index(2), 1));
-    let installed = other.published().generation.load_full();
+    let installed = published.generation().unwrap();
     assert!(
         installed
             .database
@@ -162,7 +169,7 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
 async fn an_entry_of_a_newer_version_halts_the_replica() {
     let directory = tempfile::tempdir().unwrap();
     let fence = Fence::new();
-    let (_log, mut machine) = open(Arc::new(MemoryStore::new(directory.path())), 1, &fence);
+    let (_log, mut machine, _) = open(Arc::new(MemoryStore::new(directory.path())), 1, &fence);
     let newer = Entry {
         log_id: LogId::new(CommittedLeaderId::new(1, 1), 1),
         payload: EntryPayload::Normal(Proposal::new(Bytes::from_static(&[99, 1, 2])).0),
@@ -177,7 +184,7 @@ async fn an_entry_of_a_newer_version_halts_the_replica() {
 #[tokio::test]
 async fn a_damaged_snapshot_is_not_installed() {
     let directory = tempfile::tempdir().unwrap();
-    let (_log, mut machine) = open(
+    let (_log, mut machine, _) = open(
         Arc::new(MemoryStore::new(directory.path())),
         1,
         &Fence::new(),
@@ -198,7 +205,7 @@ async fn a_damaged_snapshot_is_not_installed() {
     std::fs::write(&snapshot.snapshot.path, bytes).unwrap();
     let other_directory = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new(other_directory.path()));
-    let (_log, mut other) = open(Arc::clone(&store) as Arc<dyn Store>, 2, &Fence::new());
+    let (_log, mut other, published) = open(Arc::clone(&store) as Arc<dyn Store>, 2, &Fence::new());
     assert!(
         other
             .install_snapshot(&snapshot.meta, snapshot.snapshot)
@@ -210,5 +217,5 @@ async fn a_damaged_snapshot_is_not_installed() {
         None,
         "the present generation is untouched"
     );
-    assert_eq!(other.published().state.borrow().index(), Index(0));
+    assert_eq!(published.state().index(), Index(0));
 }

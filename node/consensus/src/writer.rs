@@ -52,7 +52,7 @@ struct Progress {
 enum Mode {
     Thread {
         jobs: mpsc::Sender<Job>,
-        _progress: Arc<Progress>,
+        progress: Arc<Progress>,
     },
     /// For a store that does not block: on the caller's thread.
     Inline(Arc<dyn Database>),
@@ -95,10 +95,7 @@ impl Writer {
             .name(format!("write-{name}"))
             .spawn(move || run(&queue, database.as_ref(), name, &thread.0, &thread.1))?;
         Ok(Self {
-            mode: Mode::Thread {
-                jobs,
-                _progress: progress,
-            },
+            mode: Mode::Thread { jobs, progress },
             name,
             fence,
         })
@@ -122,6 +119,22 @@ impl Writer {
                     answer = answer => answer.map_err(|_| ended())?,
                     halt = self.fence.tripped() => Err(WriteFailed(halt.to_string())),
                 }
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Whether no write is under way. Stays so once the fence has fallen and a moment
+    /// has passed.
+    pub(crate) fn is_idle(&self) -> bool {
+        match &self.mode {
+            // Whoever waits for it carries it out.
+            Mode::Inline(_) => true,
+            Mode::Thread { progress, .. } => {
+                // In this order: a write that begins in between shows as one.
+                let ended = progress.ended.load(Ordering::Acquire);
+                progress.begun.load(Ordering::Acquire) == ended
             }
         }
     }

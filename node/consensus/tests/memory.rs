@@ -64,12 +64,19 @@ async fn what_was_acknowledged_survives_a_loss_of_power_again_and_again() {
             *replica.halted().borrow(),
             Some(Halt::Store { .. })
         ));
-        replica.shutdown().await;
-        replica = start(Arc::new(store.clone())).await;
+        if round % 2 == 0 {
+            replica.shutdown().await;
+            replica = start(Arc::new(store.clone())).await;
+        } else {
+            // By itself.
+            let mut halted = replica.halted();
+            halted.wait_for(Option::is_none).await.unwrap();
+        }
         replica.barrier().await.unwrap();
         let state = replica.state().borrow().clone();
         assert_eq!(state.hostname_count() as u64, (round + 1) * 25);
     }
+    assert_eq!(replica.figures().reopened, 1, "since the last start");
     assert!(
         replica.figures().purged > 0,
         "snapshots and purges were among it"

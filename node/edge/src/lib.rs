@@ -21,6 +21,7 @@
 //! resumes TLS sessions, and never forwards a head as it came.
 
 mod connection;
+pub mod dns;
 mod http;
 mod limits;
 mod listener;

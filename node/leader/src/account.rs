@@ -7,7 +7,7 @@ use std::sync::Arc;
 use state::{Account, Change, KeyPurpose, Registration, sealed::SealContext};
 
 use crate::{
-    issuance::authority::{Authority, AuthorityError},
+    issuance::authority::{Access, Authority, AuthorityError, Rates, Registration as NewAccount},
     reign::{CommitError, Reign},
 };
 
@@ -98,7 +98,13 @@ async fn register_at(
     // The key's own commit may be a predecessor's: this one says that we lead.
     let permit = reign.commit(Change::Confirm).await?.permit;
     failpoint.before("post-new-account");
-    let url = authority.register(permit).await?;
+    let registration = NewAccount {
+        // Set below: a CA that does not like them still issues.
+        contacts: &[],
+        terms_agreed: account.terms_agreed,
+        external: None,
+    };
+    let url = authority.register(&registration, permit).await?;
     failpoint.after("post-new-account");
     if !account.contacts.is_empty() {
         let permit = reign.commit(Change::Confirm).await?.permit;
@@ -127,7 +133,19 @@ pub(crate) fn open(reign: &Reign, account: &Account) -> Result<Arc<dyn Authority
     };
     let secret = reign.ports.seal.open(key, &SealContext::AccountKey);
     let secret = secret.map_err(|error| AccountError::Own(error.to_string()))?;
-    Ok(reign.ports.authorities.open(account, &secret)?)
+    let account_url = match &account.registration {
+        Registration::Registered { url, .. } => Some(url.as_str()),
+        Registration::None | Registration::KeyCommitted { .. } => None,
+    };
+    let access = Access {
+        directory: &account.directory,
+        trust_roots_pem: &account.trust_roots_pem,
+        rates: Rates::at(&account.directory),
+        key: &secret,
+        thumbprint: account.thumbprint(),
+        account_url,
+    };
+    Ok(reign.ports.authorities.open(&access)?)
 }
 
 #[cfg(test)]

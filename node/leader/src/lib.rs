@@ -33,6 +33,7 @@ pub mod metrics;
 mod ports;
 mod reign;
 pub mod status;
+pub mod verification;
 
 pub use config::Config;
 pub use driver::{Leader, Running};

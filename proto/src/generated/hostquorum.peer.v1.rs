@@ -158,6 +158,20 @@ pub struct ElectRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElectReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadBodyRequest {
+    #[prost(message, optional, tag = "1")]
+    pub envelope: ::core::option::Option<Envelope>,
+    /// As the state's records name it; at most 1 KiB.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub key: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadBodyReply {
+    /// Absent if the one asked does not have it. At most 1 MiB.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub body: ::core::option::Option<::prost::bytes::Bytes>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeReport {
     #[prost(message, optional, tag = "1")]
     pub envelope: ::core::option::Option<Envelope>,
@@ -504,6 +518,29 @@ pub mod consensus_client {
                 .insert(GrpcMethod::new("hostquorum.peer.v1.Consensus", "Elect"));
             self.inner.unary(req, path, codec).await
         }
+        /// A body of the applied state, for a member whose own store cannot be read. Any
+        /// member answers from its own store; no quorum takes part.
+        pub async fn read_body(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadBodyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReadBodyReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.peer.v1.Consensus/ReadBody",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.peer.v1.Consensus", "ReadBody"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -560,6 +597,12 @@ pub mod consensus_server {
             &self,
             request: tonic::Request<super::ElectRequest>,
         ) -> std::result::Result<tonic::Response<super::ElectReply>, tonic::Status>;
+        /// A body of the applied state, for a member whose own store cannot be read. Any
+        /// member answers from its own store; no quorum takes part.
+        async fn read_body(
+            &self,
+            request: tonic::Request<super::ReadBodyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReadBodyReply>, tonic::Status>;
     }
     /// Raft's own traffic and what must reach the leader.
     #[derive(Debug)]
@@ -975,6 +1018,51 @@ pub mod consensus_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ElectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.peer.v1.Consensus/ReadBody" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadBodySvc<T: Consensus>(pub Arc<T>);
+                    impl<
+                        T: Consensus,
+                    > tonic::server::UnaryService<super::ReadBodyRequest>
+                    for ReadBodySvc<T> {
+                        type Response = super::ReadBodyReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadBodyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consensus>::read_body(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadBodySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use state::State;
@@ -37,6 +37,26 @@ pub(crate) struct MachineParts {
     pub(crate) snapshots: Snapshots,
     pub(crate) fence: Fence,
     pub(crate) write_limit: Duration,
+    pub(crate) handles: Handles,
+}
+
+/// The databases that a run has opened, to know when all of them are let go.
+#[derive(Clone, Default)]
+pub(crate) struct Handles(Arc<Mutex<Vec<Weak<dyn Database>>>>);
+
+impl Handles {
+    /// Remembers `database` for as long as somebody holds it.
+    pub(crate) fn add(&self, database: &Arc<dyn Database>) {
+        let mut handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| handle.strong_count() > 0);
+        handles.push(Arc::downgrade(database));
+    }
+
+    /// Those that somebody still holds.
+    pub(crate) fn open(&self) -> Vec<Arc<dyn Database>> {
+        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.iter().filter_map(Weak::upgrade).collect()
+    }
 }
 
 impl MachineParts {
@@ -46,6 +66,7 @@ impl MachineParts {
         number: u64,
         database: Arc<dyn Database>,
     ) -> std::io::Result<Generation> {
+        self.handles.add(&database);
         let writer = Writer::new(
             Arc::clone(&database),
             "state",
@@ -108,8 +129,14 @@ impl Stored {
     }
 }
 
-/// Removes the files of `old` once nobody reads it any more.
-pub(super) async fn retire(old: Arc<Generation>, store: Arc<dyn Store>, current: u64) {
+/// Removes the files of `old` once nobody reads it any more. Only lets go of it if the
+/// run ends first.
+pub(super) async fn retire(
+    old: Arc<Generation>,
+    store: Arc<dyn Store>,
+    current: u64,
+    fence: Fence,
+) {
     let database = Arc::clone(&old.database);
     drop(old);
     let mut waited = Duration::ZERO;
@@ -117,7 +144,12 @@ pub(super) async fn retire(old: Arc<Generation>, store: Arc<dyn Store>, current:
         if waited >= RETIRE_WITHIN {
             return;
         }
-        tokio::time::sleep(RETIRE_EVERY).await;
+        tokio::select! {
+            biased;
+            // The engine may write as it closes.
+            _ = fence.tripped() => return blocking::run(store.blocks(), move || drop(database)).await,
+            () = tokio::time::sleep(RETIRE_EVERY) => {}
+        }
         waited += RETIRE_EVERY;
     }
     let blocks = store.blocks();

@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Advice, fadvise};
+
 use super::StoreError;
 
 /// Longest of our small files (the pointer, the marker): anything longer is not ours.
@@ -113,6 +115,27 @@ pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
                 .map_err(|error| StoreError::file("list", path, error))
         })
         .collect()
+}
+
+/// Drops from the kernel's cache what is under `path`, so that it is read from the
+/// device again. After a write-back failed, Linux keeps the page with its new bytes,
+/// calls it clean, and lets the next fsync succeed: what is read then may be on no disk
+/// at all. Only clean pages are dropped; so all are written first, and a file whose
+/// pages cannot be is an error.
+pub(crate) fn forget_cached(path: &Path) -> Result<(), StoreError> {
+    for path in list(path)? {
+        if path.is_dir() {
+            forget_cached(&path)?;
+            continue;
+        }
+        let forget = || -> std::io::Result<()> {
+            let file = File::open(&path)?;
+            file.sync_all()?;
+            Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
+        };
+        forget().map_err(|error| StoreError::file("write back", &path, error))?;
+    }
+    Ok(())
 }
 
 /// The name under which `path` is written before it is published.

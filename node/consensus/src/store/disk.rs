@@ -7,6 +7,7 @@
 //!   state/current       the number of the current generation
 //!   state/<number>/     one generation of the state
 //!   snapshots/          finished snapshots, and those being written (*.tmp)
+//!   probe               for a moment, when a disk that failed is tried again
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::redb::RedbDatabase;
-use super::reserve::{RESERVE_BYTES, Reserved};
+use super::reserve::{self, RESERVE_BYTES, Reserved};
 use super::sled::SledDatabase;
 use super::{Database, Store, StoreError, directory};
 use crate::identity::Identity;
@@ -26,6 +27,13 @@ const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Memory for pages of the log: what followers are behind by is a few MB.
 const LOG_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What must be free before writing begins again: twice what ends it, so that a node
+/// on the brink does not stop and go.
+const RESUME_BYTES: u64 = 2 * RESERVE_BYTES;
+
+/// What a probe writes: a page, so that a block is written and not only a name.
+const PROBE: [u8; 4096] = [0x70; 4096];
 
 /// How often, and how far apart, a database in use is tried.
 const BUSY_ATTEMPTS: u32 = 100;
@@ -173,6 +181,17 @@ impl Store for DiskStore {
 
     fn write_identity(&self, identity: &Identity) -> Result<(), StoreError> {
         directory::replace(&self.marker(), identity.to_text().as_bytes())
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        reserve::check(&self.directory, RESUME_BYTES)?;
+        let path = self.directory.join("probe");
+        directory::replace(&path, &PROBE)?;
+        directory::remove(&path)
+    }
+
+    fn forget_cached(&self) -> Result<(), StoreError> {
+        directory::forget_cached(&self.directory)
     }
 
     fn snapshots(&self) -> PathBuf {

@@ -115,6 +115,16 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What was not flushed is gone, as on a disk whose flush failed.
+    fn forget_cached(&self) -> Result<(), StoreError> {
+        self.crash();
+        Ok(())
+    }
+
     fn snapshots(&self) -> PathBuf {
         self.snapshots.clone()
     }

@@ -5,7 +5,12 @@
 //! [`RESERVE_BYTES`] are free: the replica ends, its engine stays whole, and the edge
 //! reads on.
 
-use std::{ops::Bound, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Batch, Database, Pair, Scan, StoreError, Tree};
 
@@ -29,24 +34,25 @@ impl Reserved {
             reserve,
         }
     }
+}
 
-    fn check(&self) -> Result<(), StoreError> {
-        let space = rustix::fs::statvfs(&self.directory).map_err(|error| StoreError::File {
-            action: "ask for the free space of",
-            path: self.directory.clone(),
-            source: error.into(),
-        })?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        if free < self.reserve {
-            let path = self.directory.clone();
-            return Err(StoreError::NearlyFull {
-                path,
-                free,
-                reserve: self.reserve,
-            });
-        }
-        Ok(())
+/// Whether at least `reserve` bytes are free where `directory` is.
+pub(super) fn check(directory: &Path, reserve: u64) -> Result<(), StoreError> {
+    let space = rustix::fs::statvfs(directory).map_err(|error| StoreError::File {
+        action: "ask for the free space of",
+        path: directory.to_owned(),
+        source: error.into(),
+    })?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < reserve {
+        let path = directory.to_owned();
+        return Err(StoreError::NearlyFull {
+            path,
+            free,
+            reserve,
+        });
     }
+    Ok(())
 }
 
 impl Database for Reserved {
@@ -63,7 +69,7 @@ impl Database for Reserved {
     }
 
     fn write_atomic(&self, tree: Tree, batch: &Batch) -> Result<(), StoreError> {
-        self.check()?;
+        check(&self.directory, self.reserve)?;
         self.database.write_atomic(tree, batch)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Every call is refused unless the connection's authenticated owner, the cluster
 //! and both ends named in the message agree, unless the sender may be a member as far
-//! as this node knows, and once the replica has ended.
+//! as this node knows, and while the replica stands still. Bodies only are told then,
+//! too, if the store can be read.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use proto::peer::v1::consensus_server::{Consensus, ConsensusServer};
 use proto::peer::v1::{
     Applied, ElectReply, ElectRequest, Envelope, Failure, HeardReply, HeardRequest, ProposeReply,
-    ProposeRequest, RaftMessage, ReadIndexReply, ReadIndexRequest, SnapshotPart, TransferReply,
-    TransferRequest, propose_reply, read_index_reply, transfer_reply,
+    ProposeRequest, RaftMessage, ReadBodyReply, ReadBodyRequest, ReadIndexReply, ReadIndexRequest,
+    SnapshotPart, TransferReply, TransferRequest, propose_reply, read_index_reply, transfer_reply,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +23,13 @@ use state::{NodeId, codec};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{MAX_MESSAGE_BYTES, PeerIdentity};
+use crate::blocking;
+use crate::elsewhere::MAX_BODY_BYTES;
 use crate::fence::Halt;
-use crate::replica::Shared;
+use crate::life::Life;
+use crate::run::Shared;
 use crate::snapshot_receiver;
+use crate::store::MAX_KEY_BYTES;
 use crate::types::{TypeConfig, Vote};
 use crate::wire;
 
@@ -34,13 +39,13 @@ pub type PeerService = ConsensusServer<Receiver>;
 /// See the module. Does not keep the replica: a peer may hold its connection open for
 /// longer than the replica lives.
 pub struct Receiver {
-    shared: Weak<Shared>,
+    life: Weak<Life>,
 }
 
 impl Receiver {
-    pub(crate) fn service(shared: &Arc<Shared>) -> PeerService {
+    pub(crate) fn service(life: &Arc<Life>) -> PeerService {
         ConsensusServer::new(Self {
-            shared: Arc::downgrade(shared),
+            life: Arc::downgrade(life),
         })
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
@@ -54,20 +59,33 @@ impl Receiver {
         Ok(*node)
     }
 
-    /// Checks the envelope against the connection's owner and what is known here.
-    /// Answers with the replica, and the sender.
+    /// Checks the envelope against the connection's owner and what is known here, and
+    /// that the replica runs. Answers with the run, and the sender.
     fn check(
         &self,
         caller: NodeId,
         envelope: Option<&Envelope>,
     ) -> Result<(Arc<Shared>, NodeId), Status> {
-        let shared = self
-            .shared
-            .upgrade()
-            .ok_or_else(|| Status::unavailable("this replica has ended"))?;
-        if let Some(halt) = shared.fence.halted() {
-            return Err(ended(&halt));
+        let (_, shared) = self.check_sender(caller, envelope)?;
+        match shared.fence.halted() {
+            // Told apart from a call that was begun: of this one nothing was read.
+            Some(halt) => Err(Status::failed_precondition(format!(
+                "this replica has stopped: {halt}"
+            ))),
+            None => Ok((shared, caller)),
         }
+    }
+
+    /// Checks the envelope only: the run may have stopped.
+    fn check_sender(
+        &self,
+        caller: NodeId,
+        envelope: Option<&Envelope>,
+    ) -> Result<(Arc<Life>, Arc<Shared>), Status> {
+        let gone = || Status::unavailable("this replica has ended");
+        let life = self.life.upgrade().ok_or_else(gone)?;
+        let closed = || Status::failed_precondition("this replica is being reopened");
+        let shared = life.run().ok_or_else(closed)?;
         let envelope =
             envelope.ok_or_else(|| Status::invalid_argument("the message has no envelope"))?;
         let me = shared.identity;
@@ -93,7 +111,7 @@ impl Receiver {
                 "node {caller} is no member of this cluster"
             )));
         }
-        Ok((shared, caller))
+        Ok((life, shared))
     }
 
     fn read<T: DeserializeOwned>(message: &RaftMessage) -> Result<T, Status> {
@@ -244,6 +262,33 @@ impl Consensus for Receiver {
         let (shared, from) = self.check(caller, request.get_ref().envelope.as_ref())?;
         shared.stand_for(from, request.get_ref().term).await?;
         Ok(Response::new(ElectReply {}))
+    }
+
+    async fn read_body(
+        &self,
+        request: Request<ReadBodyRequest>,
+    ) -> Result<Response<ReadBodyReply>, Status> {
+        let caller = Self::caller(&request)?;
+        let ReadBodyRequest { envelope, key } = request.into_inner();
+        let (life, shared) = self.check_sender(caller, envelope.as_ref())?;
+        if key.len() > MAX_KEY_BYTES {
+            return Err(Status::invalid_argument("no body has so long a key"));
+        }
+        let Ok(_place) = life.lending.try_acquire() else {
+            return Err(Status::resource_exhausted("too many bodies are being read"));
+        };
+        let published = Arc::clone(&life.outward.published);
+        let read = blocking::run(shared.blocks, move || published.body(&key)).await;
+        let body = read.map_err(Status::unavailable)?;
+        if body
+            .as_ref()
+            .is_some_and(|body| body.len() > MAX_BODY_BYTES)
+        {
+            return Err(Status::failed_precondition(
+                "the body is too large to travel",
+            ));
+        }
+        Ok(Response::new(ReadBodyReply { body }))
     }
 }
 

@@ -1,9 +1,9 @@
-//! A store whose disk can hang, fill up or be slow.
+//! A store whose disk can hang, fill up, be slow, refuse to be read or lose data.
 
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use consensus::Identity;
@@ -15,6 +15,10 @@ pub(crate) struct Faults {
     pub(crate) hangs: AtomicBool,
     pub(crate) full: AtomicBool,
     pub(crate) flush_ms: AtomicU64,
+    /// Reads fail, as sled's may after a write has.
+    pub(crate) refuses: AtomicBool,
+    /// What the log's folder holds once its cached pages are dropped.
+    pub(crate) earlier_log: Mutex<Option<PathBuf>>,
 }
 
 impl Faults {
@@ -92,6 +96,20 @@ impl Store for FaultyStore {
         self.inner.write_identity(identity)
     }
 
+    fn probe(&self) -> Result<(), StoreError> {
+        self.faults.suffer()?;
+        self.inner.probe()
+    }
+
+    fn forget_cached(&self) -> Result<(), StoreError> {
+        if let Some(earlier) = self.faults.earlier_log.lock().unwrap().take() {
+            let log = self.inner.snapshots().with_file_name("raft");
+            std::fs::remove_dir_all(&log).unwrap();
+            std::fs::rename(earlier, &log).unwrap();
+        }
+        self.inner.forget_cached()
+    }
+
     fn snapshots(&self) -> PathBuf {
         self.inner.snapshots()
     }
@@ -99,6 +117,9 @@ impl Store for FaultyStore {
 
 impl Database for FaultyDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.faults.refuses.load(Ordering::SeqCst) {
+            return Err(StoreError::Closed);
+        }
         self.inner.get(tree, key)
     }
 

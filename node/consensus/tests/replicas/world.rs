@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use consensus::store::{DiskStore, Engine};
-use consensus::{Config, Identity, Parts, Replica, StartError};
+use consensus::{Config, Halt, Identity, Parts, Replica, StartError};
 use state::ports::{Applied, Clock, Leadership, Members, Propose, ProposeError};
 use state::testing::{found, host};
 use state::{Actor, Change, ClusterId, Index, NodeId, State, Term, Timestamp};
@@ -263,7 +263,7 @@ pub(crate) fn name(number: u64) -> String {
     format!("shop{number}.customer.example")
 }
 
-/// Serves a replica's peers until it halts, as a node does.
+/// Serves a replica's peers until it is shut down, as a node does.
 async fn serve(replica: Arc<Replica>, listener: TcpListener) {
     let (accepted, incoming) = tokio::sync::mpsc::channel::<std::io::Result<Accepted>>(16);
     let accepting = async move {
@@ -285,7 +285,7 @@ async fn serve(replica: Arc<Replica>, listener: TcpListener) {
     tokio::select! {
         () = accepting => {}
         _ = serving => {}
-        _ = halted.wait_for(Option::is_some) => {}
+        _ = halted.wait_for(|halt| *halt == Some(Halt::Shutdown)) => {}
     }
 }
 

@@ -1,35 +1,87 @@
-//! What a CA can be asked, and what it may answer.
+//! What a CA can be asked (RFC 8555, with renewal information of RFC 9773 and profiles).
+//!
+//! The port knows nothing of orders as we keep them: it takes URLs and gives back what
+//! the CA shows there. Every URL in a view was checked to lead to the CA itself.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod error;
+mod rates;
+mod renewal;
+mod view;
+
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use state::{Account, Hostname, Placed, Secret, Timestamp};
+use state::{Hostname, Secret};
 
-use crate::fence::{Permit, Shut};
+pub use self::{
+    error::{AuthorityError, Feature, Limit, Problem, Subproblem},
+    rates::{Rate, Rates},
+    renewal::{NoRenewalId, RenewalInfo, renewal_id},
+    view::{
+        AuthorizationStatus, AuthorizationView, ChainView, ChallengeKind, ChallengeStatus,
+        ChallengeView, DirectoryView, OrderStatus, OrderView, Persist,
+    },
+};
+use crate::fence::Permit;
 
-/// Opens the CA that an account names.
+/// Opens CAs.
 pub trait Authorities: Send + Sync {
-    /// The CA of `account`, spoken to with the account's `key` (PKCS #8). Does no I/O.
+    /// A CA, spoken to with one account's key. Does no I/O.
     ///
     /// # Errors
-    /// When the account's settings or key cannot be used.
-    fn open(&self, account: &Account, key: &Secret) -> Result<Arc<dyn Authority>, AuthorityError>;
+    /// [`AuthorityError::Unusable`] when the settings or the key cannot be used.
+    fn open(&self, access: &Access<'_>) -> Result<Arc<dyn Authority>, AuthorityError>;
+}
+
+/// A CA and our account there.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// URL of its directory (RFC 8555 section 7.1.1).
+    pub directory: &'a str,
+    /// Trust roots (PEM) for a private CA; empty: the system's.
+    pub trust_roots_pem: &'a str,
+    /// How fast it may be asked.
+    pub rates: Rates,
+    /// The account's key: PKCS #8, ECDSA on P-256.
+    pub key: &'a Secret,
+    /// The thumbprint that was agreed on for that key, if one was: challenge answers end
+    /// in it, so a key with another is refused.
+    pub thumbprint: Option<&'a str>,
+    /// The account's URL, once it is registered; without it only
+    /// [`Authority::register`], [`Authority::find`] and what needs no account can be asked.
+    pub account_url: Option<&'a str>,
 }
 
 /// A CA (RFC 8555), spoken to with one account's key.
 ///
 /// What has an effect takes a [`Permit`], which is checked right before the bytes leave;
-/// what only reads (POST-as-GET, section 6.3) takes none. No method repeats a request
-/// whose outcome is unknown.
+/// what only reads (GET, POST-as-GET of section 6.3, `onlyReturnExisting`) takes none. No
+/// method repeats a request whose outcome is unknown. A request refused for its nonce did
+/// nothing, and is repeated with fresh ones, a bounded number of times.
 #[async_trait]
 pub trait Authority: Send + Sync {
     /// Opens a connection and draws a nonce, so that the next request is one write. To be
     /// called before an intent is committed: a CA that cannot be reached costs no commit.
     async fn warm(&self) -> Result<(), AuthorityError>;
 
+    /// What the CA says of itself; read at most once an hour.
+    async fn directory(&self) -> Result<Arc<DirectoryView>, AuthorityError>;
+
     /// `newAccount` (section 7.3) with our key: the same key gives the same account,
     /// however often. Answers with the account's URL.
-    async fn register(&self, permit: Permit) -> Result<String, AuthorityError>;
+    ///
+    /// A binding to an external account (section 7.3.4) may be good for one use only, and a
+    /// CA may look at it before it looks whether it has the key: after a lost answer ask
+    /// [`Authority::find`] first.
+    async fn register(
+        &self,
+        registration: &Registration<'_>,
+        permit: Permit,
+    ) -> Result<String, AuthorityError>;
+
+    /// The URL of the account that has our key, if there is one (section 7.3.1,
+    /// `onlyReturnExisting`).
+    async fn find(&self) -> Result<Option<String>, AuthorityError>;
 
     /// Sets the account's contacts (section 7.3.2).
     async fn set_contacts(
@@ -39,214 +91,152 @@ pub trait Authority: Send + Sync {
         permit: Permit,
     ) -> Result<(), AuthorityError>;
 
-    /// `newOrder` (section 7.4) for one name.
+    /// Gives the account `next_key` (PKCS #8, ECDSA on P-256) in the place of ours (section
+    /// 7.3.5). To be committed before; after a doubtful outcome, [`Authority::find`] under
+    /// the next key tells whether the CA has changed over.
+    async fn roll_key(
+        &self,
+        account_url: &str,
+        next_key: &Secret,
+        permit: Permit,
+    ) -> Result<(), AuthorityError>;
+
+    /// `newOrder` (section 7.4).
+    ///
+    /// # Errors
+    /// Beside the usual: [`AuthorityError::ProfileUnknown`] and
+    /// [`AuthorityError::ProfileIgnored`]; [`AuthorityError::ReplacesRefused`] and
+    /// [`AuthorityError::ReplacesIgnored`], after which the same may be asked without
+    /// `replaces`.
     async fn new_order(
         &self,
-        hostname: &Hostname,
+        request: &OrderRequest<'_>,
         permit: Permit,
     ) -> Result<OrderView, AuthorityError>;
 
     /// Reads an order.
     async fn order(&self, url: &str) -> Result<OrderView, AuthorityError>;
 
-    /// Reads the only authorization of an order (section 7.5).
-    async fn authorization(&self, order_url: &str) -> Result<AuthorizationView, AuthorityError>;
+    /// Reads an authorization (section 7.5).
+    async fn authorization(&self, url: &str) -> Result<AuthorizationView, AuthorityError>;
 
-    /// Says that the http-01 challenge can be checked (section 7.5.1).
-    async fn ready(&self, placed: &Placed, permit: Permit) -> Result<(), AuthorityError>;
+    /// Says that a challenge can be checked (section 7.5.1).
+    async fn ready(&self, challenge_url: &str, permit: Permit) -> Result<(), AuthorityError>;
 
-    /// Finalizes (section 7.4) with a PKCS #10 request (DER).
+    /// Finalizes an order (section 7.4).
     async fn finalize(
         &self,
-        placed: &Placed,
-        csr: &[u8],
+        request: &FinalizeRequest<'_>,
         permit: Permit,
     ) -> Result<OrderView, AuthorityError>;
 
-    /// Reads the certificate of a valid order (section 7.4.2): PEM, the leaf first.
-    async fn certificate(&self, placed: &Placed) -> Result<String, AuthorityError>;
+    /// Reads the certificate of a valid order, at [`OrderView::certificate_url`] (section
+    /// 7.4.2).
+    async fn certificate(&self, url: &str) -> Result<ChainView, AuthorityError>;
+
+    /// Reads the same certificate with another chain, at one of [`ChainView::alternates`]:
+    /// PEM, the leaf first.
+    async fn alternate(&self, url: &str) -> Result<String, AuthorityError>;
+
+    /// Revokes a certificate (DER) of this account (section 7.6). One that is revoked
+    /// already is a success.
+    async fn revoke(
+        &self,
+        leaf: &[u8],
+        reason: RevocationReason,
+        permit: Permit,
+    ) -> Result<(), AuthorityError>;
+
+    /// When the CA would have a certificate renewed (RFC 9773 section 4.1), by its
+    /// [`renewal_id`].
+    ///
+    /// # Errors
+    /// [`AuthorityError::Unsupported`] if the CA offers none, or none for this one.
+    async fn renewal_info(&self, renewal_id: &str) -> Result<RenewalInfo, AuthorityError>;
 }
 
-/// An order as the CA shows it (RFC 8555 section 7.1.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderView {
-    /// Where it is read.
-    pub url: String,
-    /// How it stands.
-    pub status: OrderStatus,
-    /// Where it is finalized.
-    pub finalize_url: String,
-    /// Where its only authorization is read.
-    pub authorization_url: String,
-    /// When the CA forgets it, if it says.
-    pub expires: Option<Timestamp>,
-    /// Why it is invalid, if it says.
-    pub error: Option<Problem>,
-    /// How long to wait before the next look, if it says.
-    pub retry_after: Option<Duration>,
+/// What an account begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Registration<'a> {
+    /// `mailto:` URLs.
+    pub contacts: &'a [String],
+    /// An operator agreed to the CA's terms of service.
+    pub terms_agreed: bool,
+    /// The account elsewhere that it belongs to, where the CA wants one.
+    pub external: Option<ExternalAccount<'a>>,
 }
 
-/// How an order stands (RFC 8555 section 7.1.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderStatus {
-    /// Its authorization is not valid yet.
-    Pending,
-    /// It can be finalized.
-    Ready,
-    /// It is being issued.
-    Processing,
-    /// Its certificate can be read.
-    Valid,
-    /// It is over, without a certificate.
-    Invalid,
+/// A binding to an external account (RFC 8555 section 7.3.4).
+#[derive(Clone, Copy)]
+pub struct ExternalAccount<'a> {
+    /// The key's id, as the CA gave it.
+    pub kid: &'a str,
+    /// The HMAC key's bytes: CAs give them in base64url.
+    pub hmac: &'a Secret,
 }
 
-/// An authorization as the CA shows it (RFC 8555 section 7.1.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthorizationView {
-    /// Where it is read.
-    pub url: String,
-    /// How it stands.
-    pub status: AuthorizationStatus,
-    /// Its http-01 challenge, if it offers one.
-    pub challenge: Option<ChallengeView>,
-}
-
-/// How an authorization stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthorizationStatus {
-    /// Nothing was proven yet.
-    Pending,
-    /// The name is ours to ask for.
-    Valid,
-    /// Failed, expired, revoked or deactivated.
-    Invalid,
-}
-
-/// An http-01 challenge as the CA shows it (RFC 8555 section 8.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChallengeView {
-    /// Where to say that it is ready.
-    pub url: String,
-    /// base64url.
-    pub token: String,
-    /// How it stands.
-    pub status: ChallengeStatus,
-    /// Why it failed, if it says.
-    pub error: Option<Problem>,
-}
-
-/// How a challenge stands (RFC 8555 section 7.1.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChallengeStatus {
-    /// The CA was not told, or has not begun.
-    Pending,
-    /// The CA is checking.
-    Processing,
-    /// Proven.
-    Valid,
-    /// Failed.
-    Invalid,
-}
-
-/// A problem document (RFC 7807, RFC 8555 section 6.7).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problem {
-    /// Its type; ACME's own without `urn:ietf:params:acme:error:`.
-    pub kind: String,
-    /// In the CA's words, those of its first subproblem among them.
-    pub detail: String,
-    /// The HTTP status; 0 if it came inside another answer.
-    pub status: u16,
-    /// How long to wait, if the CA said.
-    pub retry_after: Option<Duration>,
-}
-
-/// Longest problem shown, in characters: it ends up in states, logs and tables.
-const SHOWN_MAX: usize = 300;
-
-impl fmt::Display for Problem {
+impl fmt::Debug for ExternalAccount<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.kind.is_empty() {
-            "problem"
-        } else {
-            &self.kind
-        };
-        let detail: String = self
-            .detail
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN_MAX)
-            .collect();
-        write!(f, "{kind}: {detail}")
+        write!(f, "ExternalAccount({:?})", self.kid)
     }
 }
 
-/// Why the CA did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityError {
-    /// Nothing left this machine.
-    #[error("nothing was sent: {0}")]
-    Fenced(#[from] Shut),
-    /// Nothing of the request reached the CA.
-    #[error("the CA cannot be reached: {0}")]
-    Unreachable(String),
-    /// The request or a part of it left, and no answer came.
-    #[error("the CA did not answer, what it did is unknown: {0}")]
-    Unknown(String),
-    /// The CA refused.
-    #[error("the CA refused: {0}")]
-    Refused(Problem),
-    /// Something in front of the CA answered instead of it.
-    #[error("the CA is not available: HTTP status {status}")]
-    Unavailable {
-        /// The HTTP status.
-        status: u16,
-        /// How long to wait, if it said.
-        retry_after: Option<Duration>,
-    },
-    /// The CA answered, but not in ACME.
-    #[error("the CA's answer cannot be understood: {0}")]
-    Malformed(String),
-    /// Settings or keys of ours.
-    #[error("the ACME account cannot be used: {0}")]
-    Unusable(String),
+/// What is ordered: one certificate for a hostname.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderRequest<'a> {
+    /// The name.
+    pub hostname: &'a Hostname,
+    /// Also for every name right below it (`*.`), on the same order.
+    pub wildcard: bool,
+    /// One of [`DirectoryView::profiles`].
+    pub profile: Option<&'a str>,
+    /// The [`renewal_id`] of the certificate that it comes in the place of (RFC 9773
+    /// section 5).
+    pub replaces: Option<&'a str>,
 }
 
-impl AuthorityError {
-    /// How long the CA asked us to wait.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused(problem) => problem.retry_after,
-            Self::Unavailable { retry_after, .. } => *retry_after,
-            Self::Fenced(_)
-            | Self::Unreachable(_)
-            | Self::Unknown(_)
-            | Self::Malformed(_)
-            | Self::Unusable(_) => None,
+impl<'a> OrderRequest<'a> {
+    /// For one name and nothing else.
+    pub fn of(hostname: &'a Hostname) -> Self {
+        Self {
+            hostname,
+            wildcard: false,
+            profile: None,
+            replaces: None,
         }
     }
 
-    /// The type of the CA's problem, if it gave one.
-    pub fn kind(&self) -> &str {
-        match self {
-            Self::Refused(problem) => &problem.kind,
-            _ => "",
+    /// The names, as the CA is asked for them: the hostname before its wildcard.
+    pub fn identifiers(&self) -> Vec<String> {
+        let mut names = vec![self.hostname.as_str().to_owned()];
+        if self.wildcard {
+            names.push(format!("*.{}", self.hostname));
         }
+        names
     }
+}
 
-    /// The fault is the CA's or the road's to it, and all orders meet it: no order is
-    /// failed for it, all wait.
-    pub fn is_outage(&self) -> bool {
-        match self {
-            Self::Unreachable(_) | Self::Unknown(_) | Self::Unavailable { .. } => true,
-            Self::Refused(problem) => {
-                problem.status >= 500
-                    || problem.kind == "serverInternal"
-                    // Boulder's own word for it comes as rateLimited.
-                    || problem.detail.contains("Service busy")
-            }
-            Self::Fenced(_) | Self::Malformed(_) | Self::Unusable(_) => false,
-        }
-    }
+/// What finalizes an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalizeRequest<'a> {
+    /// The order's URL, for the view that comes back.
+    pub order_url: &'a str,
+    /// Where it is finalized.
+    pub finalize_url: &'a str,
+    /// PKCS #10 (DER), for exactly the order's names.
+    pub csr: &'a [u8],
+}
+
+/// Why a certificate is revoked: those reasons of RFC 5280 section 5.3.1 that public CAs
+/// take from a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationReason {
+    /// 0
+    Unspecified,
+    /// 1
+    KeyCompromise,
+    /// 4
+    Superseded,
+    /// 5
+    CessationOfOperation,
 }

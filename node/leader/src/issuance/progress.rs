@@ -10,7 +10,10 @@ use state::{
 };
 
 use super::{
-    authority::{Authority, AuthorityError, AuthorizationStatus, AuthorizationView, OrderView},
+    authority::{
+        Authority, AuthorityError, AuthorizationStatus, AuthorizationView, ChallengeKind,
+        FinalizeRequest, OrderRequest, OrderView,
+    },
     decide::{Move, decide},
     inspect::{Unusable, inspect},
     memory::{Circumstances, Memory},
@@ -128,7 +131,8 @@ impl Carrier {
             Move::Look => self.look(order).await,
             Move::LookAtChallenge => {
                 let authorization = self.authorization(placed(order)?).await?;
-                self.memory.challenge = authorization.challenge.map(|challenge| challenge.status);
+                let challenge = authorization.challenge(&ChallengeKind::Http01);
+                self.memory.challenge = challenge.map(|challenge| challenge.status);
                 Ok(())
             }
             Move::Confirm => {
@@ -172,7 +176,8 @@ impl Carrier {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
         failpoint.before("post-new-order");
-        let answer = self.authority.new_order(&order.hostname, permit).await;
+        let request = OrderRequest::of(&order.hostname);
+        let answer = self.authority.new_order(&request, permit).await;
         let view = self.answered(answer, Request::NewOrder)?;
         failpoint.after("post-new-order");
         self.memory.unprepared = Some(view);
@@ -184,9 +189,14 @@ impl Carrier {
             return Ok(());
         };
         self.reign.weather.calm().await;
-        let answer = self.authority.authorization(&view.url).await;
+        let [authorization_url] = view.authorization_urls.as_slice() else {
+            let reason = "the CA asks for other than one authorization for one name";
+            let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
+            return self.fail(order, evidence, class, reason, None).await;
+        };
+        let answer = self.authority.authorization(authorization_url).await;
         let authorization = self.answered(answer, Request::Read)?;
-        let Some(placed) = describe(&view, authorization) else {
+        let Some(placed) = describe(&view, &authorization) else {
             let reason = "the CA offers no http-01 challenge for it";
             let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
             return self.fail(order, evidence, class, reason, None).await;
@@ -217,7 +227,10 @@ impl Carrier {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
         failpoint.before("post-ready");
-        let answer = self.authority.ready(placed(order)?, permit).await;
+        let challenge = placed(order)?.challenge.as_ref();
+        let missing = || Trouble::Own("the order has no challenge".to_owned());
+        let url = &challenge.ok_or_else(missing)?.url;
+        let answer = self.authority.ready(url, permit).await;
         self.answered(answer, Request::Ready)?;
         failpoint.after("post-ready");
         self.told();
@@ -228,8 +241,13 @@ impl Carrier {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
         failpoint.before("post-finalize");
-        let answer = self.authority.finalize(placed(order)?, &order.csr, permit);
-        let answer = answer.await;
+        let placed = placed(order)?;
+        let request = FinalizeRequest {
+            order_url: &placed.url,
+            finalize_url: &placed.finalize_url,
+            csr: &order.csr,
+        };
+        let answer = self.authority.finalize(&request, permit).await;
         if answer.is_ok() {
             // It is under way behind the CA's doors: should the CA, or a replica of it
             // that is behind, say `ready` still, that is no reason to send it again.
@@ -270,8 +288,15 @@ impl Carrier {
 
     async fn download(&mut self, order: &Order) -> Result<(), Trouble> {
         self.reign.weather.calm().await;
-        let answer = self.authority.certificate(placed(order)?).await;
-        let pem = self.answered(answer, Request::Read)?;
+        let seen = self.memory.seen.as_ref();
+        let url = seen.and_then(|view| view.certificate_url.clone());
+        let answer = match url {
+            Some(url) => self.authority.certificate(&url).await,
+            None => Err(AuthorityError::Malformed(
+                "a valid order without a certificate".to_owned(),
+            )),
+        };
+        let pem = self.answered(answer, Request::Read)?.pem;
         let context = SealContext::CertificateKey(order.hostname.clone());
         let key = self.reign.ports.seal.open(&order.key, &context);
         let key = key.map_err(|error| Trouble::Own(error.to_string()))?;
@@ -317,7 +342,7 @@ impl Carrier {
             Err(trouble) => return Err(trouble),
         };
         let failed = authorization.filter(|it| it.status == AuthorizationStatus::Invalid);
-        let challenge = failed.and_then(|it| it.challenge?.error);
+        let challenge = failed.and_then(|it| it.challenge(&ChallengeKind::Http01)?.error.clone());
         let (class, problem) = match challenge {
             Some(problem) => (FailureClass::Challenge, Some(problem)),
             None => (FailureClass::Rejected, own),
@@ -332,7 +357,10 @@ impl Carrier {
 
     async fn authorization(&mut self, placed: &Placed) -> Result<AuthorizationView, Trouble> {
         self.reign.weather.calm().await;
-        let answer = self.authority.authorization(&placed.url).await;
+        let answer = self
+            .authority
+            .authorization(&placed.authorization_url)
+            .await;
         self.answered(answer, Request::Read)
     }
 
@@ -418,21 +446,21 @@ fn placed(order: &Order) -> Result<&Placed, Trouble> {
 
 /// What the CA has, to be committed. An authorization that is valid already needs no
 /// challenge; one that offers no http-01 is no use.
-fn describe(view: &OrderView, authorization: AuthorizationView) -> Option<Placed> {
+fn describe(view: &OrderView, authorization: &AuthorizationView) -> Option<Placed> {
     let challenge = match authorization.status {
         AuthorizationStatus::Valid => None,
         AuthorizationStatus::Pending | AuthorizationStatus::Invalid => {
-            let challenge = authorization.challenge?;
+            let challenge = authorization.challenge(&ChallengeKind::Http01)?;
             Some(PlacedChallenge {
-                url: challenge.url,
-                token: challenge.token,
+                url: challenge.url.clone(),
+                token: challenge.token.clone()?,
             })
         }
     };
     Some(Placed {
         url: view.url.clone(),
         finalize_url: view.finalize_url.clone(),
-        authorization_url: view.authorization_url.clone(),
+        authorization_url: authorization.url.clone(),
         challenge,
         expires: view.expires,
     })

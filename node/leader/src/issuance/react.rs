@@ -46,8 +46,14 @@ pub(crate) const PLACE_TRIES: u32 = 5;
 pub(crate) fn react(request: Request, error: &AuthorityError, tries: u32) -> Reaction {
     match error {
         AuthorityError::Fenced(_)
+        | AuthorityError::Paced { .. }
         | AuthorityError::Unusable(_)
         | AuthorityError::Unreachable(_) => Reaction::Again,
+        AuthorityError::Unsupported(_)
+        | AuthorityError::ProfileUnknown { .. }
+        | AuthorityError::ProfileIgnored { .. }
+        | AuthorityError::ReplacesRefused(_)
+        | AuthorityError::ReplacesIgnored(_) => Reaction::Fail(FailureClass::Rejected),
         AuthorityError::Unknown(_) | AuthorityError::Unavailable { .. } => unknown(request),
         AuthorityError::Malformed(_) => failing(request, tries),
         AuthorityError::Refused(problem) if error.is_outage() => {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use leader::issuance::authority::{
-    AuthorityError, AuthorizationStatus, AuthorizationView, ChallengeStatus, ChallengeView,
-    OrderStatus, OrderView, Problem,
+    AuthorityError, AuthorizationStatus, AuthorizationView, ChainView, ChallengeKind,
+    ChallengeStatus, ChallengeView, OrderStatus, OrderView, Problem,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
@@ -154,6 +154,10 @@ impl Ca {
 
     pub(crate) fn new_account(&self) -> String {
         self.books().accounts += 1;
+        self.account_url()
+    }
+
+    pub(crate) fn account_url(&self) -> String {
         "https://ca.example/account/1".to_owned()
     }
 
@@ -177,8 +181,12 @@ impl Ca {
         Ok(OrderView {
             url: url.to_owned(),
             status,
+            identifiers: vec![order.hostname.clone()],
+            authorization_urls: vec![format!("{url}/authorization")],
             finalize_url: format!("{url}/finalize"),
-            authorization_url: format!("{url}/authorization"),
+            certificate_url: (status == OrderStatus::Valid).then(|| format!("{url}/certificate")),
+            profile: None,
+            replaces: None,
             expires: books.manners.expiry.map(|life| order.made.plus(life)),
             error,
             retry_after: None,
@@ -195,11 +203,16 @@ impl Ca {
         };
         let word = books.manners.unconvinced.unwrap_or("no answer");
         Ok(AuthorizationView {
-            url: format!("{url}/authorization"),
+            url: url.to_owned(),
+            hostname: order.hostname.parse().unwrap(),
+            wildcard: false,
             status,
-            challenge: Some(ChallengeView {
-                url: format!("{url}/challenge"),
-                token: token(url),
+            expires: None,
+            challenges: vec![ChallengeView {
+                kind: ChallengeKind::Http01,
+                url: format!("{}/challenge", order_of(url)),
+                token: Some(token(url)),
+                persist: None,
                 status: match status {
                     AuthorizationStatus::Valid => ChallengeStatus::Valid,
                     AuthorizationStatus::Invalid => ChallengeStatus::Invalid,
@@ -207,7 +220,7 @@ impl Ca {
                 },
                 error: (status == AuthorizationStatus::Invalid)
                     .then(|| problem("unauthorized", word)),
-            }),
+            }],
         })
     }
 
@@ -249,9 +262,12 @@ impl Ca {
         Ok(view)
     }
 
-    pub(crate) fn certificate(&self, url: &str) -> Result<String, AuthorityError> {
+    pub(crate) fn certificate(&self, url: &str) -> Result<ChainView, AuthorityError> {
         let books = self.books();
-        Ok(find(&books, url)?.certificates.first().cloned().unwrap())
+        Ok(ChainView {
+            pem: find(&books, url)?.certificates.first().cloned().unwrap(),
+            alternates: Vec::new(),
+        })
     }
 
     fn issue(&self, csr: &[u8]) -> String {
@@ -301,7 +317,7 @@ pub(crate) fn problem(kind: &str, detail: &str) -> Problem {
         kind: kind.to_owned(),
         detail: detail.to_owned(),
         status: 400,
-        retry_after: None,
+        ..Problem::default()
     }
 }
 
@@ -309,12 +325,18 @@ fn url(number: usize) -> String {
     format!("https://ca.example/order/{number}")
 }
 
+/// The order that a URL belongs to: its own, or one below it.
+fn order_of(url: &str) -> String {
+    self::url(number(url))
+}
+
 fn token(url: &str) -> String {
-    format!("token-{}", url.rsplit('/').next().unwrap())
+    format!("token-{}", number(url))
 }
 
 fn number(url: &str) -> usize {
-    url.rsplit('/').next().unwrap().parse().unwrap()
+    let order = url.strip_prefix("https://ca.example/order/").unwrap();
+    order.split('/').next().unwrap().parse().unwrap()
 }
 
 fn find<'a>(books: &'a Books, url: &str) -> Result<&'a Placed, AuthorityError> {

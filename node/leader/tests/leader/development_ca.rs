@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 use devca::{Probing, Server};
 use leader::issuance::{
     acme::{AcmeAuthorities, Tcp},
-    authority::{Authorities, Authority, AuthorityError},
+    authority::{Access, Authorities, Authority, AuthorityError},
 };
-use state::{Account, Secret, State, Timestamp};
+use state::{State, Timestamp};
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,13 +31,12 @@ pub(crate) struct Elsewhere {
 }
 
 impl Authorities for Elsewhere {
-    fn open(&self, account: &Account, key: &Secret) -> Result<Arc<dyn Authority>, AuthorityError> {
-        let account = Account {
-            directory: self.directory.clone(),
-            trust_roots_pem: self.root.clone(),
-            ..account.clone()
-        };
-        self.acme.open(&account, key)
+    fn open(&self, access: &Access<'_>) -> Result<Arc<dyn Authority>, AuthorityError> {
+        self.acme.open(&Access {
+            directory: &self.directory,
+            trust_roots_pem: &self.root,
+            ..*access
+        })
     }
 }
 

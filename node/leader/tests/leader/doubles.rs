@@ -11,11 +11,14 @@ use std::{
 use async_trait::async_trait;
 use leader::{
     fence::{Fence, Permit},
-    issuance::authority::{Authorities, Authority, AuthorityError, AuthorizationView, OrderView},
+    issuance::authority::{
+        Access, Authorities, Authority, AuthorityError, AuthorizationView, ChainView,
+        DirectoryView, Feature, FinalizeRequest, OrderRequest, OrderView, Registration,
+        RenewalInfo, RevocationReason,
+    },
 };
 use state::{
-    Account, Actor, Change, Hostname, Index, KeyPurpose, Member, NodeId, Operator, Placed, Secret,
-    State, Term, Timestamp,
+    Actor, Change, Index, KeyPurpose, Member, NodeId, Operator, Secret, State, Term, Timestamp,
     ports::{
         Applied, Clock, Configuration, Identities, IdentitiesError, Lease, Members, MembersError,
         NodeReport, Propose, ProposeError, ServingSet,
@@ -187,7 +190,7 @@ pub(crate) struct Cas {
 }
 
 impl Authorities for Cas {
-    fn open(&self, _: &Account, _: &Secret) -> Result<Arc<dyn Authority>, AuthorityError> {
+    fn open(&self, _: &Access<'_>) -> Result<Arc<dyn Authority>, AuthorityError> {
         Ok(Arc::new(self.clone()))
     }
 }
@@ -232,9 +235,27 @@ impl Authority for Cas {
         self.ca.reach()
     }
 
-    async fn register(&self, permit: Permit) -> Result<String, AuthorityError> {
+    async fn directory(&self) -> Result<Arc<DirectoryView>, AuthorityError> {
+        self.ca.reach()?;
+        Ok(Arc::default())
+    }
+
+    async fn register(
+        &self,
+        _: &Registration<'_>,
+        permit: Permit,
+    ) -> Result<String, AuthorityError> {
         let act = |ca: &Ca| Ok(ca.new_account());
         self.send(Effect::NewAccount, permit, act).await
+    }
+
+    async fn find(&self) -> Result<Option<String>, AuthorityError> {
+        self.ca.reach()?;
+        Ok((self.ca.books().accounts > 0).then(|| self.ca.account_url()))
+    }
+
+    async fn roll_key(&self, _: &str, _: &Secret, _: Permit) -> Result<(), AuthorityError> {
+        Err(AuthorityError::Unsupported(Feature::KeyChange))
     }
 
     async fn set_contacts(
@@ -248,10 +269,10 @@ impl Authority for Cas {
 
     async fn new_order(
         &self,
-        hostname: &Hostname,
+        request: &OrderRequest<'_>,
         permit: Permit,
     ) -> Result<OrderView, AuthorityError> {
-        let hostname = hostname.clone();
+        let hostname = request.hostname.clone();
         let act = move |ca: &Ca| Ok(ca.new_order(hostname.as_str()));
         self.send(Effect::NewOrder, permit, act).await
     }
@@ -266,25 +287,37 @@ impl Authority for Cas {
         self.ca.authorization(url)
     }
 
-    async fn ready(&self, placed: &Placed, permit: Permit) -> Result<(), AuthorityError> {
-        let url = placed.url.clone();
+    async fn ready(&self, challenge_url: &str, permit: Permit) -> Result<(), AuthorityError> {
+        let url = challenge_url.to_owned();
         let act = move |ca: &Ca| ca.ready(&url);
         self.send(Effect::Ready, permit, act).await
     }
 
     async fn finalize(
         &self,
-        placed: &Placed,
-        csr: &[u8],
+        request: &FinalizeRequest<'_>,
         permit: Permit,
     ) -> Result<OrderView, AuthorityError> {
-        let (url, csr, term) = (placed.url.clone(), csr.to_vec(), self.term);
+        let (url, csr) = (request.order_url.to_owned(), request.csr.to_vec());
+        let term = self.term;
         let act = move |ca: &Ca| ca.finalize(&url, &csr, term);
         self.send(Effect::Finalize, permit, act).await
     }
 
-    async fn certificate(&self, placed: &Placed) -> Result<String, AuthorityError> {
+    async fn certificate(&self, url: &str) -> Result<ChainView, AuthorityError> {
         self.ca.reach()?;
-        self.ca.certificate(&placed.url)
+        self.ca.certificate(url)
+    }
+
+    async fn alternate(&self, url: &str) -> Result<String, AuthorityError> {
+        self.certificate(url).await.map(|chain| chain.pem)
+    }
+
+    async fn revoke(&self, _: &[u8], _: RevocationReason, _: Permit) -> Result<(), AuthorityError> {
+        Err(AuthorityError::Unsupported(Feature::Revocation))
+    }
+
+    async fn renewal_info(&self, _: &str) -> Result<RenewalInfo, AuthorityError> {
+        Err(AuthorityError::Unsupported(Feature::RenewalInfo))
     }
 }

@@ -1,10 +1,7 @@
 //! The fence on a real connection: what may not leave does not, to the last byte.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
@@ -12,34 +9,23 @@ use leader::{
     fence::{Permit, Shut},
     issuance::{
         acme::{AcmeAuthorities, Tcp},
-        authority::{Authorities, Authority, AuthorityError, OrderStatus},
-        request::{P256, Requests},
+        authority::{
+            Access, Authorities, Authority, AuthorityError, FinalizeRequest, OrderRequest,
+            OrderStatus, Rates,
+        },
     },
 };
-use state::{
-    Account, KeyPurpose, OrderId, Placed, Registration, Sealed, Term,
-    ports::{Clock, Lease},
-    testing::{ManualClock, found, host, placed},
-};
+use state::testing::{ManualClock, host};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::recorder::{Answer, Recorder};
-
-/// A lease that holds for so many questions.
-struct Holds(AtomicU32);
-
-impl Lease for Holds {
-    fn holds(&self, _: Term) -> bool {
-        let left = self
-            .0
-            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
-        left.is_ok()
-    }
-}
+use crate::{
+    client::{Client, Holds, new_key, plain},
+    recorder::{Answer, Recorder},
+};
 
 struct Bench {
     clock: Arc<ManualClock>,
-    lease: Arc<Holds>,
+    client: Client,
     recorder: Recorder,
     authority: Arc<dyn Authority>,
 }
@@ -58,48 +44,33 @@ impl Bench {
         script: impl Fn(&str, u32) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
         let recorder = Recorder::start(script).await;
-        let lease = Arc::new(Holds(AtomicU32::new(u32::MAX)));
-        let key = P256.account_key().unwrap();
-        let account = Account {
-            directory: format!("{}/directory", recorder.base),
-            trust_roots_pem: recorder.root_pem.clone(),
-            registration: Registration::Registered {
-                key: Sealed {
-                    purpose: KeyPurpose::Control,
-                    generation: 1,
-                    nonce: [0; 12],
-                    ciphertext: bytes::Bytes::new(),
-                },
-                thumbprint: key.thumbprint,
-                url: format!("{}/account/1", recorder.base),
-            },
-            ..found().account
-        };
-        let authorities = AcmeAuthorities::new(Arc::new(Tcp), lease.clone(), clock.clone());
-        let authority = authorities.open(&account, &key.key).unwrap();
+        let directory = format!("{}/directory", recorder.base);
+        let client = Client::at(clock.clone(), &directory, &recorder.root_pem);
+        let account = format!("{}/account/1", recorder.base);
         Self {
+            authority: client.open(&new_key(), Some(&account)),
             clock,
-            lease,
+            client,
             recorder,
-            authority,
         }
     }
 
     fn permit(&self) -> Permit {
-        Permit::new(Term(3), self.clock.boottime())
+        self.client.permit()
     }
 
-    fn placed(&self) -> Placed {
-        Placed {
-            url: format!("{}/order/1", self.recorder.base),
-            ..placed(OrderId(1), "token")
-        }
+    fn lease(&self) -> &Arc<Holds> {
+        &self.client.lease
+    }
+
+    fn order_url(&self) -> String {
+        format!("{}/order/1", self.recorder.base)
     }
 
     async fn order(&self, permit: Permit) -> Result<(), AuthorityError> {
         let name = host("shop.example");
-        let order = self.authority.new_order(&name, permit);
-        order.await.map(|_| ())
+        let request = OrderRequest::of(&name);
+        self.authority.new_order(&request, permit).await.map(|_| ())
     }
 }
 
@@ -114,8 +85,13 @@ async fn a_warm_road_makes_an_act_one_request_on_one_connection() {
     assert!(after[before].starts_with("POST /new "), "{}", after[before]);
 
     // Finalizing an order that was just made reads nothing first.
-    let placed = bench.placed();
-    let view = bench.authority.finalize(&placed, b"csr", bench.permit());
+    let order_url = bench.order_url();
+    let request = FinalizeRequest {
+        order_url: &order_url,
+        finalize_url: &format!("{}/finalize/1", bench.recorder.base),
+        csr: b"csr",
+    };
+    let view = bench.authority.finalize(&request, bench.permit());
     assert_eq!(view.await.unwrap().status, OrderStatus::Ready);
     let requests = bench.recorder.requests();
     assert_eq!(requests.len(), before + 2);
@@ -138,7 +114,7 @@ async fn an_expired_permission_lets_no_byte_out() {
 async fn a_lost_lease_lets_no_byte_out() {
     let bench = Bench::new().await;
     bench.authority.warm().await.unwrap();
-    bench.lease.0.store(0, SeqCst);
+    bench.lease().0.store(0, SeqCst);
     let error = bench.order(bench.permit()).await.unwrap_err();
     assert_eq!(error, AuthorityError::Fenced(Shut::Deposed));
     assert_eq!(bench.recorder.posts(), 0);
@@ -149,7 +125,7 @@ async fn a_lease_that_is_lost_while_the_request_is_made_lets_no_byte_out() {
     let bench = Bench::new().await;
     bench.authority.warm().await.unwrap();
     // It holds when the call begins, and no more at the write.
-    bench.lease.0.store(1, SeqCst);
+    bench.lease().0.store(1, SeqCst);
     let error = bench.order(bench.permit()).await.unwrap_err();
     assert_eq!(error, AuthorityError::Fenced(Shut::Deposed));
     sleep(Duration::from_millis(50)).await;
@@ -175,8 +151,8 @@ async fn an_answer_may_come_after_the_permission_has_ended() {
 #[tokio::test]
 async fn reading_needs_no_permission() {
     let bench = Bench::new().await;
-    bench.lease.0.store(0, SeqCst);
-    let view = bench.authority.order(&bench.placed().url).await.unwrap();
+    bench.lease().0.store(0, SeqCst);
+    let view = bench.authority.order(&bench.order_url()).await.unwrap();
     assert_eq!(view.status, OrderStatus::Ready);
     assert_eq!(bench.recorder.posts(), 1, "a POST-as-GET");
 }
@@ -192,12 +168,14 @@ async fn the_repetition_after_a_bad_nonce_asks_again() {
     bench.authority.warm().await.unwrap();
     let error = bench.order(bench.permit()).await.unwrap_err();
     assert_eq!(error.kind(), "badNonce");
-    assert_eq!(bench.recorder.posts(), 3, "instant-acme's own tries");
+    assert_eq!(bench.recorder.posts(), 12, "and has an end");
+    let url = format!("{}/challenge", bench.recorder.base);
+    bench.authority.ready(&url, bench.permit()).await.unwrap();
 
     // Asked at the call, at the write and at the flush of the first; never again.
     let bench = Bench::with(stale).await;
     bench.authority.warm().await.unwrap();
-    let lease = bench.lease.clone();
+    let lease = bench.lease().clone();
     let order = bench.order(bench.permit());
     let depose = async {
         while bench.recorder.posts() == 0 {
@@ -244,11 +222,7 @@ async fn an_answer_without_end_is_cut_off() {
         order.then(|| Answer::Say("200 OK", "x".repeat(300 * 1024)))
     };
     let bench = Bench::with(huge).await;
-    let error = bench
-        .authority
-        .order(&bench.placed().url)
-        .await
-        .unwrap_err();
+    let error = bench.authority.order(&bench.order_url()).await.unwrap_err();
     assert!(matches!(error, AuthorityError::Unknown(_)), "{error}");
 }
 
@@ -271,32 +245,19 @@ async fn what_is_no_acme_is_told_apart() {
 async fn a_ca_that_is_not_there_or_not_trusted_was_sent_nothing() {
     let bench = Bench::new().await;
     let other = Recorder::start(|_, _| None).await;
-    let key = P256.account_key().unwrap();
+    let away = format!("{}/directory", other.base);
+    let plain_http = away.replace("https", "http");
     for (directory, roots) in [
-        (
-            "https://127.0.0.1:1/directory".to_owned(),
-            &bench.recorder.root_pem,
-        ),
-        (
-            format!("{}/directory", other.base),
-            &bench.recorder.root_pem,
-        ),
-        (
-            format!("{}/directory", other.base).replace("https", "http"),
-            &other.root_pem,
-        ),
+        ("https://127.0.0.1:1/directory", &bench.recorder.root_pem),
+        (away.as_str(), &bench.recorder.root_pem),
+        (plain_http.as_str(), &other.root_pem),
     ] {
-        let account = Account {
-            directory,
-            trust_roots_pem: roots.clone(),
-            ..found().account
-        };
-        let authorities =
-            AcmeAuthorities::new(Arc::new(Tcp), bench.lease.clone(), bench.clock.clone());
-        let authority = authorities.open(&account, &key.key).unwrap();
+        let client = Client::at(bench.clock.clone(), directory, roots);
+        let authority = client.open(&new_key(), None);
         let error = authority.warm().await.unwrap_err();
         assert!(matches!(error, AuthorityError::Unreachable(_)), "{error}");
-        let error = authority.register(bench.permit()).await.unwrap_err();
+        let error = authority.register(&plain(), bench.permit()).await;
+        let error = error.unwrap_err();
         assert!(matches!(error, AuthorityError::Unreachable(_)), "{error}");
     }
     assert_eq!(other.requests(), Vec::<String>::new());
@@ -305,9 +266,6 @@ async fn a_ca_that_is_not_there_or_not_trusted_was_sent_nothing() {
 #[test]
 fn an_account_that_cannot_be_used_says_why() {
     let clock = Arc::new(ManualClock::default());
-    let lease = Arc::new(Holds(AtomicU32::new(0)));
-    let authorities = AcmeAuthorities::new(Arc::new(Tcp), lease, clock);
-    let key = P256.account_key().unwrap().key;
     for (directory, roots, expected) in [
         ("not a url", "", "no URL"),
         ("https://ca.example/", "not pem", "no trust root"),
@@ -317,14 +275,29 @@ fn an_account_that_cannot_be_used_says_why() {
             "no certificate",
         ),
     ] {
-        let account = Account {
-            directory: directory.to_owned(),
-            trust_roots_pem: roots.to_owned(),
-            ..found().account
-        };
-        let Err(error) = authorities.open(&account, &key) else {
+        let client = Client::at(clock.clone(), directory, roots);
+        let Err(error) = client.try_open(&new_key(), None) else {
             panic!("{directory}: it opened");
         };
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_key_other_than_the_one_agreed_on_is_not_used() {
+    let clock = Arc::new(ManualClock::default());
+    let client = Client::at(clock.clone(), "https://ca.example/", "");
+    let authorities = AcmeAuthorities::new(Arc::new(Tcp), client.lease.clone(), clock);
+    let opened = authorities.open(&Access {
+        directory: "https://ca.example/",
+        trust_roots_pem: "",
+        rates: Rates::UNPUBLISHED,
+        key: &new_key(),
+        thumbprint: Some("another"),
+        account_url: None,
+    });
+    let Err(error) = opened else {
+        panic!("it opened");
+    };
+    assert!(error.to_string().contains("thumbprint"), "{error}");
 }

@@ -9,6 +9,7 @@
 )]
 
 mod ca;
+mod client;
 mod crash;
 mod development_ca;
 mod doubles;

@@ -1,20 +1,18 @@
-//! What came over the wire, and what it means. instant-acme's own errors lose the status,
-//! `Retry-After` and whatever is not in its types, so all is read from here.
+//! What came over the wire: an answer with its status, headers and body, or why there is
+//! none. instant-acme's own errors lose the status, `Retry-After` and whatever is not in
+//! its types, so all is read from here.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderName, Response, header};
 use serde::Deserialize;
 use state::Timestamp;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::document::ProblemDocument;
 use crate::{
     fence::Shut,
-    issuance::authority::{
-        AuthorityError, AuthorizationStatus, AuthorizationView, ChallengeStatus, ChallengeView,
-        OrderStatus, OrderView, Problem,
-    },
+    issuance::authority::{AuthorityError, ChainView, Problem},
 };
 
 /// The last request of a call.
@@ -27,8 +25,8 @@ pub(super) struct Tap {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     status: u16,
-    retry_after: Option<RetryAfter>,
-    pub(super) body: Bytes,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// RFC 9110 section 10.2.3.
@@ -43,108 +41,105 @@ enum RetryAfter {
 pub(super) enum Failure {
     #[error("{0}")]
     Shut(Shut),
+    #[error("too many requests of our own")]
+    Paced(Duration),
+    #[error("{0} is not the CA's: its directory names other hosts")]
+    Stray(String),
     #[error("{0}")]
     Unsent(String),
     #[error("{0}")]
     Unknown(String),
+    /// What had to come first failed: a nonce.
+    #[error("{0}")]
+    Before(AuthorityError),
 }
 
 impl From<Failure> for AuthorityError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Shut(shut) => Self::Fenced(shut),
+            Failure::Paced(wait) => Self::Paced { wait },
+            stray @ Failure::Stray(_) => Self::Malformed(stray.to_string()),
             Failure::Unsent(text) => Self::Unreachable(text),
             Failure::Unknown(text) => Self::Unknown(text),
+            Failure::Before(error) => error,
         }
     }
 }
 
 impl Answer {
     pub(super) fn of(response: &Response<Bytes>) -> Self {
-        let text = |name: header::HeaderName| header_text(response.headers(), name);
         Self {
             status: response.status().as_u16(),
-            retry_after: text(header::RETRY_AFTER).and_then(|text| RetryAfter::parse(&text)),
+            headers: response.headers().clone(),
             body: response.body().clone(),
         }
     }
 
-    fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        self.retry_after.map(|after| after.from(now))
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
     }
 
-    /// The refusal in an answer that is none of the good ones.
-    fn refusal(&self, now: Timestamp) -> Option<AuthorityError> {
-        if self.status < 400 {
-            return None;
+    pub(super) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = self.header(header::RETRY_AFTER)?;
+        RetryAfter::parse(text).map(|after| after.from(now))
+    }
+
+    /// Where what was made is.
+    pub(super) fn location(&self, what: &str) -> Result<&str, AuthorityError> {
+        let missing = || AuthorityError::Malformed(format!("{what} without a Location"));
+        self.header(header::LOCATION).ok_or_else(missing)
+    }
+
+    /// The answer if it is a good one, and else the refusal in it.
+    pub(super) fn good(self, now: Timestamp) -> Result<Self, AuthorityError> {
+        if (200..300).contains(&self.status) {
+            return Ok(self);
         }
-        let retry_after = self.retry_after(now);
-        let status = self.status;
-        let error = match serde_json::from_slice::<ProblemDocument>(&self.body) {
-            Ok(document) => AuthorityError::Refused(Problem {
+        let (status, retry_after) = (self.status, self.retry_after(now));
+        let document = serde_json::from_slice::<ProblemDocument>(&self.body).ok();
+        Err(match document.and_then(ProblemDocument::into_problem) {
+            Some(problem) => AuthorityError::Refused(Problem {
                 status,
                 retry_after,
-                ..document.into_problem()
+                ..problem
             }),
-            Err(_) => AuthorityError::Unavailable {
+            None => AuthorityError::Unavailable {
                 status,
                 retry_after,
             },
-        };
-        Some(error)
-    }
-
-    /// The order in it, found at `url`.
-    pub(super) fn order(&self, url: String, now: Timestamp) -> Result<OrderView, AuthorityError> {
-        let order: OrderDocument = self.document("order")?;
-        let status = match order.status.as_str() {
-            "pending" => OrderStatus::Pending,
-            "ready" => OrderStatus::Ready,
-            "processing" => OrderStatus::Processing,
-            "valid" => OrderStatus::Valid,
-            // Some CAs say `deactivated` or `expired`: over, all of them.
-            _ => OrderStatus::Invalid,
-        };
-        let [authorization_url] = order.authorizations.try_into().map_err(|several: Vec<_>| {
-            AuthorityError::Malformed(format!(
-                "an order for one name has {} authorizations",
-                several.len()
-            ))
-        })?;
-        Ok(OrderView {
-            url,
-            status,
-            finalize_url: order.finalize,
-            authorization_url,
-            expires: order.expires.as_deref().and_then(timestamp),
-            error: order.error.map(ProblemDocument::into_problem),
-            retry_after: self.retry_after(now),
         })
     }
 
-    /// The authorization in it, found at `url`.
-    pub(super) fn authorization(&self, url: String) -> Result<AuthorizationView, AuthorityError> {
-        let document: AuthorizationDocument = self.document("authorization")?;
-        let status = match document.status.as_str() {
-            "pending" => AuthorizationStatus::Pending,
-            "valid" => AuthorizationStatus::Valid,
-            _ => AuthorizationStatus::Invalid,
-        };
-        let challenge = document
-            .challenges
-            .into_iter()
-            .find(|challenge| challenge.kind == "http-01")
-            .map(ChallengeDocument::into_view);
-        Ok(AuthorizationView {
-            url,
-            status,
-            challenge,
-        })
-    }
-
-    fn document<'a, T: Deserialize<'a>>(&'a self, what: &str) -> Result<T, AuthorityError> {
+    /// What its JSON says.
+    pub(super) fn document<'a, T: Deserialize<'a>>(
+        &'a self,
+        what: &str,
+    ) -> Result<T, AuthorityError> {
         serde_json::from_slice(&self.body)
             .map_err(|error| AuthorityError::Malformed(format!("it is no {what}: {error}")))
+    }
+
+    /// A certificate's PEM. Whether it is any good is for others to tell.
+    pub(super) fn pem(&self) -> Result<String, AuthorityError> {
+        let text = std::str::from_utf8(&self.body).ok();
+        let pem = text.filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
+        let none = || AuthorityError::Malformed("it is no certificate in PEM".to_owned());
+        pem.map(ToOwned::to_owned).ok_or_else(none)
+    }
+
+    /// Where the same is found with other chains (RFC 8555 section 7.4.2).
+    pub(super) fn alternates(&self) -> Vec<String> {
+        let links = self.headers.get_all(header::LINK);
+        let links = links.iter().filter_map(|value| value.to_str().ok());
+        links
+            .flat_map(alternates_in)
+            .take(ChainView::ALTERNATES_MOST)
+            .collect()
+    }
+
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
@@ -158,10 +153,7 @@ impl Tap {
     ) -> Result<Answer, AuthorityError> {
         match self.last {
             Some(Err(failure)) => Err(failure.into()),
-            Some(Ok(answer)) => match answer.refusal(now) {
-                Some(error) => Err(error),
-                None => Ok(answer),
-            },
+            Some(Ok(answer)) => answer.good(now),
             None => Err(AuthorityError::Unusable(trouble.map_or_else(
                 || "nothing was asked".to_owned(),
                 ToString::to_string,
@@ -191,95 +183,45 @@ impl RetryAfter {
     }
 }
 
-fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
-}
-
-fn timestamp(text: &str) -> Option<Timestamp> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    u64::try_from(moment.unix_timestamp())
-        .ok()
-        .map(Timestamp::from_secs)
-}
-
-#[derive(Deserialize)]
-struct OrderDocument {
-    status: String,
-    authorizations: Vec<String>,
-    finalize: String,
-    expires: Option<String>,
-    error: Option<ProblemDocument>,
-}
-
-#[derive(Deserialize)]
-struct AuthorizationDocument {
-    status: String,
-    challenges: Vec<ChallengeDocument>,
-}
-
-#[derive(Deserialize)]
-struct ChallengeDocument {
-    #[serde(rename = "type")]
-    kind: String,
-    url: String,
-    #[serde(default)]
-    token: String,
-    #[serde(default)]
-    status: String,
-    error: Option<ProblemDocument>,
-}
-
-impl ChallengeDocument {
-    fn into_view(self) -> ChallengeView {
-        ChallengeView {
-            url: self.url,
-            token: self.token,
-            status: match self.status.as_str() {
-                "processing" => ChallengeStatus::Processing,
-                "valid" => ChallengeStatus::Valid,
-                "invalid" => ChallengeStatus::Invalid,
-                _ => ChallengeStatus::Pending,
-            },
-            error: self.error.map(ProblemDocument::into_problem),
+/// The targets of a Link header (RFC 8288) that are alternates.
+fn alternates_in(value: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = value;
+    while let Some((_, after)) = rest.split_once('<') {
+        let Some((target, after)) = after.split_once('>') else {
+            break;
+        };
+        let parameters = after.split('<').next().unwrap_or_default();
+        let relation = parameters.split([';', ',']).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim()
+                .eq_ignore_ascii_case("rel")
+                .then(|| value.trim().trim_matches('"'))
+        });
+        if relation.is_some_and(|relation| relation.split(' ').any(|it| it == "alternate")) {
+            found.push(target.to_owned());
         }
+        rest = after;
     }
-}
-
-#[derive(Deserialize)]
-struct ProblemDocument {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    detail: String,
-    #[serde(default)]
-    subproblems: Vec<Self>,
-}
-
-impl ProblemDocument {
-    fn into_problem(self) -> Problem {
-        let mut detail = self.detail;
-        if let Some(first) = self.subproblems.first() {
-            detail = format!("{detail} ({})", first.detail);
-        }
-        let kind = self.kind.strip_prefix("urn:ietf:params:acme:error:");
-        Problem {
-            kind: kind.unwrap_or(&self.kind).to_owned(),
-            detail,
-            ..Problem::default()
-        }
-    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuance::authority::Limit;
+    use http::HeaderValue;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+        }
         Answer {
             status,
-            retry_after: retry_after.and_then(RetryAfter::parse),
+            headers,
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
     }
@@ -310,12 +252,6 @@ mod tests {
             "outage 100 the CA refused: rateLimited: Service busy; retry later.",
         );
         refusal(
-            503,
-            None,
-            "<html>",
-            "outage 0 the CA is not available: HTTP status 503",
-        );
-        refusal(
             400,
             Some("soon"),
             r#"{"type":"urn:ietf:params:acme:error:compound","detail":"two","subproblems":[{"type":"x","detail":"dns"}]}"#,
@@ -330,34 +266,61 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_read_with_its_expiry_and_odd_states_are_over() {
-        let body = r#"{"status":"deactivated","authorizations":["a"],"finalize":"f",
-            "expires":"2027-01-15T08:00:10Z","error":{"type":"t","detail":"d"}}"#;
-        let view = answer(200, Some("3"), body).order("u".into(), NOW).unwrap();
-        assert_eq!(view.status, OrderStatus::Invalid);
-        assert_eq!(view.expires, Some(Timestamp::from_secs(1_800_000_010)));
-        assert_eq!(view.error.unwrap().to_string(), "t: d");
-        assert_eq!(view.retry_after, Some(Duration::from_secs(3)));
-    }
-
-    #[test]
-    fn an_order_with_two_authorizations_is_not_ours() {
-        let body = r#"{"status":"pending","authorizations":["a","b"],"finalize":"f"}"#;
-        let error = answer(200, None, body).order("u".into(), NOW).unwrap_err();
-        assert!(matches!(error, AuthorityError::Malformed(_)), "{error}");
-    }
-
-    #[test]
-    fn an_authorization_shows_its_http_challenge_only() {
-        let body = r#"{"status":"pending","challenges":[
-            {"type":"dns-01","url":"d","token":"x","status":"pending"},
-            {"type":"http-01","url":"h","token":"t","status":"processing"}]}"#;
-        let view = answer(200, None, body).authorization("u".into()).unwrap();
-        let challenge = view.challenge.unwrap();
-        assert_eq!(
-            (challenge.url.as_str(), challenge.token.as_str()),
-            ("h", "t")
+    fn what_speaks_no_acme_is_not_the_ca() {
+        for body in ["<html>", "", "{}", r#"{"message":"no upstream"}"#, "[]"] {
+            refusal(
+                503,
+                Some("7"),
+                body,
+                "outage 7 the CA is not available: HTTP status 503",
+            );
+        }
+        // Redirections are not followed.
+        refusal(
+            302,
+            None,
+            "",
+            "outage 0 the CA is not available: HTTP status 302",
         );
-        assert_eq!(challenge.status, ChallengeStatus::Processing);
+    }
+
+    #[test]
+    fn a_date_that_has_passed_asks_for_no_wait() {
+        let late = answer(429, Some("Thu, 14 Jan 2027 08:00:00 GMT"), "");
+        assert_eq!(late.retry_after(NOW), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_pause_is_known_with_its_page_and_subproblems_with_their_names() {
+        let body = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Your account is
+            temporarily prevented from requesting certificates for a.example and possibly others.
+            Please visit: https://portal.ca.example/unpause?jwt=a.b.c","subproblems":[
+            {"type":"urn:ietf:params:acme:error:caa","detail":"no",
+            "identifier":{"type":"dns","value":"*.a.example"}}]}"#;
+        let body = body.replace("\n            ", " ");
+        let error = answer(429, None, &body).good(NOW).unwrap_err();
+        let problem = error.problem().unwrap();
+        let page = "https://portal.ca.example/unpause?jwt=a.b.c";
+        assert_eq!(problem.limit(), Some(Limit::Paused(Some(page))));
+        let sub = &problem.subproblems[0];
+        assert_eq!((&*sub.identifier, &*sub.kind), ("*.a.example", "caa"));
+    }
+
+    #[test]
+    fn alternates_are_found_among_all_links() {
+        let mut good = answer(200, None, "");
+        for value in [
+            r#"<https://ca.example/directory>;rel="index""#,
+            r#"<https://ca.example/c/1>;rel="alternate", <https://ca.example/c/2,x>; title="a"; rel=alternate"#,
+            r#"<https://ca.example/up>;rel="up""#,
+            "<https://ca.example/broken",
+        ] {
+            good.headers
+                .append(header::LINK, HeaderValue::from_static(value));
+        }
+        assert_eq!(
+            good.alternates(),
+            ["https://ca.example/c/1", "https://ca.example/c/2,x"]
+        );
     }
 }

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -75,15 +74,13 @@ impl Pool {
         }
     }
 
-    /// All nonces come here, so that each is used once; instant-acme asks for them.
-    pub(super) fn harvest(&self, response: &mut Response<Bytes>) {
-        if let Some(nonce) = response.headers_mut().remove(REPLAY_NONCE) {
-            let mut nonces = self.nonces();
-            if nonces.len() >= NONCES_MOST {
-                nonces.remove(0);
-            }
-            nonces.push((Instant::now(), nonce));
+    /// All nonces come here, whoever asked, so that each is used once.
+    pub(super) fn keep_nonce(&self, nonce: HeaderValue) {
+        let mut nonces = self.nonces();
+        if nonces.len() >= NONCES_MOST {
+            nonces.remove(0);
         }
+        nonces.push((Instant::now(), nonce));
     }
 
     /// The newest nonce.

@@ -44,8 +44,12 @@ fn view(status: OrderStatus) -> OrderView {
     OrderView {
         url: String::new(),
         status,
+        identifiers: Vec::new(),
+        authorization_urls: Vec::new(),
         finalize_url: String::new(),
-        authorization_url: String::new(),
+        certificate_url: None,
+        profile: None,
+        replaces: None,
         expires: None,
         error: None,
         retry_after: None,

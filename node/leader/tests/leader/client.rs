@@ -1,0 +1,204 @@
+//! A CA as the leader's client reaches it, without a leader.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use leader::{
+    fence::Permit,
+    issuance::{
+        acme::{AcmeAuthorities, Tcp},
+        authority::{
+            Access, Authorities, Authority, AuthorityError, AuthorizationStatus, ChainView,
+            ChallengeKind, FinalizeRequest, OrderRequest, OrderStatus, OrderView, Rates,
+            Registration,
+        },
+        request::{AccountKey, P256, Requests},
+    },
+};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use state::{
+    Secret, Term, Timestamp,
+    ports::{Clock, Lease},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::world::WorldClock;
+
+/// A lease that holds for so many questions.
+pub(crate) struct Holds(pub(crate) AtomicU32);
+
+impl Lease for Holds {
+    fn holds(&self, _: Term) -> bool {
+        let left = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.is_ok()
+    }
+}
+
+/// What speaks to one CA, with whatever key.
+pub(crate) struct Client {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lease: Arc<Holds>,
+    authorities: AcmeAuthorities,
+    directory: String,
+    roots: String,
+    rates: Rates,
+}
+
+impl Client {
+    pub(crate) fn at(clock: Arc<dyn Clock>, directory: &str, roots: &str) -> Self {
+        let lease = Arc::new(Holds(AtomicU32::new(u32::MAX)));
+        Self {
+            authorities: AcmeAuthorities::new(Arc::new(Tcp), lease.clone(), clock.clone()),
+            clock,
+            lease,
+            directory: directory.to_owned(),
+            roots: roots.to_owned(),
+            rates: Rates::UNPUBLISHED,
+        }
+    }
+
+    /// By the machine's own time, as a CA in another process has it.
+    pub(crate) fn now(directory: &str, roots: &str) -> Self {
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let clock = WorldClock::at(Timestamp::from_secs(u64::try_from(now).unwrap()));
+        Self::at(Arc::new(clock), directory, roots)
+    }
+
+    pub(crate) fn paced(mut self, rates: Rates) -> Self {
+        self.rates = rates;
+        self
+    }
+
+    pub(crate) fn permit(&self) -> Permit {
+        Permit::new(Term(3), self.clock.boottime())
+    }
+
+    pub(crate) fn open(&self, key: &Secret, account_url: Option<&str>) -> Arc<dyn Authority> {
+        self.try_open(key, account_url).unwrap()
+    }
+
+    pub(crate) fn try_open(
+        &self,
+        key: &Secret,
+        account_url: Option<&str>,
+    ) -> Result<Arc<dyn Authority>, AuthorityError> {
+        self.authorities.open(&Access {
+            directory: &self.directory,
+            trust_roots_pem: &self.roots,
+            rates: self.rates,
+            key,
+            thumbprint: None,
+            account_url,
+        })
+    }
+
+    /// Registers a new account.
+    pub(crate) async fn register(&self) -> Registered {
+        let key = new_key();
+        let stranger = self.open(&key, None);
+        let url = stranger.register(&plain(), self.permit()).await.unwrap();
+        Registered {
+            authority: self.open(&key, Some(&url)),
+            key,
+            url,
+        }
+    }
+}
+
+/// An account, and its CA.
+pub(crate) struct Registered {
+    pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) key: Secret,
+    pub(crate) url: String,
+}
+
+impl Registered {
+    /// From an order to its certificate, at a CA that needs no convincing, or is convinced
+    /// by somebody else.
+    pub(crate) async fn obtain(&self, client: &Client, request: &OrderRequest<'_>) -> Obtained {
+        let order = self.authority.new_order(request, client.permit()).await;
+        let order = order.unwrap();
+        for url in &order.authorization_urls {
+            let view = self.authority.authorization(url).await.unwrap();
+            let kind = if view.wildcard {
+                ChallengeKind::Dns01
+            } else {
+                ChallengeKind::Http01
+            };
+            if view.status == AuthorizationStatus::Pending {
+                let url = &view.challenge(&kind).unwrap().url;
+                self.authority.ready(url, client.permit()).await.unwrap();
+            }
+        }
+        self.until(&order.url, OrderStatus::Ready).await;
+        let csr = csr(&request.identifiers());
+        let finalize = FinalizeRequest {
+            order_url: &order.url,
+            finalize_url: &order.finalize_url,
+            csr: &csr,
+        };
+        let finalized = self.authority.finalize(&finalize, client.permit());
+        finalized.await.unwrap();
+        let order = self.until(&order.url, OrderStatus::Valid).await;
+        let url = order.certificate_url.as_ref().unwrap();
+        let chain = self.authority.certificate(url).await.unwrap();
+        Obtained {
+            leaf: leaf(&chain.pem),
+            chain,
+        }
+    }
+
+    async fn until(&self, url: &str, status: OrderStatus) -> OrderView {
+        let limit = Instant::now() + Duration::from_secs(30);
+        loop {
+            let view = self.authority.order(url).await.unwrap();
+            if view.status == status {
+                return view;
+            }
+            assert!(view.error.is_none(), "{view:?}");
+            assert!(Instant::now() < limit, "{view:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+pub(crate) struct Obtained {
+    pub(crate) chain: ChainView,
+    /// DER.
+    pub(crate) leaf: Vec<u8>,
+}
+
+pub(crate) fn new_key() -> Secret {
+    let AccountKey { key, .. } = P256.account_key().unwrap();
+    key
+}
+
+pub(crate) fn plain() -> Registration<'static> {
+    Registration {
+        contacts: &[],
+        terms_agreed: true,
+        external: None,
+    }
+}
+
+fn csr(names: &[String]) -> Vec<u8> {
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    let key = KeyPair::generate().unwrap();
+    params.serialize_request(&key).unwrap().der().to_vec()
+}
+
+/// The first certificate of a chain.
+pub(crate) fn leaf(pem: &str) -> Vec<u8> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    CertificateDer::from_pem_slice(pem.as_bytes())
+        .unwrap()
+        .to_vec()
+}
