@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use state::{Account, Certificate, Challenge, Hostname, Index, Origin, State};
+use state::{Certificate, Challenge, Hostname, Index, Origin, State};
 use tokio::sync::watch;
 
 /// One state as the edge serves it. Shares its structure with the state; making
@@ -64,11 +64,15 @@ impl View {
         self.state.challenge(token)
     }
 
-    /// The thumbprint of the cluster's ACME account, once it has a key.
-    pub fn thumbprint(&self) -> Option<&str> {
-        self.state
-            .account()
-            .and_then(|account| Account::thumbprint(account))
+    /// The thumbprint of the account that `name` would be ordered by: that of its order
+    /// in flight, else of the CA that is asked first.
+    pub fn thumbprint(&self, name: &str) -> Option<&str> {
+        let order = self.state.hostname(name).and_then(|record| record.order);
+        let ca = order.and_then(|id| self.state.ca(self.state.order(id)?.ca.as_str()));
+        match ca {
+            Some(ca) => ca.thumbprint(),
+            None => self.state.cas_by_rank().first()?.thumbprint(),
+        }
     }
 
     /// `name` as a value of its own, if it is authorized.
