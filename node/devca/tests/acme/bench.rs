@@ -316,9 +316,9 @@ pub(crate) fn csr_der(key: &KeyPair, names: &[&str]) -> Vec<u8> {
     params.serialize_request(key).unwrap().der().to_vec()
 }
 
-/// The kind of every challenge, as its URL ends.
+/// The kind of every challenge that is offered for a plain name, as its URL ends.
 pub(crate) fn kinds() -> [&'static str; 2] {
-    ChallengeKind::ALL.map(ChallengeKind::name)
+    [ChallengeKind::Http01, ChallengeKind::TlsAlpn01].map(ChallengeKind::name)
 }
 
 fn bytes(payload: &Value) -> Vec<u8> {
