@@ -206,6 +206,16 @@ impl Bench {
         self.post_raw(url, "application/jose+json", body)
     }
 
+    /// Posts as an account, on the bench's word.
+    pub(crate) fn vouched(&mut self, account: &str, path: &str, payload: &Value) -> Answer {
+        let (payload, now) = (bytes(payload), self.time());
+        let core = &mut self.core;
+        let (response, step) =
+            core.handle_vouched(account, path, &payload, now, &mut SystemEntropy);
+        self.keep(step);
+        Answer::new(response)
+    }
+
     /// Posts as an account; a null payload makes it a POST-as-GET.
     pub(crate) fn post(&mut self, account: &Account, url: &str, payload: &Value) -> Answer {
         let header = json!({

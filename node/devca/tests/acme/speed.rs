@@ -1,11 +1,11 @@
 //! How long the core takes over many orders, on a clock of its own.
 
 use devca::limits::{Admission, Exemption, Meter};
-use devca::{Behaviour, Limits, Moment};
-use serde_json::{Value, json};
+use devca::{Behaviour, Limits, Moment, OrderStatus};
+use serde_json::json;
 use tokio::time::Instant;
 
-use crate::bench::{Bench, csr};
+use crate::bench::{BASE, Bench, csr};
 use crate::signer::Signer;
 
 /// A hundred thousand orders against the limits of production, alone: what a planner of
@@ -64,26 +64,37 @@ fn orders_through_the_core_cost_about_a_millisecond() {
     assert_eq!(ledger.duplicates(std::time::Duration::MAX), []);
 }
 
-/// The core alone under a hundred thousand new orders for as many names.
+/// The core under a hundred thousand orders for as many names, each asked for, proven and
+/// made ready on the clock of production's limits. Nothing is signed.
 #[test]
-fn a_hundred_thousand_new_orders_are_taken() {
+fn a_hundred_thousand_orders_are_made_ready_within_the_limits() {
     const ORDERS: u64 = 100_000;
     let mut behaviour = Behaviour::boulder();
     behaviour.limits = Limits::production();
     let mut bench = Bench::behaving(behaviour);
-    let account = bench.account_of(Signer::ed25519());
+    let account = bench.account();
+    let id = account.url.rsplit('/').next().unwrap();
     let begun = Instant::now();
     for number in 0..ORDERS {
         bench.now += 36;
         let name = format!("shop.client{number}.com");
         let payload = json!({ "identifiers": [{ "type": "dns", "value": name }] });
-        let url = format!("{}/order", crate::bench::BASE);
-        let answer = bench.post(&account, &url, &payload);
-        assert_eq!(answer.status, 201);
+        let order = bench.vouched(id, "/order", &payload).expect(201);
+        let proof = order.json()["authorizations"][0]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let challenge = format!("{}/http-01", proof.strip_prefix(BASE).unwrap());
+        bench.vouched(id, &challenge, &json!({})).expect(200);
+        let validation = bench.due_validation().unwrap();
+        bench.conclude(&validation, Ok(()));
         bench.records.clear();
     }
-    let answer = bench.post(&account, &account.url.clone(), &Value::Null);
-    answer.expect(200);
-    println!("{ORDERS} new orders in {:?}", begun.elapsed());
-    assert_eq!(bench.core.ledger(bench.time()).orders.len(), 100_000);
+    println!("{ORDERS} orders made ready in {:?}", begun.elapsed());
+    let ledger = bench.core.ledger(bench.time());
+    // Orders of this bench live an hour.
+    let mut newest = ledger.orders.iter().rev().take(99);
+    assert!(newest.all(|order| order.status == OrderStatus::Ready));
+    assert_eq!(ledger.orders.len(), 100_000);
+    assert!(bench.core.posts().iter().all(|post| post.status < 300));
 }
