@@ -33,6 +33,9 @@ pub struct Account {
     pub(crate) contact: Vec<String>,
     pub(crate) status: AccountStatus,
     pub(crate) created: Timestamp,
+    /// The id of the external account that vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) external: Option<String>,
 }
 
 /// Whether an account may still ask for things.
@@ -57,6 +60,7 @@ struct NewAccount {
     contact: Vec<String>,
     terms_of_service_agreed: bool,
     only_return_existing: bool,
+    external_account_binding: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -85,22 +89,27 @@ impl Core {
             return Err(Problem::new(Kind::AccountDoesNotExist, detail));
         }
         if !request.terms_of_service_agreed {
-            let terms = self.links.to(&Route::Terms);
+            let terms = self.terms();
             return Err(Problem::new(
                 Kind::UserActionRequired,
                 format!("agree to the terms of service at {terms} (termsOfServiceAgreed)"),
             ));
         }
         check_contacts(&request.contact)?;
+        let external = self.external_account(request.external_account_binding.as_ref(), &key)?;
         if self.book.accounts.rows().len() >= MAX_ACCOUNTS {
             return Err(full("accounts", MAX_ACCOUNTS));
         }
+        self.meter
+            .new_account(&self.behaviour.limits, turn.caller.address, turn.moment)
+            .map_err(|denial| self.limited(&denial, turn.moment))?;
         let account = Account {
             id: draw_id(turn.entropy),
             key,
             contact: request.contact,
             status: AccountStatus::Valid,
             created: turn.now,
+            external,
         };
         let reply = self.account_reply(StatusCode::CREATED, &account);
         self.put(Record::Account(account), turn);
@@ -148,6 +157,9 @@ impl Core {
     ) -> Result<Reply, Problem> {
         check_owner(account, id)?;
         expect_empty(payload)?;
+        if !self.behaviour.orders_list {
+            return Err(Problem::not_found("a list of orders"));
+        }
         let newest_first = self.book.orders.rows().iter().rev();
         let orders: Vec<_> = newest_first
             .filter(|order| order.account == account.id)
@@ -164,12 +176,16 @@ impl Core {
     }
 
     pub(crate) fn account_json(&self, account: &Account) -> Value {
-        json!({
+        let mut body = json!({
             "status": account.status,
             "contact": account.contact,
             "termsOfServiceAgreed": true,
-            "orders": self.links.to(&Route::AccountOrders(account.id.clone())),
-        })
+        });
+        if self.behaviour.orders_list {
+            let url = self.links.to(&Route::AccountOrders(account.id.clone()));
+            body["orders"] = url.into();
+        }
+        body
     }
 }
 

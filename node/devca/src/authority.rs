@@ -1,5 +1,7 @@
 //! The CA's own keys, and what it signs with them.
 
+mod alternate;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,6 +11,9 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber, SubjectPublicKeyInfo,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use x509_parser::extensions::ParsedExtension;
+
+use alternate::Alternate;
 
 use crate::csr::CertifiableKey;
 use crate::entropy::{Entropy, draw_serial};
@@ -106,6 +111,11 @@ pub struct Authority {
     intermediate_pem: String,
     root: Issuer<'static, KeyPair>,
     intermediate: Issuer<'static, KeyPair>,
+    /// The intermediate's common name.
+    intermediate_name: String,
+    /// The intermediate's subject key identifier, by which its leaves name it.
+    key_identifier: Vec<u8>,
+    alternates: Vec<Alternate>,
 }
 
 /// A certificate just signed.
@@ -123,7 +133,14 @@ impl Authority {
     /// # Errors
     /// When a key or certificate of it cannot be read.
     pub fn open(keyring: &Keyring) -> Result<Self, AuthorityError> {
+        let (intermediate_name, key_identifier) =
+            identity(&keyring.intermediate_pem).ok_or_else(|| {
+                failed("read the name of the intermediate")(rcgen::Error::CouldNotParseCertificate)
+            })?;
         Ok(Self {
+            intermediate_name,
+            key_identifier,
+            alternates: Vec::new(),
             root: issuer(&keyring.root_pem, &keyring.root_key_pem)?,
             intermediate: issuer(&keyring.intermediate_pem, &keyring.intermediate_key_pem)?,
             root_pem: keyring.root_pem.clone(),
@@ -136,9 +153,18 @@ impl Authority {
         &self.root_pem
     }
 
-    /// The intermediate certificate, PEM: sent after every leaf.
-    pub(crate) fn intermediate_pem(&self) -> &str {
-        &self.intermediate_pem
+    /// The intermediate certificate, PEM: sent after every leaf. Zero is the usual one,
+    /// others are those of alternate chains.
+    pub(crate) fn intermediate_pem(&self, number: u8) -> Option<&str> {
+        match number {
+            0 => Some(&self.intermediate_pem),
+            _ => self.alternate_intermediate_pem(number),
+        }
+    }
+
+    /// What the authority key identifier of every leaf is.
+    pub(crate) fn key_identifier(&self) -> &[u8] {
+        &self.key_identifier
     }
 
     /// Signs a certificate for `names`, valid until `validity` after `now`.
@@ -237,6 +263,22 @@ fn ca_params(
 
 fn generate_key() -> Result<KeyPair, AuthorityError> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed("generate a key"))
+}
+
+/// The common name and the subject key identifier of a certificate.
+fn identity(pem: &str) -> Option<(String, Vec<u8>)> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let name = certificate.subject().iter_common_name().next()?;
+    let identifier =
+        certificate
+            .extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+                _ => None,
+            });
+    Some((name.as_str().ok()?.to_owned(), identifier?))
 }
 
 fn issuer(certificate: &str, key: &str) -> Result<Issuer<'static, KeyPair>, AuthorityError> {

@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 
 /// The right of one order to one name, and how it is being proven.
 ///
-/// Both challenges share the token: it is the key authorization that proves, and only one
+/// All challenges share the token: it is the key authorization that proves, and only one
 /// challenge of an authorization is ever tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorization {
@@ -25,6 +25,12 @@ pub struct Authorization {
     pub(crate) token: String,
     pub(crate) expires: Timestamp,
     pub(crate) state: Proof,
+    /// Whether dns-01 is among its challenges.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dns_01: bool,
+    /// For how many seconds after its proof other orders may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) valid_for: Option<u64>,
 }
 
 /// Where the proof stands.
@@ -101,8 +107,28 @@ impl Authorization {
     fn shown(&self) -> Vec<ChallengeKind> {
         match &self.state {
             Proof::Valid { kind, .. } | Proof::Invalid { kind, .. } => vec![*kind],
-            _ => ChallengeKind::ALL.to_vec(),
+            _ => self.offered().collect(),
         }
+    }
+
+    /// The ways by which it can be proven: a wildcard by dns-01 alone.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = ChallengeKind> {
+        let (wildcard, dns_01) = (self.is_wildcard(), self.dns_01);
+        ChallengeKind::ALL
+            .into_iter()
+            .filter(move |kind| match kind {
+                ChallengeKind::Dns01 => dns_01,
+                ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => !wildcard,
+            })
+    }
+
+    /// The name without its asterisk, as the wire has it.
+    pub(crate) fn bare_name(&self) -> &str {
+        self.name.strip_prefix("*.").unwrap_or(&self.name)
+    }
+
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.name.starts_with("*.")
     }
 }
 
@@ -139,6 +165,10 @@ impl Core {
                     json!(status)
                 )));
             }
+            if status == AuthorizationStatus::Pending {
+                // As Boulder: whoever gives up a proof counts as having failed it.
+                self.count_failure(&authorization.account, &authorization.name, turn.moment);
+            }
             authorization.state = Proof::Deactivated;
             self.put(Record::Authorization(authorization.clone()), turn);
         }
@@ -156,9 +186,7 @@ impl Core {
         if row.account == account.id {
             Ok(row)
         } else {
-            Err(Problem::unauthorized(
-                "the authorization belongs to another account",
-            ))
+            Err(self.anothers(&format!("the authorization {id:?}")))
         }
     }
 
@@ -167,12 +195,16 @@ impl Core {
         let challenges: Vec<_> = challenges
             .map(|kind| self.challenge_json(row, kind))
             .collect();
-        json!({
-            "identifier": Identifier::dns(&row.name),
+        let mut body = json!({
+            "identifier": Identifier::dns(row.bare_name()),
             "status": row.status(now),
             "expires": row.expires.to_string(),
             "challenges": challenges,
-        })
+        });
+        if row.is_wildcard() {
+            body["wildcard"] = true.into();
+        }
+        body
     }
 
     pub(crate) fn challenge_json(&self, row: &Authorization, kind: ChallengeKind) -> Value {

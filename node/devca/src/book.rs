@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, Proof};
 use crate::certificate::Certificate;
 use crate::finalize::Finalization;
-use crate::order::Order;
+use crate::order::{Order, Stage};
+use crate::renewal::CertificateId;
+use crate::timestamp::Timestamp;
 
 /// One row, as it is kept on disk: the newest record of an id is the truth about it.
 ///
@@ -38,6 +40,14 @@ pub(crate) struct Book {
     pub(crate) finalizations: Vec<Finalization>,
     /// Account ids by the thumbprint of their present key.
     thumbprints: HashMap<String, String>,
+    /// Ids of the orders of an account for a set of names that were not finalized.
+    unfinalized: HashMap<(String, String), Vec<String>>,
+    /// Ids of orders by the serial number of what they replace.
+    replacements: HashMap<String, Vec<String>>,
+    /// The newest authorization of an account for a name that was found valid.
+    proven: HashMap<(String, String), String>,
+    /// When the last certificate for a set of names was issued.
+    issued_sets: HashMap<String, Timestamp>,
 }
 
 impl Book {
@@ -52,9 +62,23 @@ impl Book {
                     .insert(account.key.thumbprint(), account.id.clone());
                 self.accounts.put(account);
             }
-            Record::Order(order) => self.orders.put(order),
-            Record::Authorization(authorization) => self.authorizations.put(authorization),
-            Record::Certificate(certificate) => self.certificates.put(certificate),
+            Record::Order(order) => {
+                self.index_order(&order);
+                self.orders.put(order);
+            }
+            Record::Authorization(authorization) => {
+                if let Proof::Valid { .. } = authorization.state {
+                    let key = (authorization.account.clone(), authorization.name.clone());
+                    self.proven.insert(key, authorization.id.clone());
+                }
+                self.authorizations.put(authorization);
+            }
+            Record::Certificate(certificate) => {
+                let last = self.issued_sets.entry(set(&certificate.names));
+                let last = last.or_insert(certificate.issued);
+                *last = certificate.issued.max(*last);
+                self.certificates.put(certificate);
+            }
             Record::Finalization(attempt) => self.finalizations.push(attempt),
         }
     }
@@ -62,6 +86,55 @@ impl Book {
     /// The account that this key belongs to.
     pub(crate) fn account_of_key(&self, thumbprint: &str) -> Option<&Account> {
         self.accounts.get(self.thumbprints.get(thumbprint)?)
+    }
+
+    fn index_order(&mut self, order: &Order) {
+        let key = (order.account.clone(), set(&order.names));
+        let is_new = self.orders.get(&order.id).is_none();
+        let finalized = matches!(order.stage, Stage::Processing { .. } | Stage::Valid { .. });
+        if finalized && let Some(orders) = self.unfinalized.get_mut(&key) {
+            orders.retain(|id| *id != order.id);
+            if orders.is_empty() {
+                self.unfinalized.remove(&key);
+            }
+        } else if is_new && !finalized {
+            let orders = self.unfinalized.entry(key).or_default();
+            orders.push(order.id.clone());
+        }
+        let replaced = order.replaces.as_deref().and_then(CertificateId::parse);
+        if let Some(replaced) = replaced.filter(|_| is_new) {
+            let orders = self.replacements.entry(replaced.serial).or_default();
+            orders.push(order.id.clone());
+        }
+    }
+
+    /// The orders of an account for exactly these names (sorted) that were not finalized,
+    /// in order of their making.
+    pub(crate) fn unfinalized(
+        &self,
+        account: &str,
+        names: &[String],
+    ) -> impl Iterator<Item = &Order> {
+        let key = (account.to_owned(), set(names));
+        let ids = self.unfinalized.get(&key).into_iter().flatten();
+        ids.filter_map(|id| self.orders.get(id))
+    }
+
+    /// The ids of the orders made to replace a certificate.
+    pub(crate) fn replacing(&self, serial: &str) -> impl Iterator<Item = &str> {
+        let ids = self.replacements.get(serial).into_iter().flatten();
+        ids.map(String::as_str)
+    }
+
+    /// The newest authorization of an account for a name that ever was valid.
+    pub(crate) fn proven(&self, account: &str, name: &str) -> Option<&Authorization> {
+        let id = self.proven.get(&(account.to_owned(), name.to_owned()))?;
+        self.authorizations.get(id)
+    }
+
+    /// When the last certificate for exactly these names (sorted) was issued.
+    pub(crate) fn last_issued(&self, names: &[String]) -> Option<Timestamp> {
+        self.issued_sets.get(&set(names)).copied()
     }
 
     /// Every record, once; putting them in this order makes an equal book.
@@ -76,6 +149,11 @@ impl Book {
             .chain(certificates.map(Record::Certificate))
             .chain(self.finalizations.iter().cloned().map(Record::Finalization))
     }
+}
+
+/// One text for a set of names that are sorted.
+fn set(names: &[String]) -> String {
+    names.join(",")
 }
 
 /// A row of a [`Table`].

@@ -11,9 +11,11 @@ use crate::authorization::AuthorizationStatus;
 use crate::book::{Record, Row};
 use crate::core::{Core, expect_empty, read};
 use crate::key::PublicKey;
+use crate::moment::Moment;
 use crate::order::Order;
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
+use crate::routes::Route;
 use crate::step::Turn;
 use crate::timestamp::Timestamp;
 
@@ -21,6 +23,9 @@ use crate::timestamp::Timestamp;
 /// keyCompromise, affiliationChanged, superseded, cessationOfOperation,
 /// privilegeWithdrawn. The others speak about CAs, or are not final.
 const REASONS: [u8; 6] = [0, 1, 3, 4, 5, 9];
+
+/// Chains beside the usual one, at most: each has a root of its own.
+const MAX_ALTERNATES: u8 = 8;
 
 /// One certificate that this CA issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +41,9 @@ pub struct Certificate {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) revoked: Option<Revocation>,
+    /// `issued` in milliseconds since the epoch; zero in records that are older than this.
+    #[serde(default, skip_serializing_if = "Moment::is_epoch")]
+    pub(crate) made: Moment,
 }
 
 /// That a certificate was revoked.
@@ -54,14 +62,15 @@ impl Row for Certificate {
 }
 
 impl Certificate {
-    pub(crate) fn new(leaf: Leaf, order: &Order, now: Timestamp) -> Self {
+    pub(crate) fn new(leaf: Leaf, order: &Order, now: Moment) -> Self {
         Self {
             serial: HEXLOWER.encode(&leaf.serial),
             order: order.id.clone(),
             account: order.account.clone(),
             names: order.names.clone(),
             der: BASE64.encode(&leaf.der),
-            issued: now,
+            issued: now.timestamp(),
+            made: now,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             revoked: None,
@@ -90,27 +99,41 @@ struct Revoke {
 
 impl Core {
     /// RFC 8555 section 7.4.2: the leaf and the intermediate; the root is the client's.
+    /// `number` is zero for the usual chain, else one of the alternate ones.
     pub(crate) fn certificate(
-        &self,
+        &mut self,
         account: &Account,
         serial: &str,
+        number: u8,
         payload: &[u8],
+        turn: &mut Turn<'_>,
     ) -> Result<Reply, Problem> {
         let certificate = self.book.certificates.get(serial);
         let certificate = certificate
             .ok_or_else(|| Problem::not_found(&format!("the certificate {serial:?}")))?;
         if certificate.account != account.id {
-            return Err(Problem::unauthorized(
-                "the certificate belongs to another account",
-            ));
+            return Err(self.anothers(&format!("the certificate {serial:?}")));
         }
         expect_empty(payload)?;
-        let chain = certificate.pem() + self.authority.intermediate_pem();
-        Ok(Reply::body(
-            StatusCode::OK,
-            "application/pem-certificate-chain",
-            chain,
-        ))
+        let leaf = certificate.pem();
+        let alternates = self.behaviour.alternate_chains.min(MAX_ALTERNATES);
+        if number > alternates {
+            return Err(Problem::not_found(&format!("chain {number} of {serial:?}")));
+        }
+        self.authority
+            .grow_alternates(alternates, turn.now, turn.entropy)
+            .map_err(|error| Problem::new(Kind::ServerInternal, error.to_string()))?;
+        let intermediate = self.authority.intermediate_pem(number);
+        let chain = leaf + intermediate.unwrap_or_default();
+        let mut reply = Reply::body(StatusCode::OK, "application/pem-certificate-chain", chain);
+        for other in (0..=alternates).filter(|other| *other != number) {
+            let route = match other {
+                0 => Route::Certificate(serial.into()),
+                _ => Route::AlternateChain(serial.into(), other),
+            };
+            reply = reply.link(&self.links.to(&route), "alternate");
+        }
+        Ok(reply)
     }
 
     /// RFC 8555 section 7.6.

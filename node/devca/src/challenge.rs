@@ -1,5 +1,7 @@
 //! Challenges (RFC 8555 section 7.5.1): from "look now" to what was seen.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -8,11 +10,11 @@ use crate::authorization::{Authorization, AuthorizationStatus, Proof};
 use crate::book::Record;
 use crate::core::{Core, read};
 use crate::entropy::Entropy;
+use crate::moment::Moment;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::routes::{ChallengeKind, Route};
 use crate::step::{Effect, Step, Turn, Validation};
-use crate::timestamp::Timestamp;
 
 impl Core {
     /// RFC 8555 section 7.5.1: reads a challenge, or says that its answer is in place.
@@ -25,6 +27,10 @@ impl Core {
         turn: &mut Turn<'_>,
     ) -> Result<Reply, Problem> {
         let mut authorization = self.own_authorization(account, id)?.clone();
+        if !authorization.offered().any(|offered| offered == kind) {
+            let what = format!("the challenge {:?} of {id:?}", kind.name());
+            return Err(Problem::not_found(&what));
+        }
         if !payload.is_empty() {
             // RFC 8555 section 7.5.1 asks for an object; its fields are for other types.
             let _: Map<String, Value> = read(payload)?;
@@ -63,7 +69,8 @@ impl Core {
             _ => {}
         }
         authorization.state = Proof::Processing { kind };
-        let validation = validation(account, authorization, kind);
+        let delay = self.validation_delay();
+        let validation = validation(account, authorization, kind, delay);
         turn.step.effects.push(Effect::Validate(validation));
         self.put(Record::Authorization(authorization.clone()), turn);
         Ok(())
@@ -78,10 +85,12 @@ impl Core {
         authorization: &str,
         kind: ChallengeKind,
         outcome: Result<(), Problem>,
-        now: Timestamp,
+        now: impl Into<Moment>,
         entropy: &mut dyn Entropy,
     ) -> Step {
-        self.turn(now, entropy, |core, turn| {
+        let moment = now.into();
+        let now = moment.timestamp();
+        self.turn(moment, entropy, |core, turn| {
             let Some(authorization) = core.book.authorizations.get(authorization) else {
                 return;
             };
@@ -90,9 +99,19 @@ impl Core {
                 return;
             }
             let mut authorization = authorization.clone();
+            let (account, name) = (&authorization.account, &authorization.name);
             authorization.state = match outcome {
-                Ok(()) => Proof::Valid { kind, at: now },
-                Err(problem) => Proof::Invalid { kind, problem },
+                Ok(()) => {
+                    core.meter.succeeded(account, name);
+                    if let Some(span) = authorization.valid_for {
+                        authorization.expires = now.plus(Duration::from_secs(span));
+                    }
+                    Proof::Valid { kind, at: now }
+                }
+                Err(problem) => {
+                    core.count_failure(account, name, turn.moment);
+                    Proof::Invalid { kind, problem }
+                }
             };
             core.put(Record::Authorization(authorization), turn);
         })
@@ -105,17 +124,35 @@ impl Core {
                 return None;
             };
             let account = self.book.accounts.get(&row.account)?;
-            Some(validation(account, row, kind))
+            Some(validation(account, row, kind, self.validation_delay()))
         })
+    }
+
+    fn validation_delay(&self) -> Duration {
+        Duration::from_millis(self.behaviour.validation_delay_millis)
+    }
+
+    /// Spends a failed validation of `name`.
+    pub(crate) fn count_failure(&mut self, account: &str, name: &str, now: Moment) {
+        let limits = &self.behaviour.limits;
+        if self.meter.failed(limits, account, name, now) {
+            tracing::info!(account, name, "paused after failures without end");
+        }
     }
 }
 
-fn validation(account: &Account, row: &Authorization, kind: ChallengeKind) -> Validation {
+fn validation(
+    account: &Account,
+    row: &Authorization,
+    kind: ChallengeKind,
+    delay: Duration,
+) -> Validation {
     Validation {
         authorization: row.id.clone(),
         kind,
-        hostname: row.name.clone(),
+        hostname: row.bare_name().to_owned(),
         token: row.token.clone(),
         key_authorization: format!("{}.{}", row.token, account.key.thumbprint()),
+        delay,
     }
 }

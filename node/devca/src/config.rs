@@ -6,10 +6,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::behaviour::Behaviour;
+use crate::moment::Moment;
+use crate::timestamp::Timestamp;
 use crate::validate::Probing;
 
 /// Where the CA takes the time from: seconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The same time, finer: since the Unix epoch.
+pub type PreciseClock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// The clocks in use.
+#[derive(Clone)]
+pub(crate) struct Clocks {
+    seconds: Clock,
+    precise: Option<PreciseClock>,
+}
+
+impl Clocks {
+    pub(crate) fn new(seconds: Clock, precise: Option<PreciseClock>) -> Self {
+        Self { seconds, precise }
+    }
+
+    /// The time, as finely as it is told.
+    pub(crate) fn moment(&self) -> Moment {
+        match &self.precise {
+            Some(precise) => Moment::since_epoch(precise()),
+            None => Timestamp::from_unix((self.seconds)()).into(),
+        }
+    }
+}
 
 /// As at Let's Encrypt.
 pub const DEFAULT_CERTIFICATE_VALIDITY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -43,8 +70,18 @@ pub struct Config {
     pub issue_delay: Duration,
     /// How hostnames are looked at; can be changed while the CA runs.
     pub probing: Probing,
+    /// How the CA behaves at first; can be changed while it runs.
+    pub behaviour: Behaviour,
+    /// Where other processes can reach the CA's [`Control`], by plain HTTP without any
+    /// authentication: an address on loopback; port 0 takes a free one.
+    ///
+    /// [`Control`]: crate::Control
+    pub control: Option<SocketAddr>,
     /// The time.
     pub clock: Clock,
+    /// The same time, finer than seconds; without it limits by the second are coarse, and
+    /// so is the ledger.
+    pub precise_clock: Option<PreciseClock>,
 }
 
 impl Config {
@@ -58,8 +95,15 @@ impl Config {
             order_lifetime: DEFAULT_ORDER_LIFETIME,
             issue_delay: Duration::ZERO,
             probing,
+            behaviour: Behaviour::default(),
+            control: None,
             clock,
+            precise_clock: None,
         }
+    }
+
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks::new(Arc::clone(&self.clock), self.precise_clock.clone())
     }
 
     /// Finds the settings that are out of their bounds.
@@ -75,6 +119,12 @@ impl Config {
         }
         if self.issue_delay > LONGEST_DELAY || self.issue_delay.subsec_nanos() != 0 {
             return Err(ConfigError::IssueDelay(self.issue_delay));
+        }
+        match self.control {
+            Some(control) if !control.ip().is_loopback() => {
+                return Err(ConfigError::Control(control));
+            }
+            _ => {}
         }
         match &self.public_host {
             Some(host) if !is_host(host) => Err(ConfigError::PublicHost(host.clone())),
@@ -114,6 +164,9 @@ pub enum ConfigError {
     /// Not a host.
     #[error("public_host is {0:?}; it must be a lower-case hostname or an IP address")]
     PublicHost(String),
+    /// Whoever reaches it commands the CA.
+    #[error("control is {0}; it must be an address on loopback")]
+    Control(SocketAddr),
 }
 
 fn is_host(host: &str) -> bool {
@@ -139,6 +192,8 @@ impl fmt::Debug for Config {
             .field("order_lifetime", &self.order_lifetime)
             .field("issue_delay", &self.issue_delay)
             .field("probing", &self.probing)
+            .field("behaviour", &self.behaviour)
+            .field("control", &self.control)
             .finish_non_exhaustive()
     }
 }
@@ -161,6 +216,9 @@ mod tests {
             short.check(),
             Err(ConfigError::CertificateValidity(_))
         ));
+        let mut open = config();
+        open.control = Some(([0, 0, 0, 0], 0).into());
+        assert!(matches!(open.check(), Err(ConfigError::Control(_))));
         let mut ended = config();
         ended.order_lifetime = Duration::ZERO;
         assert!(matches!(ended.check(), Err(ConfigError::OrderLifetime(_))));

@@ -1,28 +1,34 @@
 //! From sockets to events and back.
 
-use std::convert::Infallible;
-use std::pin::pin;
+mod body;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use body::{Aborted, Body, sent};
+
+use crate::config::Clocks;
 use crate::engine::Event;
+use crate::fault::Disruption;
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
+use crate::step::Caller;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 512;
@@ -43,6 +49,9 @@ pub(crate) struct Door {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    pub(crate) clocks: Clocks,
+    /// Whether nothing is to be said on new connections.
+    pub(crate) silent: watch::Receiver<bool>,
 }
 
 /// Accepts connections until the CA stops.
@@ -53,7 +62,7 @@ pub(crate) async fn accept(listener: TcpListener, door: Door) {
         while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let served = serve(stream, door.clone());
+                    let served = serve(stream, peer.ip(), door.clone());
                     door.tasks.spawn(async move {
                         if let Err(error) = served.await {
                             debug!(%peer, %error, "connection ended");
@@ -82,7 +91,17 @@ enum ConnectionError {
     Http(hyper::Error),
 }
 
-async fn serve(stream: TcpStream, door: Door) -> Result<(), ConnectionError> {
+async fn serve(stream: TcpStream, peer: IpAddr, mut door: Door) -> Result<(), ConnectionError> {
+    if *door.silent.borrow_and_update() {
+        // Until the CA stops or the black hole is gone; a client that leaves meanwhile
+        // is not noticed, as nothing is in one.
+        tokio::select! {
+            () = door.stop.cancelled() => {}
+            _ = door.silent.changed() => {}
+        }
+        drop(stream);
+        return Ok(());
+    }
     // Small answers must not wait for the client's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
     let handshake = timeout(PATIENCE, door.tls.accept(stream));
@@ -92,37 +111,66 @@ async fn serve(stream: TcpStream, door: Door) -> Result<(), ConnectionError> {
     let stream = stream
         .map_err(|_| ConnectionError::Slow)?
         .map_err(ConnectionError::Handshake)?;
-    let events = door.events.clone();
-    let service = service_fn(move |request| answer(request, events.clone()));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    tokio::select! {
-        ended = &mut connection => ended.map_err(ConnectionError::Http),
+    let (events, clocks) = (door.events.clone(), door.clocks.clone());
+    let service = service_fn(move |request| answer(request, peer, events.clone(), clocks.clone()));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
         () = door.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            timeout(GRACE, connection).await.unwrap_or(Ok(())).map_err(ConnectionError::Http)
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            timeout(GRACE, &mut connection).await.unwrap_or(Ok(()))
         }
+    };
+    if ended.as_ref().is_err_and(is_commanded) {
+        reset(connection.into_parts().io.into_inner().get_ref().0);
+        return Ok(());
     }
+    ended.map_err(ConnectionError::Http)
+}
+
+/// Whether a connection ended because a fault said so.
+fn is_commanded(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<Aborted>())
+}
+
+/// Lets the connection end with a reset, as soon as it is dropped.
+fn reset(stream: &TcpStream) {
+    // Where the system refuses, the connection ends plainly, which breaks it as well.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 async fn answer(
     request: Request<Incoming>,
+    peer: IpAddr,
     events: mpsc::Sender<Event>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    clocks: Clocks,
+) -> Result<Response<Body>, Aborted> {
     let (reply, answered) = oneshot::channel();
     let event = match read(request).await {
-        Ok(request) => Event::Request { request, reply },
+        Ok(mut request) => {
+            request.extensions_mut().insert(Caller {
+                address: peer,
+                received: clocks.moment(),
+            });
+            Event::Request { request, reply }
+        }
         Err(problem) => Event::Unreadable { problem, reply },
     };
     let response = match events.send(event).await {
         Ok(()) => answered.await.unwrap_or_else(|_| stopped()),
         Err(_) => stopped(),
     };
-    Ok(response.map(Full::new))
+    let disruption = response.extensions().get().copied();
+    match disruption {
+        Some(Disruption::Reset) => return Err(Aborted),
+        Some(Disruption::Silence) => std::future::pending::<()>().await,
+        Some(Disruption::Late { millis }) => sleep(Duration::from_millis(millis)).await,
+        _ => {}
+    }
+    Ok(sent(response, disruption))
 }
 
 async fn read(request: Request<Incoming>) -> Result<Request<Bytes>, Problem> {

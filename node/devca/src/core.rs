@@ -10,14 +10,20 @@ use serde_json::json;
 
 use crate::authenticate::{Signed, SignedBy};
 use crate::authority::Authority;
+use crate::behaviour::Behaviour;
 use crate::book::{Book, Record};
+use crate::endpoint::Endpoint;
 use crate::entropy::Entropy;
+use crate::fault::{Fault, FaultReport, Faults};
 use crate::ledger::Ledger;
+use crate::limits::Meter;
+use crate::moment::Moment;
 use crate::nonce::Nonces;
+use crate::post::{Post, Posts};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::routes::{Links, Route};
-use crate::step::{Effect, Step, Turn};
+use crate::step::{Caller, Effect, Step, Turn};
 use crate::timestamp::Timestamp;
 
 /// What the CA may decide for itself.
@@ -42,6 +48,10 @@ pub struct Core {
     pub(crate) authority: Authority,
     pub(crate) book: Book,
     pub(crate) nonces: Nonces,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) meter: Meter,
+    faults: Faults,
+    posts: Posts,
 }
 
 impl Core {
@@ -61,23 +71,119 @@ impl Core {
             authority,
             book,
             nonces: Nonces::default(),
+            behaviour: Behaviour::default(),
+            meter: Meter::default(),
+            faults: Faults::default(),
+            posts: Posts::default(),
         }
     }
 
+    /// How the CA behaves.
+    pub fn behaviour(&self) -> &Behaviour {
+        &self.behaviour
+    }
+
+    /// Lets the CA behave otherwise from the next request on. What was spent of limits
+    /// stays spent.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+    }
+
+    /// What was spent of the limits.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Lets all paused names of an account go on; how many there were.
+    pub fn unpause(&mut self, account: &str) -> usize {
+        self.meter.unpause(account)
+    }
+
+    /// Puts a fault in force, after those that are.
+    pub fn inject(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// The faults in force and what they did.
+    pub fn faults(&self) -> Vec<FaultReport> {
+        self.faults.reports()
+    }
+
+    /// The newest POSTs, oldest first: every one, whatever became of it, up to half a
+    /// million. They live in memory only.
+    pub fn posts(&self) -> Vec<Post> {
+        self.posts.all()
+    }
+
     /// Answers one request.
+    ///
+    /// Who asks is read from a [`Caller`] among the request's extensions, if there is one;
+    /// what is to be done to the answer is a [`Disruption`] among the answer's.
+    ///
+    /// [`Disruption`]: crate::Disruption
     pub fn handle(
         &mut self,
         request: &Request<Bytes>,
-        now: Timestamp,
+        now: impl Into<Moment>,
         entropy: &mut dyn Entropy,
     ) -> (Response<Bytes>, Step) {
-        let mut turn = Turn::new(now, entropy);
-        let reply = self
-            .answer(request, &mut turn)
-            .unwrap_or_else(|problem| Reply::problem(&problem));
-        let gives_nonce = request.method() == Method::POST
-            || Route::parse(request.uri().path()) == Some(Route::NewNonce);
-        let response = self.dress(reply, gives_nonce, turn.entropy);
+        let mut turn = Turn::new(now.into(), entropy);
+        if let Some(caller) = request.extensions().get::<Caller>() {
+            turn.caller = *caller;
+        }
+        self.respond(Ask::Request(request), turn)
+    }
+
+    /// Answers what an account POSTs to a path, on the caller's word instead of a nonce
+    /// and a signature: for planners that are driven against more orders than anyone
+    /// wants to sign. All else is as with [`Self::handle`].
+    pub fn handle_vouched(
+        &mut self,
+        account: &str,
+        path: &str,
+        payload: &[u8],
+        now: impl Into<Moment>,
+        entropy: &mut dyn Entropy,
+    ) -> (Response<Bytes>, Step) {
+        let ask = Ask::Vouched {
+            account,
+            path,
+            payload,
+        };
+        self.respond(ask, Turn::new(now.into(), entropy))
+    }
+
+    fn respond(&mut self, ask: Ask<'_>, mut turn: Turn<'_>) -> (Response<Bytes>, Step) {
+        let route = Route::parse(ask.path());
+        let endpoint = route.as_ref().and_then(Endpoint::of);
+        let is_post = ask.method() == Method::POST;
+        let gives_nonce = is_post || route == Some(Route::NewNonce);
+        let response = match endpoint.and_then(|endpoint| self.overrun(endpoint, &turn)) {
+            // As from a load balancer: without a nonce.
+            Some(problem) => Reply::problem(&problem).finish(),
+            None => {
+                turn.mishap = endpoint.and_then(|it| self.faults.strike(it, turn.entropy));
+                let reply = self.answer(ask, route, &mut turn);
+                let reply = reply.unwrap_or_else(|problem| Reply::problem(&problem));
+                let response = self.dress(reply, gives_nonce, turn.entropy);
+                self.mistreated(response, &turn)
+            }
+        };
+        if let Some(endpoint) = endpoint.filter(|_| is_post) {
+            self.posts.note(Post {
+                endpoint,
+                path: ask.path().to_owned(),
+                received: turn.caller.received,
+                account: turn.account,
+                status: response.status().as_u16(),
+                struck: turn.mishap.is_some(),
+            });
+        }
         (response, turn.step)
     }
 
@@ -111,7 +217,7 @@ impl Core {
     /// Calls `act` in a turn that answers nobody.
     pub(crate) fn turn(
         &mut self,
-        now: Timestamp,
+        now: Moment,
         entropy: &mut dyn Entropy,
         act: impl FnOnce(&mut Self, &mut Turn<'_>),
     ) -> Step {
@@ -135,57 +241,96 @@ impl Core {
         }
     }
 
-    fn answer(&mut self, request: &Request<Bytes>, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
-        let path = request.uri().path();
-        let route = Route::parse(path)
-            .ok_or_else(|| Problem::not_found(&format!("the resource {path:?}")))?;
-        if !route.allows(request.method()) {
-            let detail = format!("{} is not for {path:?}", request.method());
+    fn answer(
+        &mut self,
+        ask: Ask<'_>,
+        route: Option<Route>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Reply, Problem> {
+        let path = ask.path();
+        let route = route.ok_or_else(|| Problem::not_found(&format!("the resource {path:?}")))?;
+        if !route.allows(ask.method()) {
+            let detail = format!("{} is not for {path:?}", ask.method());
             let mut problem = Problem::malformed(detail).with_status(405);
             problem.allow = Some(route.allowed());
             return Err(problem);
         }
+        self.refused_by_fault(turn)?;
         if route.is_public() {
-            return Ok(self.show(&route, request.method(), turn.now));
+            return self.show(&route, ask.method(), turn);
         }
-        let signed = self.authenticate(&route, request)?;
+        let signed = match ask {
+            Ask::Request(request) => self.authenticate(&route, request)?,
+            Ask::Vouched {
+                account, payload, ..
+            } => self.vouched(account, payload)?,
+        };
+        if let SignedBy::Account(account) = &signed.by {
+            turn.account = Some(account.id.clone());
+        }
+        self.spoil_order(&route, turn);
         self.act(route, signed, turn)
     }
 
-    fn show(&self, route: &Route, method: &Method, now: Timestamp) -> Reply {
+    fn show(
+        &mut self,
+        route: &Route,
+        method: &Method,
+        turn: &mut Turn<'_>,
+    ) -> Result<Reply, Problem> {
         let text = |text: &'static str| Reply::body(StatusCode::OK, "text/plain", text);
-        match route {
+        let root =
+            |pem: &str| Reply::body(StatusCode::OK, "application/x-pem-file", pem.to_owned());
+        Ok(match route {
             Route::NewNonce if method == Method::HEAD => Reply::empty(StatusCode::OK),
             Route::NewNonce => Reply::empty(StatusCode::NO_CONTENT),
             Route::Terms => text(
                 "This CA is for development. Its certificates prove nothing to anybody else.\n",
             ),
-            Route::Root => Reply::body(
-                StatusCode::OK,
-                "application/x-pem-file",
-                self.authority.root_pem().to_owned(),
-            ),
-            Route::Ledger => Reply::json(StatusCode::OK, &json!(self.ledger(now))),
+            Route::Root => root(self.authority.root_pem()),
+            Route::AlternateRoot(number) => {
+                let pem = self.authority.alternate_root_pem(*number);
+                root(pem.ok_or_else(|| Problem::not_found("an alternate root of this number"))?)
+            }
+            Route::RenewalInfo(id) => self.renewal_info(id, turn.now)?,
+            Route::Ledger => Reply::json(StatusCode::OK, &json!(self.ledger(turn.now))),
             Route::Directory => Reply::json(StatusCode::OK, &self.directory()),
             _ => text("hostquorum development CA (RFC 8555); begin at /directory\n"),
-        }
+        })
     }
 
     fn directory(&self) -> serde_json::Value {
         let to = |route| self.links.to(&route);
-        json!({
+        let behaviour = &self.behaviour;
+        let website = behaviour.website.clone();
+        let mut directory = json!({
             "newNonce": to(Route::NewNonce),
             "newAccount": to(Route::NewAccount),
             "newOrder": to(Route::NewOrder),
             "revokeCert": to(Route::Revoke),
             "keyChange": to(Route::KeyChange),
             "meta": {
-                "termsOfService": to(Route::Terms),
-                "website": to(Route::Website),
-                "caaIdentities": ["devca.hostquorum.invalid"],
-                "externalAccountRequired": false,
+                "termsOfService": self.terms(),
+                "website": website.unwrap_or_else(|| to(Route::Website)),
+                "caaIdentities": behaviour.caa_identities,
+                "externalAccountRequired": behaviour.external_accounts.is_some(),
             },
-        })
+        });
+        if behaviour.renewal_info.is_some() {
+            directory["renewalInfo"] = self.links.at("/renewal-info").into();
+        }
+        if !behaviour.profiles.is_empty() {
+            let profiles = behaviour.profiles.iter();
+            let profiles = profiles.map(|(name, it)| (name.clone(), json!(it.description)));
+            directory["meta"]["profiles"] = serde_json::Value::Object(profiles.collect());
+        }
+        directory
+    }
+
+    /// Where the terms of service are.
+    pub(crate) fn terms(&self) -> String {
+        let own = self.behaviour.terms_of_service.clone();
+        own.unwrap_or_else(|| self.links.to(&Route::Terms))
     }
 
     fn act(&mut self, route: Route, signed: Signed, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
@@ -207,11 +352,43 @@ impl Core {
             Route::Finalize(id) => self.finalize(&account, &id, &payload, turn),
             Route::Authorization(id) => self.authorization(&account, &id, &payload, turn),
             Route::Challenge(id, kind) => self.challenge(&account, &id, kind, &payload, turn),
-            Route::Certificate(serial) => self.certificate(&account, &serial, &payload),
+            Route::Certificate(serial) => self.certificate(&account, &serial, 0, &payload, turn),
+            Route::AlternateChain(serial, number) => {
+                self.certificate(&account, &serial, number, &payload, turn)
+            }
             other => Err(Problem::not_found(&format!(
                 "the resource {:?}",
                 other.path()
             ))),
+        }
+    }
+}
+
+/// What is asked, and on whose word.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    /// Whoever signed it.
+    Request(&'a Request<Bytes>),
+    /// The caller's: a POST of this account.
+    Vouched {
+        account: &'a str,
+        path: &'a str,
+        payload: &'a [u8],
+    },
+}
+
+impl<'a> Ask<'a> {
+    fn method(self) -> &'a Method {
+        match self {
+            Self::Request(request) => request.method(),
+            Self::Vouched { .. } => &Method::POST,
+        }
+    }
+
+    fn path(self) -> &'a str {
+        match self {
+            Self::Request(request) => request.uri().path(),
+            Self::Vouched { path, .. } => path,
         }
     }
 }

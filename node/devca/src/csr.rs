@@ -19,6 +19,14 @@ pub struct CertifiableKey {
 }
 
 impl CertifiableKey {
+    /// A P-256 key that the CA made up, to certify something else than was asked.
+    pub(crate) fn foreign(spki: &[u8]) -> Self {
+        Self {
+            spki: BASE64.encode(spki),
+            rsa: false,
+        }
+    }
+
     /// The SubjectPublicKeyInfo, DER. Empty when the record on disk was edited badly;
     /// signing then fails.
     pub(crate) fn der(&self) -> Vec<u8> {

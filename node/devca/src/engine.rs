@@ -11,13 +11,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
 use crate::book::Record;
-use crate::config::Clock;
+use crate::command::{Command, CommandError};
+use crate::config::Clocks;
 use crate::core::Core;
 use crate::entropy::SystemEntropy;
 use crate::problem::Problem;
 use crate::step::{Effect, Step, Validation};
 use crate::store::{Journal, StoreError};
-use crate::timestamp::Timestamp;
 use crate::validate::{Probing, validate};
 
 /// Events waiting for the engine; senders wait when it is full.
@@ -46,6 +46,30 @@ pub(crate) enum Event {
     },
     /// A delayed certificate is due.
     Due { order: String },
+    /// Something is to be done to the records.
+    Command {
+        command: Command,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+}
+
+/// What is told once the records are kept.
+enum Telling {
+    Response(oneshot::Sender<Response<Bytes>>, Response<Bytes>),
+    Outcome(
+        oneshot::Sender<Result<(), CommandError>>,
+        Result<(), CommandError>,
+    ),
+}
+
+impl Telling {
+    /// Who went away loses only the answer.
+    fn tell(self) {
+        match self {
+            Self::Response(reply, response) => drop(reply.send(response)),
+            Self::Outcome(reply, outcome) => drop(reply.send(outcome)),
+        }
+    }
 }
 
 /// The core, shared with those who only read the ledger.
@@ -70,7 +94,7 @@ pub(crate) struct Engine {
     pub(crate) core: SharedCore,
     /// Absent when the CA lives in memory only.
     pub(crate) journal: Option<Journal>,
-    pub(crate) clock: Clock,
+    pub(crate) clocks: Clocks,
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) performer: Performer,
 }
@@ -79,48 +103,42 @@ impl Engine {
     /// Serves until every sender of events is gone, or until the journal fails: what
     /// cannot be kept must not be answered.
     pub(crate) async fn run(mut self) {
-        let unfinished = self.core.lock().resume(self.now());
+        let now = self.clocks.moment().timestamp();
+        let unfinished = self.core.lock().resume(now);
         self.performer.perform(unfinished);
         let mut events = Vec::with_capacity(BATCH);
         while self.events.recv_many(&mut events, BATCH).await > 0 {
-            let mut replies = Vec::new();
+            let mut tellings = Vec::new();
             let mut all = Step::default();
             for event in events.drain(..) {
-                let (step, reply) = self.take(event);
+                let (step, telling) = self.take(event);
                 all.records.extend(step.records);
                 all.effects.extend(step.effects);
-                replies.extend(reply);
+                tellings.extend(telling);
             }
             if let Err(failure) = self.persist(all.records).await {
                 let failure: &dyn std::error::Error = &failure;
                 error!(error = failure, "the CA stops: it cannot keep its records");
                 return;
             }
-            for (reply, response) in replies {
-                // A client that went away loses only the answer.
-                let _ = reply.send(response);
-            }
+            tellings.into_iter().for_each(Telling::tell);
             self.performer.perform(all.effects);
         }
     }
 
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix((self.clock)())
-    }
-
-    fn take(&self, event: Event) -> (Step, Option<Reply>) {
-        let now = self.now();
+    fn take(&self, event: Event) -> (Step, Option<Telling>) {
+        let now = self.clocks.moment();
         let mut core = self.core.lock();
         match event {
             Event::Request { request, reply } => {
                 let (response, step) = core.handle(&request, now, &mut SystemEntropy);
                 let (method, path) = (request.method(), request.uri().path());
                 debug!(%method, path, status = response.status().as_u16(), "answered");
-                (step, Some((reply, response)))
+                (step, Some(Telling::Response(reply, response)))
             }
             Event::Unreadable { problem, reply } => {
                 let response = core.refuse(&problem, &mut SystemEntropy);
-                (Step::default(), Some((reply, response)))
+                (Step::default(), Some(Telling::Response(reply, response)))
             }
             Event::Concluded {
                 validation,
@@ -137,6 +155,14 @@ impl Engine {
                 (step, None)
             }
             Event::Due { order } => (core.issue(&order, now, &mut SystemEntropy), None),
+            Event::Command { command, reply } => {
+                let done = core.command(&command, now, &mut SystemEntropy);
+                let (step, outcome) = match done {
+                    Ok(step) => (step, Ok(())),
+                    Err(error) => (Step::default(), Err(error)),
+                };
+                (step, Some(Telling::Outcome(reply, outcome)))
+            }
         }
     }
 
@@ -161,8 +187,6 @@ impl Engine {
         Ok(())
     }
 }
-
-type Reply = (oneshot::Sender<Response<Bytes>>, Response<Bytes>);
 
 /// Carries out effects, each in a task that ends in an event.
 pub(crate) struct Performer {
@@ -218,6 +242,7 @@ impl Performer {
         let permits = Arc::clone(&self.permits);
         let probing = self.probing.clone();
         Box::pin(async move {
+            sleep(validation.delay).await;
             // The semaphore is never closed; without a permit the probe would only be early.
             let _permit = permits.acquire_owned().await;
             let probing = probing.borrow().clone();
@@ -239,6 +264,7 @@ mod tests {
     use super::*;
     use crate::authority::{Authority, Keyring};
     use crate::core::Policy;
+    use crate::timestamp::Timestamp;
 
     #[tokio::test]
     async fn what_cannot_be_kept_is_not_answered() {
@@ -272,7 +298,7 @@ mod tests {
                 [record],
             )),
             journal: Some(Journal::on_full_disk()),
-            clock: Arc::new(move || now.as_unix()),
+            clocks: Clocks::new(Arc::new(move || now.as_unix()), None),
             events,
             performer,
         };

@@ -12,13 +12,29 @@ const MAX_NAME: usize = 253;
 /// The longest label (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 
+/// The most labels of a name under [`NameRules::public`]; as at Let's Encrypt.
+const MAX_LABELS: usize = 10;
+
+/// Which names are taken beyond plain hostnames, and which of them are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct NameRules {
+    /// Wildcards are taken.
+    pub(crate) wildcards: bool,
+    /// Only names that exist in the public DNS are.
+    pub(crate) public: bool,
+}
+
 /// The names of a new order: checked, sorted, each once.
 ///
 /// # Errors
-/// `malformed` for names that are no names, `unsupportedIdentifier` for types other than
-/// `dns`, `rejectedIdentifier` for wildcards (which need dns-01) and bare top-level
-/// names; with a subproblem for each identifier when several are at fault.
-pub(crate) fn order_names(identifiers: &[Identifier]) -> Result<Vec<String>, Problem> {
+/// `malformed` for names that are no names and for names that a wildcard beside them
+/// covers, `unsupportedIdentifier` for types other than `dns`, `rejectedIdentifier` for
+/// wildcards where they are not taken and for bare top-level names; with a subproblem for
+/// each identifier when several are at fault.
+pub(crate) fn order_names(
+    identifiers: &[Identifier],
+    rules: NameRules,
+) -> Result<Vec<String>, Problem> {
     if identifiers.is_empty() {
         return Err(Problem::malformed("the order names no identifier"));
     }
@@ -30,16 +46,27 @@ pub(crate) fn order_names(identifiers: &[Identifier]) -> Result<Vec<String>, Pro
     }
     let faults: Vec<_> = identifiers
         .iter()
-        .filter_map(|identifier| Some((identifier, check(identifier).err()?)))
+        .filter_map(|identifier| Some((identifier, check(identifier, rules).err()?)))
         .collect();
     match faults.as_slice() {
         [] => {
             let names: BTreeSet<_> = identifiers.iter().map(|i| i.value.clone()).collect();
-            Ok(names.into_iter().collect())
+            match names.iter().find(|name| is_covered(name, &names)) {
+                Some(name) => Err(Problem::malformed(format!(
+                    "{name:?} is redundant with a wildcard in the same order; remove one of them"
+                ))),
+                None => Ok(names.into_iter().collect()),
+            }
         }
         [(_, problem)] => Err(problem.clone()),
         several => Err(summary(several, identifiers.len())),
     }
+}
+
+/// Whether a wildcard among `names` covers `name`.
+fn is_covered(name: &str, names: &BTreeSet<String>) -> bool {
+    let parent = name.split_once('.').map(|(_, parent)| parent);
+    !name.starts_with("*.") && parent.is_some_and(|it| names.contains(&format!("*.{it}")))
 }
 
 fn summary(faults: &[(&Identifier, Problem)], all: usize) -> Problem {
@@ -61,7 +88,7 @@ fn summary(faults: &[(&Identifier, Problem)], all: usize) -> Problem {
     problem
 }
 
-fn check(identifier: &Identifier) -> Result<(), Problem> {
+fn check(identifier: &Identifier, rules: NameRules) -> Result<(), Problem> {
     let Identifier { kind, value } = identifier;
     if kind != "dns" {
         return Err(Problem::new(
@@ -69,7 +96,8 @@ fn check(identifier: &Identifier) -> Result<(), Problem> {
             format!("identifiers of type {kind:?} are not supported; this CA knows \"dns\""),
         ));
     }
-    if value.starts_with("*.") {
+    let bare = value.strip_prefix("*.");
+    if bare.is_some() && !rules.wildcards {
         return Err(Problem::new(
             Kind::RejectedIdentifier,
             format!(
@@ -82,16 +110,33 @@ fn check(identifier: &Identifier) -> Result<(), Problem> {
             "{value:?} is an address, not a DNS name"
         )));
     }
-    if let Some(fault) = fault_in_name(value) {
+    let name = bare.unwrap_or(value);
+    if let Some(fault) = fault_in_name(name) {
         return Err(Problem::malformed(format!("{value:?} {fault}")));
     }
-    if !value.contains('.') {
-        return Err(Problem::new(
-            Kind::RejectedIdentifier,
-            format!("{value:?} has one label only"),
-        ));
+    let fault = if !name.contains('.') {
+        Some("has one label only")
+    } else if rules.public {
+        fault_in_public(name)
+    } else {
+        None
+    };
+    fault.map_or(Ok(()), |fault| {
+        let detail = format!("{value:?} {fault}");
+        Err(Problem::new(Kind::RejectedIdentifier, detail))
+    })
+}
+
+/// Why no public CA would take `name`, if none would.
+fn fault_in_public(name: &str) -> Option<&'static str> {
+    if name.split('.').count() > MAX_LABELS {
+        return Some("has more than 10 labels");
     }
-    Ok(())
+    match psl::suffix(name.as_bytes()) {
+        Some(suffix) if !suffix.is_known() => Some("does not end in a public suffix"),
+        Some(suffix) if suffix == name.as_bytes() => Some("is a public suffix itself"),
+        _ => None,
+    }
 }
 
 /// Why `name` is not a lower-case DNS name of A-labels, if it is not.
@@ -138,7 +183,8 @@ mod tests {
     #[track_caller]
     fn check(names: &[&str], expected: Result<&[&str], Kind>) {
         let identifiers: Vec<_> = names.iter().map(|name| Identifier::dns(name)).collect();
-        let found = order_names(&identifiers).map_err(|problem| problem.kind);
+        let found = order_names(&identifiers, NameRules::default());
+        let found = found.map_err(|problem| problem.kind);
         let expected = expected.map(|names| names.iter().map(ToString::to_string).collect());
         assert_eq!(found, expected, "{names:?}");
     }
@@ -183,6 +229,42 @@ mod tests {
         check(&["localhost"], Err(Kind::RejectedIdentifier));
     }
 
+    #[track_caller]
+    fn check_public(names: &[&str], expected: Option<Kind>) {
+        let rules = NameRules {
+            wildcards: true,
+            public: true,
+        };
+        let identifiers: Vec<_> = names.iter().map(|name| Identifier::dns(name)).collect();
+        let found = order_names(&identifiers, rules).err();
+        assert_eq!(found.map(|problem| problem.kind), expected, "{names:?}");
+    }
+
+    #[test]
+    fn a_wildcard_goes_with_its_base_and_not_with_what_it_covers() {
+        check_public(&["client.com", "*.client.com"], None);
+        check_public(&["a.b.client.com", "*.client.com"], None);
+        check_public(&["www.client.com", "*.client.com"], Some(Kind::Malformed));
+        for name in ["*.*.client.com", "*.", "*", "a.*.client.com"] {
+            check_public(&[name], Some(Kind::Malformed));
+        }
+    }
+
+    #[test]
+    fn names_outside_of_the_public_dns_are_told_apart() {
+        check_public(&["a.b.c.d.e.f.g.h.client.com"], None);
+        check_public(&["client.github.io"], None);
+        for name in [
+            "a.b.c.d.e.f.g.h.i.client.com",
+            "shop.client.example",
+            "co.uk",
+            "*.co.uk",
+            "github.io",
+        ] {
+            check_public(&[name], Some(Kind::RejectedIdentifier));
+        }
+    }
+
     #[test]
     fn several_faults_are_told_one_by_one() {
         let identifiers = [
@@ -190,7 +272,7 @@ mod tests {
             Identifier::dns("good.example"),
             Identifier::dns("B.example"),
         ];
-        let problem = order_names(&identifiers).unwrap_err();
+        let problem = order_names(&identifiers, NameRules::default()).unwrap_err();
         let told: Vec<_> = problem
             .subproblems
             .iter()

@@ -1,11 +1,16 @@
 //! What the CA did, for those who must count it.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountStatus;
 use crate::book::Book;
 use crate::certificate::Revocation;
 use crate::finalize::Finalization;
+use crate::limits::Exemption;
+use crate::moment::Moment;
 use crate::order::OrderStatus;
 use crate::timestamp::Timestamp;
 
@@ -16,7 +21,9 @@ pub struct Ledger {
     pub accounts: Vec<AccountEntry>,
     /// All orders.
     pub orders: Vec<OrderEntry>,
-    /// All attempts to finalize an order, refused ones too.
+    /// All attempts to finalize an order, refused ones too. Attempts that were refused
+    /// before they were understood (a bad nonce or signature, a fault) are not among them
+    /// but among the [`crate::Post`]s.
     pub finalizations: Vec<Finalization>,
     /// All certificates issued.
     pub certificates: Vec<CertificateEntry>,
@@ -46,6 +53,15 @@ pub struct OrderEntry {
     pub status: OrderStatus,
     /// When it was made, in Unix seconds.
     pub created: Timestamp,
+    /// The profile it was granted.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// The certificate it says to replace (an identifier of RFC 9773).
+    #[serde(default)]
+    pub replaces: Option<String>,
+    /// What it was freed from.
+    #[serde(default)]
+    pub exemption: Exemption,
 }
 
 /// One certificate.
@@ -69,6 +85,15 @@ pub struct CertificateEntry {
     pub revoked: Option<Revocation>,
 }
 
+/// That more certificates were issued for one set of names than there should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The set, sorted.
+    pub names: Vec<String>,
+    /// The serial numbers, in order of their issue.
+    pub serials: Vec<String>,
+}
+
 impl Ledger {
     pub(crate) fn read(book: &Book, now: Timestamp) -> Self {
         let accounts = book.accounts.rows().iter().map(|row| AccountEntry {
@@ -82,6 +107,9 @@ impl Ledger {
             names: row.names.clone(),
             status: row.status(book, now),
             created: row.created,
+            profile: row.profile.clone(),
+            replaces: row.replaces.clone(),
+            exemption: row.exemption,
         });
         let certificates = book.certificates.rows().iter().map(|row| CertificateEntry {
             serial: row.serial.clone(),
@@ -96,7 +124,7 @@ impl Ledger {
         Self {
             accounts: accounts.collect(),
             orders: orders.collect(),
-            finalizations: book.finalizations.clone(),
+            finalizations: finalizations(book),
             certificates: certificates.collect(),
         }
     }
@@ -116,6 +144,49 @@ impl Ledger {
         entries.filter(move |entry| is_set(&entry.names, names))
     }
 
+    /// The sets of names for which two certificates were issued less than `period` apart.
+    ///
+    /// Certificates that were revoked count too; renewals are no duplicates when `period`
+    /// is shorter than what lies between them.
+    pub fn duplicates(&self, period: Duration) -> Vec<Duplicate> {
+        let mut sets: BTreeMap<&[String], Vec<&CertificateEntry>> = BTreeMap::new();
+        for entry in &self.certificates {
+            sets.entry(&entry.names).or_default().push(entry);
+        }
+        let close = |pair: &[&CertificateEntry]| match pair {
+            [one, two] => two.issued.since(one.issued) < period,
+            _ => false,
+        };
+        let sets = sets.into_iter().filter(|(_, it)| it.windows(2).any(close));
+        sets.map(|(names, entries)| Duplicate {
+            names: names.to_vec(),
+            serials: entries.iter().map(|entry| entry.serial.clone()).collect(),
+        })
+        .collect()
+    }
+
+    /// The finalizations that came while an accepted one of the same order was under way,
+    /// each after that one: what a client must never do, however the CA took it.
+    ///
+    /// One that is still being worked on is under way for ever. Two that came within one
+    /// millisecond overlap.
+    pub fn overlaps(&self) -> Vec<(&Finalization, &Finalization)> {
+        let mut accepted: BTreeMap<&str, &Finalization> = BTreeMap::new();
+        let mut found = Vec::new();
+        for attempt in &self.finalizations {
+            let earlier = accepted.get(attempt.order.as_str()).copied();
+            found.extend(
+                earlier
+                    .filter(|earlier| earlier.overlaps(attempt))
+                    .map(|earlier| (earlier, attempt)),
+            );
+            if attempt.refused.is_none() {
+                accepted.insert(&attempt.order, attempt);
+            }
+        }
+        found
+    }
+
     /// The attempts to finalize the order of this id.
     pub fn finalizations_of<'a>(
         &'a self,
@@ -124,6 +195,27 @@ impl Ledger {
         let attempts = self.finalizations.iter();
         attempts.filter(move |attempt| attempt.order == order)
     }
+}
+
+/// The attempts, with their ends: the accepted ones of an order and its certificates
+/// pair up in their order.
+fn finalizations(book: &Book) -> Vec<Finalization> {
+    let mut made: HashMap<&str, VecDeque<Moment>> = HashMap::new();
+    for certificate in book.certificates.rows() {
+        let made = made.entry(&certificate.order).or_default();
+        made.push_back(certificate.made.max(certificate.issued.into()));
+    }
+    let attempts = book.finalizations.iter().map(|attempt| Finalization {
+        received: attempt.received.max(attempt.at.into()),
+        completed: match attempt.refused {
+            Some(_) => Some(attempt.received.max(attempt.at.into())),
+            None => made
+                .get_mut(attempt.order.as_str())
+                .and_then(VecDeque::pop_front),
+        },
+        ..attempt.clone()
+    });
+    attempts.collect()
 }
 
 fn is_set(sorted: &[String], names: &[&str]) -> bool {

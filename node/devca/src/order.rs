@@ -4,21 +4,17 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::account::{Account, full};
-use crate::authorization::{Authorization, AuthorizationStatus, Proof, failure};
-use crate::book::{Book, Record, Row};
-use crate::core::{Core, expect_empty, read};
+use crate::account::Account;
+use crate::authorization::{Authorization, AuthorizationStatus, failure};
+use crate::book::{Book, Row};
+use crate::core::{Core, expect_empty};
 use crate::csr::CertifiableKey;
-use crate::entropy::{draw_id, draw_token};
-use crate::identifier::order_names;
+use crate::fault::Spoil;
+use crate::limits::Exemption;
 use crate::problem::{Identifier, Problem};
 use crate::reply::Reply;
 use crate::routes::Route;
-use crate::step::Turn;
 use crate::timestamp::Timestamp;
-
-/// Bounds memory and disk (about 2 KB an order with its certificate).
-const MAX_ORDERS: usize = 100_000;
 
 /// A wish for one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +23,28 @@ pub struct Order {
     pub(crate) account: String,
     /// Sorted, each once.
     pub(crate) names: Vec<String>,
-    /// One authorization a name, made for this order alone.
+    /// One authorization a name, in their order; made for this order alone unless
+    /// authorizations are reused.
     pub(crate) authorizations: Vec<String>,
     pub(crate) created: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) finalizations: u32,
     pub(crate) stage: Stage,
+    /// The profile asked for and granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+    /// The certificate to be replaced: an identifier of RFC 9773.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<String>,
+    /// What it was freed from when it was made, and its certificate is.
+    #[serde(default, skip_serializing_if = "Exemption::is_none")]
+    pub(crate) exemption: Exemption,
+    /// How its certificate is to be spoiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spoil: Option<Spoil>,
+    /// Further keys to be certified, of finalizations that raced with the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rivals: Vec<CertifiableKey>,
 }
 
 /// How far an order has come.
@@ -110,6 +122,10 @@ impl Order {
         }
     }
 
+    pub(crate) fn has_certificate(&self) -> bool {
+        matches!(self.stage, Stage::Valid { .. })
+    }
+
     fn rows<'a>(&'a self, book: &'a Book) -> impl Iterator<Item = &'a Authorization> {
         self.authorizations
             .iter()
@@ -133,73 +149,7 @@ impl Order {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewOrder {
-    identifiers: Vec<Identifier>,
-    not_before: Option<String>,
-    not_after: Option<String>,
-}
-
 impl Core {
-    /// RFC 8555 section 7.4: makes an order, with fresh authorizations.
-    pub(crate) fn new_order(
-        &mut self,
-        account: &Account,
-        payload: &[u8],
-        turn: &mut Turn<'_>,
-    ) -> Result<Reply, Problem> {
-        let request: NewOrder = read(payload)?;
-        if request.not_before.is_some() || request.not_after.is_some() {
-            return Err(Problem::malformed(
-                "this CA sets the validity itself; leave out \"notBefore\" and \"notAfter\"",
-            ));
-        }
-        let names = order_names(&request.identifiers)?;
-        if self.book.orders.rows().len() >= MAX_ORDERS {
-            return Err(full("orders", MAX_ORDERS));
-        }
-        let expires = turn.now.plus(self.policy.order_lifetime);
-        let authorizations = names
-            .iter()
-            .map(|name| self.authorize(account, name, expires, turn))
-            .collect();
-        let order = Order {
-            id: draw_id(turn.entropy),
-            account: account.id.clone(),
-            names,
-            authorizations,
-            created: turn.now,
-            expires,
-            finalizations: 0,
-            stage: Stage::Open,
-        };
-        let url = self.links.to(&Route::Order(order.id.clone()));
-        let body = self.order_json(&order, turn.now);
-        self.put(Record::Order(order), turn);
-        Ok(Reply::json(StatusCode::CREATED, &body).location(&url))
-    }
-
-    fn authorize(
-        &mut self,
-        account: &Account,
-        name: &str,
-        expires: Timestamp,
-        turn: &mut Turn<'_>,
-    ) -> String {
-        let id = draw_id(turn.entropy);
-        let authorization = Authorization {
-            id: id.clone(),
-            account: account.id.clone(),
-            name: name.into(),
-            token: draw_token(turn.entropy),
-            expires,
-            state: Proof::Pending,
-        };
-        self.put(Record::Authorization(authorization), turn);
-        id
-    }
-
     /// Reads an order.
     pub(crate) fn order(
         &self,
@@ -219,9 +169,7 @@ impl Core {
         if order.account == account.id {
             Ok(order)
         } else {
-            Err(Problem::unauthorized(
-                "the order belongs to another account",
-            ))
+            Err(self.anothers(&format!("the order {id:?}")))
         }
     }
 
@@ -230,14 +178,14 @@ impl Core {
         let reply = Reply::json(StatusCode::OK, &self.order_json(order, now)).location(&url);
         match &order.stage {
             Stage::Processing { since, .. } => {
-                let left = since.plus(self.policy.issue_delay).since(now);
+                let left = since.plus(self.issue_delay()).since(now);
                 reply.retry_after(left.as_secs().max(1))
             }
             _ => reply,
         }
     }
 
-    fn order_json(&self, order: &Order, now: Timestamp) -> Value {
+    pub(crate) fn order_json(&self, order: &Order, now: Timestamp) -> Value {
         let authorizations = order.authorizations.iter();
         let authorizations: Vec<_> = authorizations
             .map(|id| self.links.to(&Route::Authorization(id.clone())))
@@ -250,6 +198,12 @@ impl Core {
             "authorizations": authorizations,
             "finalize": self.links.to(&Route::Finalize(order.id.clone())),
         });
+        if let Some(profile) = &order.profile {
+            body["profile"] = profile.clone().into();
+        }
+        if let Some(replaced) = &order.replaces {
+            body["replaces"] = replaced.clone().into();
+        }
         if let Stage::Valid { certificate } = &order.stage {
             body["certificate"] = self
                 .links

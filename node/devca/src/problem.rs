@@ -11,6 +11,9 @@ pub enum Kind {
     /// No account has this key or id.
     #[serde(rename = "urn:ietf:params:acme:error:accountDoesNotExist")]
     AccountDoesNotExist,
+    /// The certificate has a replacement, or an order for one (RFC 9773 section 7.4).
+    #[serde(rename = "urn:ietf:params:acme:error:alreadyReplaced")]
+    AlreadyReplaced,
     /// The certificate was revoked before.
     #[serde(rename = "urn:ietf:params:acme:error:alreadyRevoked")]
     AlreadyRevoked,
@@ -35,12 +38,18 @@ pub enum Kind {
     /// The hostname could not be resolved.
     #[serde(rename = "urn:ietf:params:acme:error:dns")]
     Dns,
+    /// The CA wants an account of its own customers to vouch (RFC 8555 section 7.3.4).
+    #[serde(rename = "urn:ietf:params:acme:error:externalAccountRequired")]
+    ExternalAccountRequired,
     /// The validation target answered something else than the challenge asks.
     #[serde(rename = "urn:ietf:params:acme:error:incorrectResponse")]
     IncorrectResponse,
     /// A contact URL is malformed.
     #[serde(rename = "urn:ietf:params:acme:error:invalidContact")]
     InvalidContact,
+    /// No certificate profile has this name.
+    #[serde(rename = "urn:ietf:params:acme:error:invalidProfile")]
+    InvalidProfile,
     /// The request is malformed.
     #[serde(rename = "urn:ietf:params:acme:error:malformed")]
     Malformed,
@@ -80,7 +89,9 @@ impl Kind {
             Self::Unauthorized
             | Self::OrderNotReady
             | Self::UserActionRequired
+            | Self::ExternalAccountRequired
             | Self::RejectedIdentifier => 403,
+            Self::AlreadyReplaced => 409,
             Self::RateLimited => 429,
             Self::ServerInternal => 500,
             _ => 400,
@@ -114,6 +125,9 @@ pub struct Problem {
     /// An `Allow` header to send along with status 405.
     #[serde(skip)]
     pub allow: Option<&'static str>,
+    /// A `Retry-After` header to send along, in seconds.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 /// The part of a problem that concerns one identifier.
@@ -159,6 +173,7 @@ impl Problem {
             algorithms: Vec::new(),
             location: None,
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -176,6 +191,11 @@ impl Problem {
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 

@@ -50,6 +50,9 @@ impl Reply {
         if let Some(url) = &problem.location {
             reply = reply.location(url);
         }
+        if let Some(seconds) = problem.retry_after {
+            reply = reply.retry_after(seconds);
+        }
         if let Some(methods) = problem.allow {
             reply.set(ALLOW, methods);
         }

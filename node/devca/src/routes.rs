@@ -13,17 +13,21 @@ pub enum ChallengeKind {
     /// A certificate seen in a TLS handshake (RFC 8737).
     #[serde(rename = "tls-alpn-01")]
     TlsAlpn01,
+    /// A TXT record (RFC 8555 section 8.4).
+    #[serde(rename = "dns-01")]
+    Dns01,
 }
 
 impl ChallengeKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Http01, Self::TlsAlpn01];
+    pub const ALL: [Self; 3] = [Self::Http01, Self::TlsAlpn01, Self::Dns01];
 
     /// Its name in ACME.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http01 => "http-01",
             Self::TlsAlpn01 => "tls-alpn-01",
+            Self::Dns01 => "dns-01",
         }
     }
 }
@@ -35,7 +39,10 @@ pub(crate) enum Route {
     Terms,
     Website,
     Root,
+    /// The root of an alternate chain, counted from one.
+    AlternateRoot(u8),
     Ledger,
+    RenewalInfo(String),
     NewNonce,
     NewAccount,
     Account(String),
@@ -47,6 +54,8 @@ pub(crate) enum Route {
     Authorization(String),
     Challenge(String, ChallengeKind),
     Certificate(String),
+    /// A certificate with another chain, counted from one.
+    AlternateChain(String, u8),
     Revoke,
 }
 
@@ -59,6 +68,8 @@ impl Route {
             ["directory"] => Self::Directory,
             ["terms"] => Self::Terms,
             ["management", "root"] => Self::Root,
+            ["management", "root", number] => Self::AlternateRoot(number.parse().ok()?),
+            ["renewal-info", id] => Self::RenewalInfo((*id).into()),
             ["management", "ledger"] => Self::Ledger,
             ["nonce"] => Self::NewNonce,
             ["account"] => Self::NewAccount,
@@ -76,6 +87,9 @@ impl Route {
                     .find(|kind| kind.name() == *name)?,
             ),
             ["certificate", serial] => Self::Certificate((*serial).into()),
+            ["certificate", serial, number] => {
+                Self::AlternateChain((*serial).into(), number.parse().ok()?)
+            }
             ["revoke"] => Self::Revoke,
             _ => return None,
         })
@@ -88,6 +102,8 @@ impl Route {
             Self::Directory => "/directory".into(),
             Self::Terms => "/terms".into(),
             Self::Root => "/management/root".into(),
+            Self::AlternateRoot(number) => format!("/management/root/{number}"),
+            Self::RenewalInfo(id) => format!("/renewal-info/{id}"),
             Self::Ledger => "/management/ledger".into(),
             Self::NewNonce => "/nonce".into(),
             Self::NewAccount => "/account".into(),
@@ -100,6 +116,7 @@ impl Route {
             Self::Authorization(id) => format!("/authorization/{id}"),
             Self::Challenge(id, kind) => format!("/authorization/{id}/{}", kind.name()),
             Self::Certificate(serial) => format!("/certificate/{serial}"),
+            Self::AlternateChain(serial, number) => format!("/certificate/{serial}/{number}"),
             Self::Revoke => "/revoke".into(),
         }
     }
@@ -113,8 +130,10 @@ impl Route {
                 | Self::Directory
                 | Self::Terms
                 | Self::Root
+                | Self::AlternateRoot(_)
                 | Self::Ledger
                 | Self::NewNonce
+                | Self::RenewalInfo(_)
         )
     }
 
@@ -176,7 +195,9 @@ mod tests {
             Route::Directory,
             Route::Terms,
             Route::Root,
+            Route::AlternateRoot(1),
             Route::Ledger,
+            Route::RenewalInfo("a.b".into()),
             Route::NewNonce,
             Route::NewAccount,
             Route::Account("a".into()),
@@ -189,6 +210,7 @@ mod tests {
             Route::Challenge("z".into(), ChallengeKind::Http01),
             Route::Challenge("z".into(), ChallengeKind::TlsAlpn01),
             Route::Certificate("5a".into()),
+            Route::AlternateChain("5a".into(), 1),
             Route::Revoke,
         ] {
             assert_eq!(links.parse(&links.to(&route)), Some(route));
@@ -201,7 +223,7 @@ mod tests {
             "",
             "directory",
             "/directory/",
-            "/authorization/z/dns-01",
+            "/authorization/z/dns-02",
             "/order/o/x",
             "/management",
         ] {

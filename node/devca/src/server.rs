@@ -15,8 +15,9 @@ use tracing::info;
 
 use crate::authority::{Authority, AuthorityError, Keyring};
 use crate::book::Record;
-use crate::config::{Clock, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::connection::{self, Door};
+use crate::control::{self, Control};
 use crate::core::{Core, Policy};
 use crate::engine::{Engine, Event, Performer, QUEUE, SharedCore};
 use crate::entropy::SystemEntropy;
@@ -72,7 +73,8 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(bound)?;
         let address = listener.local_addr().map_err(bound)?;
-        let now = Timestamp::from_unix((config.clock)());
+        let control = listen_for_control(&config).await?;
+        let now = config.clocks().moment().timestamp();
         let Kept {
             keyring,
             records,
@@ -89,7 +91,9 @@ impl Server {
             issue_delay: config.issue_delay,
         };
         let links = Links::new(policy.base_url.clone());
-        let core = SharedCore::new(Core::new(policy, authority, records));
+        let mut core = Core::new(policy, authority, records);
+        core.set_behaviour(config.behaviour.clone());
+        let core = SharedCore::new(core);
         info!(%address, directory = ?config.directory, "development CA listens");
         Ok(Running::spawn(
             listener,
@@ -98,12 +102,24 @@ impl Server {
             journal,
             Places {
                 address,
+                control: control.as_ref().map(|(_, address)| *address),
                 directory_url: links.to(&Route::Directory),
                 root_pem: keyring.root_pem,
             },
+            control.map(|(listener, _)| listener),
             config,
         ))
     }
+}
+
+async fn listen_for_control(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    let Some(address) = config.control else {
+        return Ok(None);
+    };
+    let bound = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bound)?;
+    let address = listener.local_addr().map_err(bound)?;
+    Ok(Some((listener, address)))
 }
 
 /// What was found on disk, or made anew.
@@ -151,6 +167,7 @@ fn tls(
 /// What does not change while a CA runs.
 struct Places {
     address: SocketAddr,
+    control: Option<SocketAddr>,
     directory_url: String,
     root_pem: String,
 }
@@ -158,8 +175,7 @@ struct Places {
 /// A CA that runs; dropping it stops it without waiting.
 pub struct Running {
     places: Places,
-    core: SharedCore,
-    clock: Clock,
+    control: Control,
     probing: watch::Sender<Probing>,
     events: mpsc::Sender<Event>,
     tasks: TaskTracker,
@@ -174,8 +190,11 @@ impl Running {
         core: SharedCore,
         journal: Option<Journal>,
         places: Places,
+        control_listener: Option<TcpListener>,
         config: Config,
     ) -> Self {
+        let clocks = config.clocks();
+        let (silent, is_silent) = watch::channel(config.behaviour.black_hole);
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (probing, watched) = watch::channel(config.probing);
         let tasks = TaskTracker::new();
@@ -183,7 +202,7 @@ impl Running {
         let engine = Engine {
             core: core.clone(),
             journal,
-            clock: Arc::clone(&config.clock),
+            clocks: clocks.clone(),
             events: receiver,
             performer: Performer::new(watched, sender.downgrade(), tasks.clone(), stop.clone()),
         };
@@ -192,12 +211,24 @@ impl Running {
             events: sender.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
+            clocks: clocks.clone(),
+            silent: is_silent,
         };
         tasks.spawn(connection::accept(listener, door));
+        let control = Control {
+            core,
+            clocks,
+            events: sender.downgrade(),
+            silent,
+        };
+        if let Some(listener) = control_listener {
+            let (control, spawned) = (control.clone(), tasks.clone());
+            let served = control::http::serve(listener, control, spawned, stop.clone());
+            tasks.spawn(served);
+        }
         Self {
             places,
-            core,
-            clock: config.clock,
+            control,
             probing,
             events: sender,
             tasks,
@@ -224,8 +255,17 @@ impl Running {
 
     /// What this CA did so far, as of now.
     pub fn ledger(&self) -> Ledger {
-        let now = Timestamp::from_unix((self.clock)());
-        self.core.lock().ledger(now)
+        self.control.ledger()
+    }
+
+    /// A hand on this CA, to change how it behaves and to see what it did.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Where other processes reach the same ([`Config::control`]).
+    pub fn control_addr(&self) -> Option<SocketAddr> {
+        self.places.control
     }
 
     /// Changes how hostnames are looked at, for validations that begin from now on.

@@ -1,9 +1,12 @@
 //! What a call into the core leaves to be done.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::book::Record;
 use crate::entropy::Entropy;
+use crate::fault::Mishap;
+use crate::moment::Moment;
 use crate::routes::ChallengeKind;
 use crate::timestamp::Timestamp;
 
@@ -44,6 +47,8 @@ pub struct Validation {
     pub token: String,
     /// What the hostname must answer with (RFC 8555 section 8.1).
     pub key_authorization: String,
+    /// How long to wait before looking.
+    pub delay: Duration,
 }
 
 impl std::fmt::Debug for Validation {
@@ -59,17 +64,42 @@ impl std::fmt::Debug for Validation {
 
 /// One call into the core: what it was given, and what it leaves to be done.
 pub(crate) struct Turn<'a> {
+    /// The second of `moment`.
     pub(crate) now: Timestamp,
+    pub(crate) moment: Moment,
     pub(crate) entropy: &'a mut dyn Entropy,
     pub(crate) step: Step,
+    /// Who asks, as far as the network tells.
+    pub(crate) caller: Caller,
+    /// The account that signed, once that is known.
+    pub(crate) account: Option<String>,
+    /// What strikes the request.
+    pub(crate) mishap: Option<Mishap>,
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(now: Timestamp, entropy: &'a mut dyn Entropy) -> Self {
+    pub(crate) fn new(moment: Moment, entropy: &'a mut dyn Entropy) -> Self {
         Self {
-            now,
+            now: moment.timestamp(),
+            moment,
             entropy,
             step: Step::default(),
+            caller: Caller {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                received: moment,
+            },
+            account: None,
+            mishap: None,
         }
     }
+}
+
+/// What whoever took a request from the network knows about it; goes among the request's
+/// extensions. Without it the request came from nowhere, at the time it is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose limits it counts against.
+    pub address: IpAddr,
+    /// When it had come whole.
+    pub received: Moment,
 }

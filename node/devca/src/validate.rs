@@ -5,9 +5,12 @@
 mod agreement;
 mod alpn01;
 mod certificate;
+mod dns01;
 mod http01;
+mod nameserver;
 mod vantage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,6 +19,7 @@ use tokio::time::timeout;
 
 pub use agreement::Agreement;
 use agreement::{Miss, Tally};
+pub use nameserver::{LookUpText, NameServer};
 use vantage::Eye;
 pub use vantage::{Loopback, Reach, Resolve, SystemResolver, Vantage};
 
@@ -35,6 +39,8 @@ pub struct Probing {
     pub agreement: Agreement,
     /// How long one vantage is waited for, redirects included.
     pub timeout: Duration,
+    /// Who is asked for the texts of dns-01; without it such challenges fail.
+    pub texts: Option<Arc<dyn LookUpText>>,
 }
 
 impl Probing {
@@ -42,12 +48,13 @@ impl Probing {
     pub fn loopback(http_port: u16, tls_port: u16) -> Self {
         Self {
             reach: Reach::Resolve {
-                resolver: std::sync::Arc::new(Loopback),
+                resolver: Arc::new(Loopback),
                 http_port,
                 tls_port,
             },
             agreement: Agreement::Every,
             timeout: DEFAULT_TIMEOUT,
+            texts: None,
         }
     }
 
@@ -58,12 +65,26 @@ impl Probing {
             reach: Reach::Vantages(vantages),
             agreement,
             timeout: DEFAULT_TIMEOUT,
+            texts: None,
         }
+    }
+
+    /// The same, with the texts of dns-01 asked of this server.
+    #[must_use]
+    pub fn with_texts_of(mut self, server: NameServer) -> Self {
+        self.texts = Some(Arc::new(server));
+        self
     }
 }
 
 /// Carries out one validation.
 pub(crate) async fn validate(probing: &Probing, validation: &Validation) -> Result<(), Problem> {
+    if validation.kind == ChallengeKind::Dns01 {
+        let look = dns01::probe(probing.texts.as_deref(), validation);
+        return timeout(probing.timeout, look)
+            .await
+            .unwrap_or_else(|_| Err(slow(&"the DNS server", probing.timeout, Kind::Dns)));
+    }
     let eyes = probing.reach.eyes();
     let mut tally = Tally::new(probing.agreement, eyes.len());
     let mut probes: FuturesUnordered<_> = eyes
@@ -86,12 +107,15 @@ async fn look(eye: &Eye, limit: Duration, validation: &Validation) -> Result<(),
         match validation.kind {
             ChallengeKind::Http01 => http01::probe(eye, validation).await,
             ChallengeKind::TlsAlpn01 => alpn01::probe(eye, validation).await,
+            // Not looked at from a vantage; see `validate`.
+            ChallengeKind::Dns01 => Ok(()),
         }
     };
-    timeout(limit, probe).await.unwrap_or_else(|_| {
-        Err(Miss::Unreachable(Problem::new(
-            Kind::Connection,
-            format!("{eye}: no whole answer within {limit:?}"),
-        )))
-    })
+    timeout(limit, probe)
+        .await
+        .unwrap_or_else(|_| Err(Miss::Unreachable(slow(eye, limit, Kind::Connection))))
+}
+
+fn slow(who: &dyn std::fmt::Display, limit: Duration, kind: Kind) -> Problem {
+    Problem::new(kind, format!("{who}: no whole answer within {limit:?}"))
 }

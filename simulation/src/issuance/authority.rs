@@ -215,9 +215,9 @@ async fn carry_out(ca: Arc<Ca>, effect: Effect) {
 async fn look(ca: &Ca, validation: &Validation) -> Result<(), Problem> {
     match validation.kind {
         ChallengeKind::Http01 => validation::validate(&ca.nodes, validation).await,
-        ChallengeKind::TlsAlpn01 => Err(Problem::new(
+        ChallengeKind::TlsAlpn01 | ChallengeKind::Dns01 => Err(Problem::new(
             Kind::Connection,
-            "nobody speaks TLS at these nodes",
+            "nobody speaks TLS or DNS at these nodes",
         )),
     }
 }

@@ -73,6 +73,7 @@ mod tests {
     use super::*;
     use devca::{
         AccountEntry, AccountStatus, CertificateEntry, OrderEntry, OrderStatus, Timestamp,
+        limits::Exemption,
     };
     use state::testing::host;
 
@@ -92,6 +93,9 @@ mod tests {
             names: vec![(*name).into()],
             status: OrderStatus::Valid,
             created: now(),
+            profile: None,
+            replaces: None,
+            exemption: Exemption::None,
         };
         let certificate = |name: &&str| CertificateEntry {
             serial: "01".into(),
