@@ -99,7 +99,8 @@ pub(crate) fn certificate_id(leaf: &str) -> CertificateId {
 }
 
 /// A line as a command, stamped with the cluster's time. A duty is proposed for
-/// the present term unless `term=` says otherwise; `term=none` leaves it out.
+/// the present term, at first 1, unless `term=` says otherwise; `term=none` leaves it
+/// out.
 pub(crate) fn parse(line: &str, cluster: &Cluster) -> Result<Command, String> {
     let words = Words::new(line);
     stamped(&words, cluster).map_err(|error| format!("`{line}`: {error}"))
@@ -110,7 +111,9 @@ fn stamped(words: &Words<'_>, cluster: &Cluster) -> Result<Command, String> {
     let duty = match words.get("term") {
         Some("none") => None,
         Some(term) => Some(Term(number(term)?)),
-        None => change.is_duty().then(|| cluster.state.epoch().term),
+        None => change
+            .is_duty()
+            .then(|| cluster.state.epoch().term.max(Term(1))),
     };
     let actor = match words.get("by") {
         Some(name) => Actor::operator(name),
