@@ -21,17 +21,11 @@ pub enum Ca {
 }
 
 impl Ca {
-    /// The development CA, which looks at every one of `addresses`.
-    pub async fn development(
-        dir: &Path,
-        addresses: &[Ipv4Addr],
-        http_port: u16,
-        validity: Duration,
-    ) -> Self {
+    /// The development CA, which looks for challenges as `probing` says.
+    pub async fn development(dir: &Path, probing: devca::Probing, validity: Duration) -> Self {
         let ahead = Arc::<AtomicU64>::default();
         let shift = ahead.clone();
         let clock: devca::Clock = Arc::new(move || unix_seconds() + shift.load(Relaxed));
-        let probing = crate::cluster::probing(addresses, http_port);
         let mut config = devca::Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock);
         config.directory = Some(dir.join("ca"));
         config.certificate_validity = validity;
