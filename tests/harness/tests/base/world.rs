@@ -175,11 +175,12 @@ impl World {
 
     /// Waits until an order or an authorization has this status; what it is then.
     pub(crate) async fn becomes(&self, account: &Account, url: &str, status: &str) -> Value {
-        let found = wait::until(&format!("{url} is {status}"), SOON, || async {
+        let what = format!("{url} is {status}");
+        wait::until(&what, SOON, || async {
             let shown = self.show(account, url).await;
             (shown["status"] == status).then_some(shown)
-        });
-        found.await
+        })
+        .await
     }
 
     pub(crate) async fn finalize(
