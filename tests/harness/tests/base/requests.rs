@@ -62,7 +62,7 @@ async fn drafted(
 
 pub(crate) async fn a_spent_nonce_is_refused_with_a_fresh_one(world: &mut World) {
     let answer = drafted(world, |header| {
-        header["nonce"] = "AAAAAAAAAAAAAAAAAAAAAA".into()
+        header["nonce"] = "AAAAAAAAAAAAAAAAAAAAAA".into();
     })
     .await;
     answer.problem(&[400], "badNonce");
