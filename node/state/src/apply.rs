@@ -1,11 +1,14 @@
 //! The one way in which the state changes.
 
+mod cas;
 mod certificates;
 mod cluster;
 mod entry;
 mod hostnames;
+mod ledger;
 mod members;
 mod orders;
+mod ownership;
 mod records;
 
 use crate::{Batch, Change, Command, Index, Outcome, Refusal, State, outcome::Done};
@@ -80,7 +83,7 @@ impl Apply<'_> {
             Change::Found(found) => self.found(found),
             Change::TakeOver { node } => self.take_over(*node),
             Change::Confirm => Ok(Done::Nothing),
-            Change::AuthorizeHostname { hostname } => self.authorize_hostname(hostname),
+            Change::AuthorizeHostname(authorize) => self.authorize_hostname(authorize),
             Change::RemoveHostname { hostname, revision } => {
                 self.remove_hostname(hostname, *revision)
             }
@@ -125,16 +128,68 @@ impl Apply<'_> {
             } => self.rotate_data_key(*purpose, *generation, sealed_for),
             Change::RemoveNode { node } => self.remove_node(*node),
             Change::FinishRemoval { node } => self.finish_removal(*node),
-            Change::CommitAccountKey { key, thumbprint } => {
-                self.commit_account_key(key, thumbprint)
+            Change::SetZone { settings, revision } => self.set_zone(settings, *revision),
+            Change::SetWants {
+                hostname,
+                wants,
+                revision,
+            } => self.set_wants(hostname, wants, *revision),
+            Change::ContestHostname {
+                hostname,
+                tenant,
+                token,
+            } => self.contest_hostname(hostname, tenant, *token),
+            Change::EndContest { hostname } => self.end_contest(hostname),
+            Change::ReissueCertificates { hostnames, urgency } => {
+                self.reissue_certificates(hostnames, *urgency)
             }
-            Change::RegisterAccount { url } => self.register_account(url),
-            Change::AdmitOrder {
+            Change::RevokeCertificate { id, reason } => self.revoke_certificate(*id, *reason),
+            Change::UploadCertificate(upload) => self.upload_certificate(upload),
+            Change::CreateRequest { hostname, key, csr } => self.create_request(hostname, key, csr),
+            Change::PutCa {
+                name,
+                settings,
+                revision,
+            } => self.put_ca_settings(name, settings, *revision),
+            Change::BindExternalAccount { ca, account } => {
+                self.bind_external_account(ca, account.as_ref())
+            }
+            Change::RemoveCa { ca, revision } => self.remove_ca(ca, *revision),
+            Change::RollAccountKey { ca } => self.roll_account_key(ca),
+            Change::CommitAccountKey { ca, key } => self.commit_account_key(ca, key),
+            Change::RegisterAccount { ca, url } => self.register_account(ca, url),
+            Change::FinishRollover { ca, rolled } => self.finish_rollover(ca, *rolled),
+            Change::RecordOwnership {
                 hostname,
                 claim,
-                key,
-                csr,
-            } => self.admit_order(hostname, *claim, key, csr),
+                standing,
+                fault,
+                next_check,
+            } => self.record_ownership(hostname, *claim, *standing, fault.as_deref(), *next_check),
+            Change::RecordContest {
+                hostname,
+                claim,
+                proven,
+                fault,
+                next_check,
+            } => self.record_contest(hostname, *claim, *proven, fault.as_deref(), *next_check),
+            Change::DeferHostname {
+                hostname,
+                claim,
+                class,
+                reason,
+                next_try,
+                parked,
+            } => self.defer_hostname(hostname, *claim, *class, reason, *next_try, *parked),
+            Change::ScheduleRenewal {
+                id,
+                renew_at,
+                window,
+            } => self.schedule_renewal(*id, *renew_at, *window),
+            Change::FinishRevocation { id, state } => self.finish_revocation(*id, state),
+            Change::ObserveLimit { bucket, until } => self.observe_limit(bucket, *until),
+            Change::ForgetTombstone { hostname } => self.forget_tombstone(hostname),
+            Change::AdmitOrder(admit) => self.admit_order(admit),
             Change::IntendOrder { order } => self.intend_order(*order),
             Change::PrepareOrder { order, placed } => self.prepare_order(*order, placed),
             Change::IntendReady { order } => self.intend_ready(*order),
@@ -174,9 +229,21 @@ impl Change {
     pub fn is_duty(&self) -> bool {
         match self {
             Self::Found(_)
-            | Self::AuthorizeHostname { .. }
+            | Self::AuthorizeHostname(_)
             | Self::RemoveHostname { .. }
             | Self::SetOrigin { .. }
+            | Self::SetZone { .. }
+            | Self::SetWants { .. }
+            | Self::ContestHostname { .. }
+            | Self::EndContest { .. }
+            | Self::ReissueCertificates { .. }
+            | Self::RevokeCertificate { .. }
+            | Self::UploadCertificate(_)
+            | Self::CreateRequest { .. }
+            | Self::PutCa { .. }
+            | Self::BindExternalAccount { .. }
+            | Self::RemoveCa { .. }
+            | Self::RollAccountKey { .. }
             | Self::CreateInvitation { .. }
             | Self::RevokeInvitation { .. }
             | Self::AdmitNode { .. }
@@ -193,7 +260,15 @@ impl Change {
             | Self::FinishRemoval { .. }
             | Self::CommitAccountKey { .. }
             | Self::RegisterAccount { .. }
-            | Self::AdmitOrder { .. }
+            | Self::FinishRollover { .. }
+            | Self::RecordOwnership { .. }
+            | Self::RecordContest { .. }
+            | Self::DeferHostname { .. }
+            | Self::ScheduleRenewal { .. }
+            | Self::FinishRevocation { .. }
+            | Self::ObserveLimit { .. }
+            | Self::ForgetTombstone { .. }
+            | Self::AdmitOrder(_)
             | Self::IntendOrder { .. }
             | Self::PrepareOrder { .. }
             | Self::IntendReady { .. }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use data_encoding::HEXLOWER;
 
-use crate::{Hostname, Timestamp};
+use crate::{CaName, Hostname, KeyAlgorithm, Timestamp};
 
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
@@ -51,8 +51,14 @@ impl FromStr for CertificateId {
 pub struct Certificate {
     /// SHA-256 of its leaf.
     pub id: CertificateId,
-    /// Its only name.
+    /// Its first name.
     pub hostname: Hostname,
+    /// It is for every name one label below, too.
+    pub wildcard: bool,
+    /// Its kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// Where it came from.
+    pub source: Source,
     /// The issuers above it.
     pub chain: ChainId,
     /// Common name of its issuer; interned by the state.
@@ -63,8 +69,16 @@ pub struct Certificate {
     pub not_before: Timestamp,
     /// End of validity.
     pub not_after: Timestamp,
-    /// When the leader should order the next one.
+    /// When the leader should order the next one; the far future for one that was
+    /// uploaded and is to be replaced by hand.
     pub renew_at: Timestamp,
+    /// The window that the CA suggested for it (RFC 9773 section 4.2), from which
+    /// `renew_at` was drawn.
+    pub window: Option<Window>,
+    /// Its replacement was asked for before its time.
+    pub reissue: Option<Reissue>,
+    /// It is or is to be revoked.
+    pub revocation: Option<Revocation>,
     /// Set when it is served no more: another took its place, or its hostname was
     /// removed. It is forgotten from then on.
     pub forget_at: Option<Timestamp>,
@@ -83,4 +97,80 @@ impl Certificate {
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
     }
+}
+
+/// Where a certificate came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// We ordered it there.
+    Ca(CaName),
+    /// An operator brought it.
+    Uploaded,
+}
+
+/// From when to when a CA suggests to renew (RFC 9773 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// From.
+    pub start: Timestamp,
+    /// To, exclusive.
+    pub end: Timestamp,
+}
+
+impl Window {
+    /// True from its start to before its end.
+    pub fn contains(&self, now: Timestamp) -> bool {
+        self.start <= now && now < self.end
+    }
+}
+
+/// How urgent a replacement before its time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reissue {
+    /// When there is room.
+    Calm,
+    /// Before everything else.
+    Urgent,
+}
+
+impl Reissue {
+    /// Its name in the API and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Urgent => "urgent",
+        }
+    }
+
+    /// By its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Calm, Self::Urgent]
+            .into_iter()
+            .find(|value| value.as_str() == text)
+    }
+}
+
+/// A revocation (RFC 8555 section 7.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The reason's code (RFC 5280 section 5.3.1).
+    pub reason: u8,
+    /// When an operator asked for it.
+    pub asked_at: Timestamp,
+    /// How far it is.
+    pub state: RevocationState,
+}
+
+/// How far a revocation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationState {
+    /// The CA may or may not have heard of it; next try at that moment.
+    Wanted {
+        /// When to try, or try again.
+        next_try: Timestamp,
+    },
+    /// The CA did it.
+    Done,
+    /// The CA will not: its words.
+    Refused(Arc<str>),
 }

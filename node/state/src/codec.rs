@@ -7,6 +7,7 @@
 
 mod command;
 mod convert;
+mod issuance;
 mod load;
 mod outcome;
 pub mod record;
@@ -148,11 +149,11 @@ pub fn event_to(event: &Event) -> Vec<u8> {
 pub fn event_from(bytes: &[u8]) -> Result<Event, DecodeError> {
     let event: wire::Event = unversioned(bytes)?;
     let kind = crate::EventKind::ALL
-        .into_iter()
+        .iter()
         .find(|kind| kind.as_str() == event.kind);
     Ok(Event {
         at: crate::Timestamp(event.at),
-        kind: kind.ok_or(DecodeError::Unknown("event"))?,
+        kind: *kind.ok_or(DecodeError::Unknown("event"))?,
         detail: event.detail,
     })
 }

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use crate::{
-    Actor, CertificateId, ChainId, ClusterId, DataKey, Evidence, FailureClass, Hostname,
-    HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId,
-    Origin, Placed, Role, Sealed, Term, Timestamp,
+    Actor, BucketKey, Budget, Ca, CaName, CaSettings, CertificateId, ChainId, ClusterId, DataKey,
+    Evidence, ExternalAccount, FailureClass, Hostname, HpkeSealed, Index, InvitationId,
+    IssuedCertificate, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId, Origin,
+    OwnershipToken, Placed, Proof, ProofMethod, Reissue, RevocationState, Role, Sealed, Tenant,
+    Term, Timestamp, Wants, Window, ZoneSettings, ca::AccountKey,
 };
 
 /// A change with everything that cannot be derived from the state.
@@ -43,10 +45,7 @@ pub enum Change {
     Confirm,
 
     /// Authorize a hostname.
-    AuthorizeHostname {
-        /// Which.
-        hostname: Hostname,
-    },
+    AuthorizeHostname(Box<Authorize>),
     /// Withdraw it.
     RemoveHostname {
         /// Which.
@@ -60,6 +59,91 @@ pub enum Change {
         origin: Origin,
         /// Refuse unless this is the zone's revision.
         revision: Option<Index>,
+    },
+
+    /// Set what else the zone is.
+    SetZone {
+        /// What.
+        settings: Box<ZoneSettings>,
+        /// Refuse unless this is the zone's revision.
+        revision: Option<Index>,
+    },
+    /// Set what a hostname is to have.
+    SetWants {
+        /// Which.
+        hostname: Hostname,
+        /// What.
+        wants: Box<Wants>,
+        /// Refuse unless this is its revision.
+        revision: Option<Index>,
+    },
+    /// Claim a hostname for another tenant than it is.
+    ContestHostname {
+        /// Which.
+        hostname: Hostname,
+        /// For whom.
+        tenant: Tenant,
+        /// What the proof must show.
+        token: OwnershipToken,
+    },
+    /// Give such a claim up.
+    EndContest {
+        /// Of which hostname.
+        hostname: Hostname,
+    },
+    /// Ask for certificates to be replaced before their time.
+    ReissueCertificates {
+        /// Of which hostnames; at most [`REISSUE_MAX`].
+        hostnames: Vec<Hostname>,
+        /// How urgent.
+        urgency: Reissue,
+    },
+    /// Ask for a certificate to be revoked, and replaced before everything else.
+    RevokeCertificate {
+        /// Which.
+        id: CertificateId,
+        /// The reason's code (RFC 5280 section 5.3.1).
+        reason: u8,
+    },
+    /// Serve a certificate that an operator brought.
+    UploadCertificate(Box<Upload>),
+    /// Keep a key and a request that somebody else's CA is to sign.
+    CreateRequest {
+        /// For whom.
+        hostname: Hostname,
+        /// Private key (PKCS #8), under the serving key.
+        key: Sealed,
+        /// PKCS #10 (DER).
+        csr: Bytes,
+    },
+
+    /// Name a CA, or change what was decided about one.
+    PutCa {
+        /// Its name among ours.
+        name: CaName,
+        /// What.
+        settings: Box<CaSettings>,
+        /// Refuse unless this is its revision; index 0: unless it is new.
+        revision: Option<Index>,
+    },
+    /// Set how the CA knows us otherwise.
+    BindExternalAccount {
+        /// Which CA.
+        ca: CaName,
+        /// How; absent: not any more.
+        account: Option<ExternalAccount>,
+    },
+    /// Ask no more of a CA.
+    RemoveCa {
+        /// Which.
+        ca: CaName,
+        /// Refuse unless this is its revision.
+        revision: Option<Index>,
+    },
+    /// Ask for another account key.
+    RollAccountKey {
+        /// At which CA.
+        ca: CaName,
     },
 
     /// Make a right to enter.
@@ -153,30 +237,100 @@ pub enum Change {
         node: NodeId,
     },
 
-    /// The ACME account's key, before the CA hears of it.
+    /// A key for our account, before the CA hears of it: the first, or the next one.
     CommitAccountKey {
-        /// PKCS #8, under the control key.
-        key: Sealed,
-        /// RFC 7638 thumbprint, base64url.
-        thumbprint: String,
+        /// At which CA.
+        ca: CaName,
+        /// The key.
+        key: AccountKey,
     },
     /// The CA has the account.
     RegisterAccount {
-        /// Its URL.
+        /// Which CA.
+        ca: CaName,
+        /// The account's URL.
         url: String,
+    },
+    /// It is known which of two keys is the account's.
+    FinishRollover {
+        /// At which CA.
+        ca: CaName,
+        /// The next one; else the one so far.
+        rolled: bool,
+    },
+
+    /// A look at a hostname's proof.
+    RecordOwnership {
+        /// Which.
+        hostname: Hostname,
+        /// The claim that was looked at.
+        claim: Index,
+        /// How it stands.
+        standing: Proof,
+        /// What is wrong, and who must change what.
+        fault: Option<String>,
+        /// When to look again; absent: before the next order.
+        next_check: Option<Timestamp>,
+    },
+    /// A look at another tenant's claim.
+    RecordContest {
+        /// To which hostname.
+        hostname: Hostname,
+        /// The claim that was looked at.
+        claim: Index,
+        /// By what it is proven, if it is.
+        proven: Option<ProofMethod>,
+        /// What is wrong, and who must change what.
+        fault: Option<String>,
+        /// When to look again.
+        next_check: Timestamp,
+    },
+    /// A look before an order found that it would fail.
+    DeferHostname {
+        /// Which.
+        hostname: Hostname,
+        /// The claim that was looked at.
+        claim: Index,
+        /// What kind of failure.
+        class: FailureClass,
+        /// What is wrong, and who must change what.
+        reason: String,
+        /// When to look again.
+        next_try: Timestamp,
+        /// It failed too often.
+        parked: bool,
+    },
+    /// When a certificate is to be replaced.
+    ScheduleRenewal {
+        /// Which.
+        id: CertificateId,
+        /// When.
+        renew_at: Timestamp,
+        /// The window it was drawn from, if the CA suggested one.
+        window: Option<Window>,
+    },
+    /// The CA's answer to a revocation.
+    FinishRevocation {
+        /// Of which certificate.
+        id: CertificateId,
+        /// What follows.
+        state: RevocationState,
+    },
+    /// The CA refused by a limit: nothing before that moment.
+    ObserveLimit {
+        /// Which bucket.
+        bucket: BucketKey,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Nobody may be asked any more who had a removed hostname.
+    ForgetTombstone {
+        /// Which.
+        hostname: Hostname,
     },
 
     /// Begin an order: its key exists, the CA is about to hear of it.
-    AdmitOrder {
-        /// For whom.
-        hostname: Hostname,
-        /// The hostname's claim as the leader saw it.
-        claim: Index,
-        /// Private key (PKCS #8), under the serving key.
-        key: Sealed,
-        /// PKCS #10 (DER).
-        csr: Bytes,
-    },
+    AdmitOrder(Box<Admit>),
     /// `newOrder` is about to be sent once more.
     IntendOrder {
         /// Which order.
@@ -228,9 +382,21 @@ impl Change {
             Self::Found(_) => "found",
             Self::TakeOver { .. } => "take-over",
             Self::Confirm => "confirm",
-            Self::AuthorizeHostname { .. } => "authorize-hostname",
+            Self::AuthorizeHostname(_) => "authorize-hostname",
             Self::RemoveHostname { .. } => "remove-hostname",
             Self::SetOrigin { .. } => "set-origin",
+            Self::SetZone { .. } => "set-zone",
+            Self::SetWants { .. } => "set-wants",
+            Self::ContestHostname { .. } => "contest-hostname",
+            Self::EndContest { .. } => "end-contest",
+            Self::ReissueCertificates { .. } => "reissue-certificates",
+            Self::RevokeCertificate { .. } => "revoke-certificate",
+            Self::UploadCertificate(_) => "upload-certificate",
+            Self::CreateRequest { .. } => "create-request",
+            Self::PutCa { .. } => "put-ca",
+            Self::BindExternalAccount { .. } => "bind-external-account",
+            Self::RemoveCa { .. } => "remove-ca",
+            Self::RollAccountKey { .. } => "roll-account-key",
             Self::CreateInvitation { .. } => "create-invitation",
             Self::RevokeInvitation { .. } => "revoke-invitation",
             Self::SweepInvitation { .. } => "sweep-invitation",
@@ -245,7 +411,15 @@ impl Change {
             Self::FinishRemoval { .. } => "finish-removal",
             Self::CommitAccountKey { .. } => "commit-account-key",
             Self::RegisterAccount { .. } => "register-account",
-            Self::AdmitOrder { .. } => "admit-order",
+            Self::FinishRollover { .. } => "finish-rollover",
+            Self::RecordOwnership { .. } => "record-ownership",
+            Self::RecordContest { .. } => "record-contest",
+            Self::DeferHostname { .. } => "defer-hostname",
+            Self::ScheduleRenewal { .. } => "schedule-renewal",
+            Self::FinishRevocation { .. } => "finish-revocation",
+            Self::ObserveLimit { .. } => "observe-limit",
+            Self::ForgetTombstone { .. } => "forget-tombstone",
+            Self::AdmitOrder(_) => "admit-order",
             Self::IntendOrder { .. } => "intend-order",
             Self::PrepareOrder { .. } => "prepare-order",
             Self::IntendReady { .. } => "intend-ready",
@@ -276,10 +450,75 @@ pub struct Found {
     pub admin_public_key: Bytes,
     /// The administrator's certificate.
     pub admin_certificate: IssuedCertificate,
-    /// The CA to obtain certificates from.
-    pub account: crate::Account,
+    /// The first CA to obtain certificates from.
+    pub ca: Ca,
+    /// What the zone is.
+    pub zone: ZoneSettings,
     /// Where requests go, if it is known already.
     pub origin: Option<Origin>,
+}
+
+/// Most hostnames of one [`Change::ReissueCertificates`], so that an entry of the log
+/// stays small.
+pub const REISSUE_MAX: usize = 500;
+
+/// An authorization of a hostname.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorize {
+    /// Which.
+    pub hostname: Hostname,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// What the claim's proof must show.
+    pub token: OwnershipToken,
+    /// What it is to have.
+    pub wants: Wants,
+}
+
+/// An order to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admit {
+    /// For whom.
+    pub hostname: Hostname,
+    /// The hostname's claim as the leader saw it.
+    pub claim: Index,
+    /// At which CA.
+    pub ca: CaName,
+    /// The certificate's kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// The profile to ask for, if any.
+    pub profile: Option<String>,
+    /// The certificate that it replaces, as RFC 9773 names it.
+    pub replaces: Option<String>,
+    /// What it costs.
+    pub budget: Budget,
+    /// The registered domain: the public suffix list is no part of the state, for it
+    /// changes from release to release.
+    pub domain: String,
+    /// Private key (PKCS #8), under the serving key.
+    pub key: Sealed,
+    /// PKCS #10 (DER).
+    pub csr: Bytes,
+}
+
+/// A certificate that an operator brought, as it was checked against its key and names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Whose.
+    pub hostname: Hostname,
+    /// It is for every name one label below, too.
+    pub wildcard: bool,
+    /// Its kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// Its private key (PKCS #8), under the serving key; absent: that of the
+    /// hostname's request.
+    pub key: Option<Sealed>,
+    /// What it is.
+    pub parts: CertificateParts,
+    /// When to replace it by one that we obtain; absent: never.
+    pub move_at: Option<Timestamp>,
+    /// Refuse unless this is the hostname's revision.
+    pub revision: Option<Index>,
 }
 
 /// A machine that wants to be a member.
@@ -297,11 +536,20 @@ pub struct Newcomer {
     pub hpke_public_key: Bytes,
 }
 
-/// A certificate as the leader checked it against the order's key and name.
+/// A certificate as the leader checked it against the order's key and names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Install {
     /// Whose.
     pub order: OrderId,
+    /// What it is.
+    pub parts: CertificateParts,
+    /// When to order the next one.
+    pub renew_at: Timestamp,
+}
+
+/// What a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateParts {
     /// SHA-256 of the leaf.
     pub id: CertificateId,
     /// The leaf (DER).
@@ -318,6 +566,4 @@ pub struct Install {
     pub not_before: Timestamp,
     /// End of validity.
     pub not_after: Timestamp,
-    /// When to order the next one.
-    pub renew_at: Timestamp,
 }

@@ -2,9 +2,13 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
+use bytes::Bytes;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-use crate::{CertificateId, Failure, Index, OrderId, Timestamp};
+use crate::{
+    CertificateId, Contest, Failure, Index, KeyAlgorithm, OrderId, Ownership, Proof, Sealed,
+    Tenant, Timestamp, Wants,
+};
 
 /// A DNS name of at least two labels, as lower-case A-labels without a final
 /// dot. Never an address, never a wildcard.
@@ -108,6 +112,12 @@ impl Hostname {
         &self.0
     }
 
+    /// The name one label above, if that is a hostname.
+    pub fn parent(&self) -> Option<&str> {
+        let (_, parent) = self.0.split_once('.')?;
+        parent.contains('.').then_some(parent)
+    }
+
     /// No name, but one that sorts before all: the lower bound of ranges.
     pub(crate) fn lowest() -> Self {
         Self("".into())
@@ -153,23 +163,55 @@ pub struct HostnameRecord {
     pub authorized_at: Timestamp,
     /// By whom.
     pub authorized_by: Arc<str>,
+    /// Whose it is.
+    pub tenant: Tenant,
     /// The log index of the authorization: another one is another claim.
     pub claim: Index,
-    /// What is served.
+    /// Whether it is proven to be its tenant's.
+    pub ownership: Ownership,
+    /// What it is to have; absent: [`Wants::default`].
+    pub wants: Option<Arc<Wants>>,
+    /// What is served to clients that know ECDSA.
     pub certificate: Option<CertificateId>,
     /// The order in flight.
     pub order: Option<OrderId>,
     /// The last failure since the last success.
     pub failure: Option<Box<Failure>>,
+    /// What few hostnames have.
+    pub extra: Option<Box<Extra>>,
     /// How many events there were; the last few are bodies.
     pub events: u32,
     /// The log index of its last change.
     pub revision: Index,
 }
 
+/// What few hostnames have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// The certificate with an RSA key.
+    pub rsa: Option<CertificateId>,
+    /// A request that somebody else's CA is to sign.
+    pub request: Option<CertificateRequest>,
+    /// Another tenant claims the hostname.
+    pub contest: Option<Contest>,
+}
+
+/// A certification request (PKCS #10) whose key stays here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRequest {
+    /// The private key (PKCS #8), under the serving key.
+    pub key: Sealed,
+    /// The request (DER).
+    pub csr: Bytes,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
 /// How a hostname stands, derived from its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
+    /// Not proven to be its tenant's; nothing is served.
+    Unproven,
     /// No order yet.
     Pending,
     /// Its first order is in flight.
@@ -180,15 +222,69 @@ pub enum Standing {
     Renewing,
     /// It has none and the last order failed.
     Failed,
+    /// It failed too often: it is only looked at from time to time.
+    Parked,
 }
 
 impl HostnameRecord {
-    /// How it stands, given whether its certificate is valid now.
+    /// What it is to have.
+    pub fn wants(&self) -> Wants {
+        self.wants.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Every name one label below it is served, too.
+    pub fn is_wildcard(&self) -> bool {
+        self.wants.as_ref().is_some_and(|wants| wants.wildcard)
+    }
+
+    /// What is served with such a key.
+    pub fn certificate_of(&self, algorithm: KeyAlgorithm) -> Option<CertificateId> {
+        match algorithm {
+            KeyAlgorithm::Ecdsa => self.certificate,
+            KeyAlgorithm::Rsa => self.extra.as_ref().and_then(|extra| extra.rsa),
+        }
+    }
+
+    /// All that is served.
+    pub fn certificates(&self) -> impl Iterator<Item = CertificateId> {
+        KeyAlgorithm::ALL
+            .into_iter()
+            .filter_map(|algorithm| self.certificate_of(algorithm))
+    }
+
+    /// Another tenant claims it.
+    pub fn contest(&self) -> Option<&Contest> {
+        self.extra.as_ref()?.contest.as_ref()
+    }
+
+    /// A request that waits for somebody else's CA.
+    pub fn request(&self) -> Option<&CertificateRequest> {
+        self.extra.as_ref()?.request.as_ref()
+    }
+
+    pub(crate) fn set_certificate(&mut self, algorithm: KeyAlgorithm, id: Option<CertificateId>) {
+        match algorithm {
+            KeyAlgorithm::Ecdsa => self.certificate = id,
+            KeyAlgorithm::Rsa => self.edit_extra(|extra| extra.rsa = id),
+        }
+    }
+
+    pub(crate) fn edit_extra(&mut self, edit: impl FnOnce(&mut Extra)) {
+        let mut extra = self.extra.take().map(|extra| *extra).unwrap_or_default();
+        edit(&mut extra);
+        self.extra = (extra != Extra::default()).then(|| Box::new(extra));
+    }
+
+    /// How it stands, given whether a certificate of its is valid now.
     pub fn standing(&self, valid: bool) -> Standing {
-        match (valid, self.order.is_some(), self.failure.is_some()) {
-            (true, false, false) => Standing::Live,
+        let failed = self.failure.as_deref();
+        let parked = failed.is_some_and(|failure| failure.parked);
+        match (valid, self.order.is_some(), failed.is_some()) {
+            (true, false, false) if self.ownership.standing != Proof::Lapsed => Standing::Live,
             (true, _, _) => Standing::Renewing,
             (false, true, _) => Standing::Issuing,
+            _ if !self.ownership.standing.holds() => Standing::Unproven,
+            _ if parked => Standing::Parked,
             (false, false, true) => Standing::Failed,
             (false, false, false) => Standing::Pending,
         }

@@ -1,7 +1,7 @@
 //! What the cluster agrees on.
 //!
-//! [`State`] is the replicated value: which hostnames are authorized, the ACME
-//! account, every order in flight, every certificate, the members and the
+//! [`State`] is the replicated value: which hostnames are authorized and
+//! proven, the CAs with our accounts and what they allow, every order in flight, every certificate, the members and the
 //! invitations. It changes only by [`State::apply`], a function of the state, a
 //! log index and a [`Command`]; it answers with an [`Outcome`] and the records to
 //! write. Everything that is not derivable from the state (time, chance, keys) is
@@ -18,11 +18,11 @@
 //! This crate never reads a clock, a file or a socket, draws no random number and
 //! has no runtime. The [`ports`] name what its neighbours offer each other.
 
-pub mod account;
 pub mod actor;
 pub mod apply;
 pub mod authority;
 pub mod bodies;
+pub mod ca;
 pub mod certificate;
 pub mod challenge;
 pub mod cluster;
@@ -34,38 +34,51 @@ pub mod event;
 pub mod hostname;
 pub mod id;
 pub mod invitation;
+pub mod ledger;
 pub mod machine;
 pub mod member;
 pub mod operator;
 pub mod order;
 pub mod outcome;
+pub mod ownership;
 pub mod ports;
 pub mod sealed;
+pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timestamp;
+pub mod wants;
 pub mod zone;
 
-pub use account::{Account, Registration};
 pub use actor::Actor;
 pub use apply::{Changes, Write};
 pub use authority::Authority;
 pub use bodies::CertificateBody;
-pub use certificate::{Certificate, CertificateId, ChainId};
+pub use ca::{AccountKey, Ca, CaName, CaSettings, ExternalAccount, Preset, Registration};
+pub use certificate::{
+    Certificate, CertificateId, ChainId, Reissue, Revocation, RevocationState, Source, Window,
+};
 pub use challenge::Challenge;
 pub use cluster::{ClusterId, Epoch};
 pub use command::{Batch, Change, Command};
 pub use data_key::{DataKey, HpkeSealed, KeyPurpose};
 pub use due::Due;
 pub use event::{Event, EventKind};
-pub use hostname::{Hostname, HostnameError, HostnameRecord, Standing};
+pub use hostname::{CertificateRequest, Extra, Hostname, HostnameError, HostnameRecord, Standing};
 pub use id::{Index, InvitationId, NodeId, OperatorId, OrderId, Term};
 pub use invitation::{Invitation, Redemption, Role};
+pub use ledger::{Bucket, BucketKey, Budget, Limit, LimitKind, LimitOverride, Share};
 pub use machine::State;
 pub use member::{IssuedCertificate, Member, Removed};
 pub use operator::Operator;
 pub use order::{Evidence, Failure, FailureClass, Order, Placed, Stage};
 pub use outcome::{Done, Outcome, Refusal};
+pub use ownership::{Contest, Ownership, OwnershipToken, Proof, ProofMethod, Tombstone};
 pub use sealed::{Sealed, Secret};
+pub use tenant::Tenant;
 pub use timestamp::Timestamp;
-pub use zone::{Origin, OriginError, OriginProtocol, OriginScheme, Zone};
+pub use wants::{Algorithms, ChallengeKind, KeyAlgorithm, Wants};
+pub use zone::{
+    DnsZone, Nameserver, Origin, OriginError, OriginProtocol, OriginScheme, OwnershipPolicy, Zone,
+    ZoneSettings,
+};

@@ -7,10 +7,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 
 use crate::{
-    Account, Authority, Certificate, CertificateId, Challenge, ClusterId, DataKey, Due, Epoch,
-    Hostname, HostnameRecord, Index, Invitation, InvitationId, KeyPurpose, Member, NodeId,
-    Operator, OperatorId, Order, OrderId, Removed, Stage, Standing, Timestamp, Zone,
-    cluster::Cluster, order::PlacedChallenge,
+    Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, Challenge, ChallengeKind,
+    ClusterId, DataKey, Due, Epoch, Hostname, HostnameRecord, Index, Invitation, InvitationId,
+    KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Removed,
+    Share, Stage, Standing, Tenant, Timestamp, Tombstone, Zone, challenge, cluster::Cluster,
+    order::PlacedChallenge,
 };
 
 /// All that the cluster agrees on, apart from bodies.
@@ -22,8 +23,10 @@ pub struct State {
     pub(crate) index: Index,
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) authority: Option<Arc<Authority>>,
-    pub(crate) account: Option<Arc<Account>>,
+    pub(crate) cas: OrdMap<CaName, Arc<Ca>>,
     pub(crate) zone: Zone,
+    pub(crate) buckets: OrdMap<BucketKey, Bucket>,
+    pub(crate) tombstones: OrdMap<Hostname, Arc<Tombstone>>,
     pub(crate) hostnames: OrdMap<Hostname, HostnameRecord>,
     pub(crate) orders: OrdMap<OrderId, Arc<Order>>,
     pub(crate) certificates: OrdMap<CertificateId, Arc<Certificate>>,
@@ -38,9 +41,12 @@ pub struct State {
     // Derived from the above, never stored.
     pub(crate) busy: OrdMap<Hostname, OrderId>,
     pub(crate) challenges: OrdSet<(Arc<str>, OrderId)>,
-    pub(crate) kept: OrdMap<Hostname, CertificateId>,
+    pub(crate) delegated: OrdSet<(Arc<str>, OrderId)>,
+    pub(crate) kept: OrdMap<(Hostname, KeyAlgorithm), CertificateId>,
     pub(crate) chains: OrdMap<crate::ChainId, u32>,
     pub(crate) issuers: OrdMap<Arc<str>, u32>,
+    pub(crate) tenants: OrdMap<Tenant, u32>,
+    pub(crate) idle: OrdSet<(Timestamp, BucketKey)>,
     pub(crate) due: OrdSet<(Timestamp, Due)>,
 }
 
@@ -68,9 +74,61 @@ impl State {
         self.authority.as_ref()
     }
 
-    /// The CA that certificates come from, and our account there.
-    pub fn account(&self) -> Option<&Arc<Account>> {
-        self.account.as_ref()
+    /// A CA that certificates may come from.
+    pub fn ca(&self, name: &str) -> Option<&Arc<Ca>> {
+        self.cas.get(name)
+    }
+
+    /// All CAs, in the order of their names.
+    pub fn cas(&self) -> impl Iterator<Item = &Arc<Ca>> {
+        self.cas.values()
+    }
+
+    /// All CAs in the order in which they are asked: by rank, then by name.
+    pub fn cas_by_rank(&self) -> Vec<&Arc<Ca>> {
+        let mut cas: Vec<_> = self.cas.values().collect();
+        cas.sort_by_key(|ca| ca.settings.rank);
+        cas
+    }
+
+    /// How much a CA still allows; absent if it is as if nothing was spent.
+    pub fn bucket(&self, key: &BucketKey) -> Option<&Bucket> {
+        self.buckets.get(key)
+    }
+
+    /// All buckets that are not full.
+    pub fn buckets(&self) -> impl Iterator<Item = (&BucketKey, &Bucket)> {
+        self.buckets.iter()
+    }
+
+    /// What holds for a bucket: the CA's limit of that kind, or an exception to it.
+    pub fn limit(&self, key: &BucketKey) -> Option<&Limit> {
+        let settings = &self.cas.get(&key.ca)?.settings;
+        let exception = settings
+            .overrides
+            .iter()
+            .find(|exception| exception.limit.kind == key.kind && exception.key == key.key);
+        let usual = || settings.limits.iter().find(|limit| limit.kind == key.kind);
+        exception.map(|exception| &exception.limit).or_else(usual)
+    }
+
+    /// From when on a limit allows one more to such an order.
+    pub fn free_at(&self, key: &BucketKey, share: Share, now: Timestamp) -> Timestamp {
+        let bucket = self.buckets.get(key).copied().unwrap_or_default();
+        match self.limit(key) {
+            Some(limit) => bucket.free_at(limit, share, now),
+            None => bucket.blocked_until.unwrap_or_default(),
+        }
+    }
+
+    /// Who had a removed hostname.
+    pub fn tombstone(&self, name: &str) -> Option<&Arc<Tombstone>> {
+        self.tombstones.get(name)
+    }
+
+    /// All removed hostnames that are remembered.
+    pub fn tombstones(&self) -> impl Iterator<Item = (&Hostname, &Arc<Tombstone>)> {
+        self.tombstones.iter()
     }
 
     /// Where requests go.
@@ -106,8 +164,11 @@ impl State {
     /// How a hostname stands at `now`; absent if it is not authorized.
     pub fn standing(&self, name: &str, now: Timestamp) -> Option<Standing> {
         let record = self.hostname(name)?;
-        let certificate = record.certificate.and_then(|id| self.certificate(&id));
-        Some(record.standing(certificate.is_some_and(|certificate| now < certificate.not_after)))
+        let valid = record
+            .certificates()
+            .filter_map(|id| self.certificate(&id))
+            .any(|certificate| now < certificate.not_after);
+        Some(record.standing(valid))
     }
 
     /// A certificate by its id.
@@ -144,12 +205,68 @@ impl State {
             return None;
         }
         let order = self.orders.get(order)?;
-        let thumbprint = self.account.as_ref()?.thumbprint()?;
+        let thumbprint = self.cas.get(&order.ca)?.thumbprint()?;
         Some(Challenge {
             order: order.id,
             hostname: order.hostname.clone(),
-            key_authorization: format!("{token}.{thumbprint}").into(),
+            key_authorization: challenge::key_authorization(token, thumbprint).into(),
         })
+    }
+
+    /// The digest that a handshake for a tls-alpn-01 challenge must show (RFC 8737).
+    pub fn alpn_challenge(&self, hostname: &str) -> Option<[u8; 32]> {
+        let order = self.orders.get(self.busy.get(hostname)?)?;
+        let thumbprint = self.cas.get(&order.ca)?.thumbprint()?;
+        let challenge = Self::open_challenges(order)
+            .find(|challenge| challenge.kind == ChallengeKind::TlsAlpn01)?;
+        let authorization = challenge::key_authorization(&challenge.token, thumbprint);
+        Some(challenge::alpn_digest(&authorization))
+    }
+
+    /// The texts that a dns-01 challenge must show under a delegation's label, in lower
+    /// case (RFC 8555 section 8.4). A wildcard's order has two.
+    pub fn dns_challenges(&self, label: &str) -> Vec<String> {
+        let first = (Arc::from(label), OrderId(0));
+        let orders = self
+            .delegated
+            .range(first..)
+            .take_while(|(found, _)| **found == *label);
+        let mut texts = Vec::new();
+        for (_, id) in orders {
+            let Some(order) = self.orders.get(id) else {
+                continue;
+            };
+            let Some(thumbprint) = self.cas.get(&order.ca).and_then(|ca| ca.thumbprint()) else {
+                continue;
+            };
+            let of_dns = Self::open_challenges(order)
+                .filter(|challenge| challenge.kind == ChallengeKind::Dns01);
+            texts.extend(of_dns.map(|challenge| {
+                let authorization = challenge::key_authorization(&challenge.token, thumbprint);
+                challenge::dns_value(&authorization)
+            }));
+        }
+        texts
+    }
+
+    /// Where `_acme-challenge` of a hostname is to be delegated to, if this cluster has a
+    /// DNS zone.
+    pub fn delegation(&self, name: &str) -> Option<String> {
+        let (hostname, record) = self.hostnames.get_key_value(name)?;
+        let zone = self.zone.settings.dns.as_ref()?;
+        let label = record.tenant.delegation_label(self.cluster_id()?, hostname);
+        Some(format!("{label}.{}", zone.name))
+    }
+
+    /// A tenant's own CNAME target, if this cluster has a domain for them.
+    pub fn tenant_target(&self, tenant: &Tenant) -> Option<String> {
+        let domain = self.zone.settings.edge_domain.as_ref()?;
+        Some(format!("{}.{domain}", tenant.label(self.cluster_id()?)))
+    }
+
+    /// All tenants that have hostnames.
+    pub fn tenants(&self) -> impl Iterator<Item = (&Tenant, u32)> {
+        self.tenants.iter().map(|(tenant, count)| (tenant, *count))
     }
 
     /// A member.
@@ -235,12 +352,17 @@ impl State {
         self.due.iter().take_while(move |(at, _)| *at <= now)
     }
 
+    /// All that is or will be due, in that order.
+    pub fn dues(&self) -> &OrdSet<(Timestamp, Due)> {
+        &self.due
+    }
+
     /// When the next thing after `now` falls due.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         use std::ops::Bound;
         let after = (
             Timestamp(now.0.saturating_add(1)),
-            Due::Order(Hostname::lowest()),
+            Due::Order(Hostname::lowest(), KeyAlgorithm::Ecdsa),
         );
         self.due
             .range((Bound::Included(after), Bound::Unbounded))
@@ -248,23 +370,58 @@ impl State {
             .map(|(at, _)| *at)
     }
 
-    /// When a hostname next falls due; absent while an order is in flight. A
-    /// failure never brings the renewal of a certificate forward.
-    pub fn hostname_due(&self, record: &HostnameRecord) -> Option<Timestamp> {
+    /// What a hostname needs next and when; absent while an order is in flight or if it
+    /// needs nothing. A failure never brings the renewal of a certificate forward.
+    pub fn hostname_due(
+        &self,
+        name: &Hostname,
+        record: &HostnameRecord,
+    ) -> Option<(Timestamp, Due)> {
         if record.order.is_some() {
             return None;
         }
-        let certificate = record.certificate.and_then(|id| self.certificates.get(&id));
-        let wanted = certificate.map_or(record.authorized_at, |certificate| certificate.renew_at);
         let retry = record.failure.as_ref().map(|failure| failure.next_try);
-        Some(retry.map_or(wanted, |retry| retry.max(wanted)))
+        let wanted = self.wanted(record);
+        let order = wanted.map(|(at, algorithm)| {
+            let at = retry.map_or(at, |retry| retry.max(at));
+            (at, Due::Order(name.clone(), algorithm))
+        });
+        if record.ownership.standing.holds() {
+            return order;
+        }
+        let check = record.ownership.next_check;
+        check.map(|at| (at, Due::Check(name.clone())))
     }
 
-    /// The challenge of an order at a stage where edges must answer it.
-    pub(crate) fn open_challenge(order: &Order) -> Option<&PlacedChallenge> {
-        match &order.stage {
-            Stage::Admitted | Stage::FinalizeIntent(_) => None,
-            Stage::Prepared(placed) | Stage::ReadyIntent(placed) => placed.challenge.as_ref(),
+    /// Which certificate a hostname lacks first, and since or from when.
+    fn wanted(&self, record: &HostnameRecord) -> Option<(Timestamp, KeyAlgorithm)> {
+        let wants = record.wants();
+        if !wants.automatic {
+            return None;
         }
+        let of = |algorithm: &KeyAlgorithm| {
+            let served = record.certificate_of(*algorithm);
+            let served = served.and_then(|id| self.certificates.get(&id));
+            let at = match served {
+                None => record.authorized_at,
+                Some(served) if wants.wildcard && !served.wildcard => record.authorized_at,
+                Some(served) => served.renew_at,
+            };
+            (at, *algorithm)
+        };
+        let each = wants.algorithms.each().iter().map(of);
+        each.min_by_key(|(at, _)| *at).filter(|(at, _)| *at < NEVER)
+    }
+
+    /// The challenges of an order at a stage where edges must answer them.
+    pub(crate) fn open_challenges(order: &Order) -> impl Iterator<Item = &PlacedChallenge> {
+        let placed = match &order.stage {
+            Stage::Admitted | Stage::FinalizeIntent(_) => None,
+            Stage::Prepared(placed) | Stage::ReadyIntent(placed) => Some(placed),
+        };
+        placed.into_iter().flat_map(|placed| placed.challenges())
     }
 }
+
+/// A moment that does not come.
+pub(crate) const NEVER: Timestamp = Timestamp(u64::MAX);

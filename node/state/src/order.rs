@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Hostname, Index, OrderId, Sealed, Term, Timestamp};
+use crate::{
+    Budget, CaName, ChallengeKind, Hostname, Index, KeyAlgorithm, OrderId, Sealed, Tenant, Term,
+    Timestamp,
+};
 
 /// An order. It exists from the moment it was admitted, before the CA hears of
 /// it, until its certificate is installed or it is known to have failed.
@@ -12,8 +15,24 @@ use crate::{Hostname, Index, OrderId, Sealed, Term, Timestamp};
 pub struct Order {
     /// Ours, not the CA's.
     pub id: OrderId,
-    /// Its only identifier.
+    /// Its first identifier.
     pub hostname: Hostname,
+    /// Whose it was when the order was admitted.
+    pub tenant: Tenant,
+    /// The other identifier: every name one label below the first.
+    pub wildcard: bool,
+    /// At which CA.
+    pub ca: CaName,
+    /// The certificate's kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// The profile asked for, if any.
+    pub profile: Option<Arc<str>>,
+    /// The certificate that it replaces, as RFC 9773 names it (section 4.1).
+    pub replaces: Option<Arc<str>>,
+    /// What it costs.
+    pub budget: Budget,
+    /// The registered domain under which the CA counts it.
+    pub domain: Arc<str>,
     /// The hostname's claim when the order was admitted: an intent for a claim
     /// that has changed is refused.
     pub claim: Index,
@@ -32,6 +51,22 @@ pub struct Order {
     pub stage_at: Timestamp,
     /// The term of the leader that committed the stage.
     pub epoch: Term,
+}
+
+impl Order {
+    /// Its exact set of names, as the CA's limits tell sets apart.
+    pub fn names(&self) -> Arc<str> {
+        set_of(&self.hostname, self.wildcard)
+    }
+}
+
+/// A set of names as text: the hostname, and its wildcard after a comma.
+pub fn set_of(hostname: &Hostname, wildcard: bool) -> Arc<str> {
+    if wildcard {
+        format!("{hostname},*.{hostname}").into()
+    } else {
+        hostname.as_str().into()
+    }
 }
 
 /// How far an order is. Each stage is committed before its effect at the CA.
@@ -76,21 +111,39 @@ pub struct Placed {
     pub url: String,
     /// Where to finalize.
     pub finalize_url: String,
-    /// The URL of its only authorization.
-    pub authorization_url: String,
-    /// Its http-01 challenge; absent if the authorization was valid already.
-    pub challenge: Option<PlacedChallenge>,
+    /// One for each identifier.
+    pub authorizations: Vec<PlacedAuthorization>,
     /// When the CA forgets the order, if it said.
     pub expires: Option<Timestamp>,
 }
 
-/// The http-01 challenge of a placed order.
+/// An authorization of a placed order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedAuthorization {
+    /// Where it is read.
+    pub url: String,
+    /// How it is proven; absent if it was valid already.
+    pub challenge: Option<PlacedChallenge>,
+}
+
+/// The challenge that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedChallenge {
+    /// Which.
+    pub kind: ChallengeKind,
     /// Where to say that it is ready.
     pub url: String,
     /// base64url, as the CA gave it.
     pub token: String,
+}
+
+impl Placed {
+    /// The challenges that edges must answer.
+    pub fn challenges(&self) -> impl Iterator<Item = &PlacedChallenge> {
+        self.authorizations
+            .iter()
+            .filter_map(|authorization| authorization.challenge.as_ref())
+    }
 }
 
 /// Why an order may be given up. Without such evidence an order whose
@@ -110,6 +163,8 @@ pub enum Evidence {
     Withdrawn,
     /// Its certificate came but is not for our key or name, or its chain is broken.
     Unusable,
+    /// Another CA is to be asked, and `finalize` was not intended.
+    Superseded,
 }
 
 /// The last failure of a hostname's issuance; cleared by a success.
@@ -121,8 +176,12 @@ pub struct Failure {
     pub reason: Arc<str>,
     /// How many in a row.
     pub count: u32,
+    /// When the first of them was.
+    pub since: Timestamp,
     /// When the last was.
     pub at: Timestamp,
+    /// It failed too often: looked at from time to time, tried when it has changed.
+    pub parked: bool,
     /// When the next try is due.
     pub next_try: Timestamp,
 }
@@ -140,10 +199,25 @@ pub enum FailureClass {
     Unavailable,
     /// What the CA gave could not be used.
     Unusable,
+    /// We saw before asking the CA that it would fail: DNS, CAA or the road to here.
+    Preflight,
+    /// The CA issues nothing for this name until its owner asks it to.
+    Paused,
 }
 
 impl FailureClass {
-    /// Its name in the API and in metrics.
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Challenge,
+        Self::Rejected,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Unusable,
+        Self::Preflight,
+        Self::Paused,
+    ];
+
+    /// Its name in the API, in metrics and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Challenge => "challenge",
@@ -151,6 +225,13 @@ impl FailureClass {
             Self::RateLimited => "rate-limited",
             Self::Unavailable => "unavailable",
             Self::Unusable => "unusable",
+            Self::Preflight => "preflight",
+            Self::Paused => "paused",
         }
+    }
+
+    /// By its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
     }
 }

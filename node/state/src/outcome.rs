@@ -1,7 +1,7 @@
 //! What became of a command. A refusal is an ordinary outcome: the command was
 //! agreed on and changed nothing.
 
-use crate::{Index, InvitationId, NodeId, OperatorId, OrderId, Term};
+use crate::{Index, InvitationId, LimitKind, NodeId, OperatorId, OrderId, Tenant, Term, Timestamp};
 
 /// What became of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,28 @@ pub enum Refusal {
     /// The account is not at a stage from which that follows.
     #[error("the ACME account is not in a state for that")]
     AccountState,
+    /// The hostname is not proven to be its tenant's.
+    #[error("the hostname is not proven to be its tenant's; `hostname check` says what is missing")]
+    Unproven,
+    /// The CA's limit allows no more.
+    #[error("the CA's limit on {limit} allows no more before {until}")]
+    Limited {
+        /// Which limit.
+        limit: LimitKind,
+        /// From when on one more is allowed.
+        until: Timestamp,
+    },
+    /// Another tenant has it.
+    #[error(
+        "the hostname is tenant {0}'s; another tenant must contest it and prove that it is its own"
+    )]
+    OtherTenant(Tenant),
+    /// Something still needs it.
+    #[error("it is still needed: {0}")]
+    InUse(String),
+    /// What it is to become contradicts what it is.
+    #[error("that does not fit: {0}")]
+    Unfit(String),
     /// A bound was met; nothing more of the kind is taken.
     #[error("there are too many of the kind {0}")]
     TooMany(Kind),
@@ -144,13 +166,19 @@ pub enum Kind {
     Certificate,
     /// A data key.
     DataKey,
-    /// An ACME account.
-    Account,
+    /// A CA.
+    Ca,
+    /// A claim of another tenant.
+    Contest,
+    /// A limit of a CA.
+    Limit,
+    /// A certification request.
+    Request,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Hostname,
         Self::Member,
         Self::Invitation,
@@ -158,7 +186,10 @@ impl Kind {
         Self::Operator,
         Self::Certificate,
         Self::DataKey,
-        Self::Account,
+        Self::Ca,
+        Self::Contest,
+        Self::Limit,
+        Self::Request,
     ];
 
     /// Its name.
@@ -171,7 +202,10 @@ impl Kind {
             Self::Operator => "operator",
             Self::Certificate => "certificate",
             Self::DataKey => "data key",
-            Self::Account => "ACME account",
+            Self::Ca => "CA",
+            Self::Contest => "contest",
+            Self::Limit => "limit",
+            Self::Request => "certification request",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use crate::{Hostname, KeyPurpose};
+use crate::{CaName, Hostname, KeyPurpose};
 
 /// A secret under one of the cluster's data keys: AES-256-GCM-SIV with the
 /// context of its record as additional data. This is all that ever enters the
@@ -56,8 +56,10 @@ impl fmt::Debug for Secret {
 pub enum SealContext {
     /// The private key of a certificate for this hostname.
     CertificateKey(Hostname),
-    /// The ACME account's key.
-    AccountKey,
+    /// The key of our account at this CA.
+    AccountKey(CaName),
+    /// The HMAC key of our external account at this CA.
+    ExternalAccountKey(CaName),
     /// The cluster root's key.
     RootKey,
     /// The online CA's key.
@@ -69,7 +71,8 @@ impl SealContext {
     pub fn as_bytes(&self) -> Vec<u8> {
         match self {
             Self::CertificateKey(hostname) => format!("certificate-key/{hostname}").into_bytes(),
-            Self::AccountKey => b"account-key".to_vec(),
+            Self::AccountKey(ca) => format!("account-key/{ca}").into_bytes(),
+            Self::ExternalAccountKey(ca) => format!("external-account-key/{ca}").into_bytes(),
             Self::RootKey => b"root-key".to_vec(),
             Self::IssuingKey => b"issuing-key".to_vec(),
         }

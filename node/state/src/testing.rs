@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Account, Actor, Authority, Batch, Change, ClusterId, Command, DataKey, Hostname, HpkeSealed,
-    Index, IssuedCertificate, KeyPurpose, NodeId, OrderId, Origin, Outcome, Placed, Registration,
-    Sealed, Secret, State, Term, Timestamp, Write,
-    command::{Found, Install, Newcomer},
-    order::PlacedChallenge,
+    AccountKey, Actor, Authority, Batch, Budget, Ca, CaName, CaSettings, ChallengeKind, Change,
+    ClusterId, Command, DataKey, Due, Hostname, HpkeSealed, Index, IssuedCertificate, KeyAlgorithm,
+    KeyPurpose, NodeId, OrderId, Origin, Outcome, OwnershipToken, Placed, Registration, Sealed,
+    Secret, State, Tenant, Term, Timestamp, Wants, Write, ZoneSettings,
+    command::{Admit, Authorize, CertificateParts, Found, Install, Newcomer},
+    order::{PlacedAuthorization, PlacedChallenge},
     ports::{Applied, Bodies, BodiesError, Clock, Propose, ProposeError, Seal, SealError},
     sealed::SealContext,
 };
@@ -123,13 +124,7 @@ impl Alone {
 
     /// Authorizes a hostname.
     pub fn authorize(&self, name: &str) -> Applied {
-        self.apply(
-            Actor::operator("test"),
-            None,
-            Change::AuthorizeHostname {
-                hostname: host(name),
-            },
-        )
+        self.apply(Actor::operator("test"), None, authorize(name))
     }
 
     /// Sets the zone's origin.
@@ -176,20 +171,21 @@ impl Alone {
         self.duty(term, Change::InstallCertificate(Box::new(install)))
     }
 
-    /// Commits an account key, so that challenges have answers.
+    /// Gives the first CA's account a key and a URL, so that orders can begin.
     pub fn register(&self, term: Term, thumbprint: &str) {
-        let key = Sealed {
-            purpose: KeyPurpose::Control,
-            generation: 1,
-            nonce: [0; 12],
-            ciphertext: Bytes::new(),
-        };
         self.duty(term, Change::TakeOver { node: NodeId(1) });
         self.duty(
             term,
             Change::CommitAccountKey {
-                key,
-                thumbprint: thumbprint.to_owned(),
+                ca: ca_name(),
+                key: account_key(thumbprint),
+            },
+        );
+        self.duty(
+            term,
+            Change::RegisterAccount {
+                ca: ca_name(),
+                url: "https://ca.example/account/1".to_owned(),
             },
         );
     }
@@ -201,21 +197,76 @@ impl Alone {
 
     fn admit(&self, term: Term, name: &str, key: Sealed) -> OrderId {
         self.duty(term, Change::TakeOver { node: NodeId(1) });
-        let claim = self
-            .state()
-            .hostname(name)
-            .map(|record| record.claim)
-            .unwrap_or_default();
-        let change = Change::AdmitOrder {
-            hostname: host(name),
-            claim,
-            key,
-            csr: Bytes::from_static(b"csr"),
+        if !self.state().cas().any(|ca| ca.takes_orders()) {
+            self.register(term, "thumbprint");
+        }
+        let state = self.state();
+        let hostname = host(name);
+        let record = state.hostname(name);
+        let due = record.and_then(|record| state.hostname_due(&hostname, record));
+        let algorithm = match due {
+            Some((_, Due::Order(_, algorithm))) => algorithm,
+            _ => KeyAlgorithm::Ecdsa,
         };
-        match self.duty(term, change).outcome {
+        let claim = record.map(|record| record.claim).unwrap_or_default();
+        let admit = Admit {
+            key,
+            claim,
+            algorithm,
+            ..admit(name)
+        };
+        match self.duty(term, Change::AdmitOrder(Box::new(admit))).outcome {
             Outcome::Done(crate::Done::Order(id)) => id,
             other => panic!("{name}: {other:?}"),
         }
+    }
+}
+
+/// The name of the CA in [`found`].
+pub fn ca_name() -> CaName {
+    "test-ca".parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// An authorization of `name` for the default tenant.
+pub fn authorize(name: &str) -> Change {
+    Change::AuthorizeHostname(Box::new(Authorize {
+        hostname: host(name),
+        tenant: Tenant::default(),
+        token: OwnershipToken([1; 16]),
+        wants: Wants::default(),
+    }))
+}
+
+/// An order of `name` for its first certificate; claim and key are for the caller.
+pub fn admit(name: &str) -> Admit {
+    Admit {
+        hostname: host(name),
+        claim: Index(0),
+        ca: ca_name(),
+        algorithm: KeyAlgorithm::Ecdsa,
+        profile: None,
+        replaces: None,
+        budget: Budget::New,
+        domain: host(name).as_str().to_owned(),
+        key: sealed(KeyPurpose::Serving, b"key"),
+        csr: Bytes::from_static(b"csr"),
+    }
+}
+
+/// An account's key.
+pub fn account_key(thumbprint: &str) -> AccountKey {
+    AccountKey {
+        sealed: sealed(KeyPurpose::Control, b"account key"),
+        thumbprint: thumbprint.to_owned(),
+    }
+}
+
+fn sealed(purpose: KeyPurpose, what: &'static [u8]) -> Sealed {
+    Sealed {
+        purpose,
+        generation: 1,
+        nonce: [0; 12],
+        ciphertext: Bytes::from_static(what),
     }
 }
 
@@ -275,19 +326,14 @@ pub fn host(name: &str) -> Hostname {
 
 /// What a test's cluster begins with.
 pub fn found() -> Found {
-    let control = |what: &'static [u8]| Sealed {
-        purpose: KeyPurpose::Control,
-        generation: 1,
-        nonce: [0; 12],
-        ciphertext: Bytes::from_static(what),
-    };
+    let control = |what: &'static [u8]| sealed(KeyPurpose::Control, what);
     let certificate = IssuedCertificate {
         leaf: Bytes::from_static(b"leaf"),
         issuing: Bytes::from_static(b"issuing"),
         not_after: START.plus(Duration::from_secs(7 * 86400)),
         renew_at: Some(START.plus(Duration::from_secs(7 * 43200))),
     };
-    let sealed = HpkeSealed {
+    let copy = HpkeSealed {
         encapsulated: Bytes::from_static(b"e"),
         ciphertext: Bytes::from_static(b"c"),
     };
@@ -296,7 +342,7 @@ pub fn found() -> Found {
         generation: 1,
         created_at: START,
         created: Index(0),
-        sealed_for: [(NodeId(1), sealed.clone())].into_iter().collect(),
+        sealed_for: [(NodeId(1), copy.clone())].into_iter().collect(),
     };
     Found {
         cluster_id: ClusterId([7; 16]),
@@ -317,13 +363,19 @@ pub fn found() -> Found {
             renew_at: None,
             ..certificate
         },
-        account: Account {
-            directory: "https://ca.example/directory".to_owned(),
-            trust_roots_pem: String::new(),
-            contacts: vec!["mailto:ops@saas.example".to_owned()],
-            terms_agreed: true,
+        ca: Ca {
+            name: ca_name(),
+            settings: CaSettings {
+                directory: "https://ca.example/directory".to_owned(),
+                contacts: vec!["mailto:ops@saas.example".to_owned()],
+                terms_agreed: true,
+                ..CaSettings::default()
+            },
+            external_account: None,
             registration: Registration::None,
+            revision: Index(0),
         },
+        zone: ZoneSettings::default(),
         origin: None,
     }
 }
@@ -344,11 +396,14 @@ pub fn placed(order: OrderId, token: &str) -> Placed {
     Placed {
         url: format!("https://ca.example/order/{order}"),
         finalize_url: format!("https://ca.example/order/{order}/finalize"),
-        authorization_url: format!("https://ca.example/authz/{order}"),
-        challenge: Some(PlacedChallenge {
-            url: format!("https://ca.example/chall/{order}"),
-            token: token.to_owned(),
-        }),
+        authorizations: vec![PlacedAuthorization {
+            url: format!("https://ca.example/authz/{order}"),
+            challenge: Some(PlacedChallenge {
+                kind: ChallengeKind::Http01,
+                url: format!("https://ca.example/chall/{order}"),
+                token: token.to_owned(),
+            }),
+        }],
         expires: None,
     }
 }
@@ -356,6 +411,16 @@ pub fn placed(order: OrderId, token: &str) -> Placed {
 /// The installation of a certificate for 90 days, whose ids are taken from the
 /// first bytes of its leaf and chain.
 pub fn install(order: OrderId, leaf: Bytes, chain: Vec<Bytes>, now: Timestamp) -> Install {
+    let serial = Bytes::copy_from_slice(&order.0.to_be_bytes());
+    Install {
+        order,
+        parts: parts(serial, leaf, chain, now),
+        renew_at: now.plus(Duration::from_secs(60 * 86400)),
+    }
+}
+
+/// A certificate for 90 days.
+pub fn parts(serial: Bytes, leaf: Bytes, chain: Vec<Bytes>, now: Timestamp) -> CertificateParts {
     let digest = |bytes: &[u8]| {
         let mut digest = [0; 32];
         for (place, byte) in bytes.iter().enumerate() {
@@ -363,17 +428,15 @@ pub fn install(order: OrderId, leaf: Bytes, chain: Vec<Bytes>, now: Timestamp) -
         }
         digest
     };
-    Install {
-        order,
+    CertificateParts {
         id: crate::CertificateId(digest(&leaf)),
         leaf,
         chain_id: crate::ChainId(digest(&chain.concat())),
         chain,
         issuer: "Test CA".to_owned(),
-        serial: Bytes::copy_from_slice(&order.0.to_be_bytes()),
+        serial,
         not_before: now,
         not_after: now.plus(Duration::from_secs(90 * 86400)),
-        renew_at: now.plus(Duration::from_secs(60 * 86400)),
     }
 }
 

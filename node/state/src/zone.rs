@@ -1,16 +1,77 @@
 //! The zone: one namespace of hostnames with one fallback origin.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
-use crate::Index;
+use crate::{Hostname, Index};
 
 /// The cluster's only zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Zone {
     /// Where requests go; absent until an operator sets it.
     pub origin: Option<Arc<Origin>>,
+    /// What else operators decided.
+    pub settings: Arc<ZoneSettings>,
     /// The log index of its last change.
     pub revision: Index,
+}
+
+/// What operators decide about the zone besides its origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneSettings {
+    /// What makes a hostname its tenant's.
+    pub ownership: OwnershipPolicy,
+    /// The domain under which each tenant has its CNAME target.
+    pub edge_domain: Option<Hostname>,
+    /// Where customers' A and AAAA records point to: the accelerator's or the nodes'.
+    pub addresses: Vec<IpAddr>,
+    /// The zone that our DNS servers answer for, to which `_acme-challenge` is delegated.
+    pub dns: Option<DnsZone>,
+}
+
+/// What makes a hostname its tenant's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnershipPolicy {
+    /// An operator's word. Nothing is looked up before an order: for clusters whose
+    /// operators prove ownership by their own means, and for development.
+    #[default]
+    Operator,
+    /// DNS or HTTP, looked at before the first order and before each next one.
+    Proof,
+}
+
+impl OwnershipPolicy {
+    /// Its name in the API and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Proof => "proof",
+        }
+    }
+
+    /// By its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Operator, Self::Proof]
+            .into_iter()
+            .find(|policy| policy.as_str() == text)
+    }
+}
+
+/// A DNS zone that the nodes answer for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsZone {
+    /// Its apex.
+    pub name: Hostname,
+    /// Its servers, as its parent names them.
+    pub nameservers: Vec<Nameserver>,
+}
+
+/// A DNS server of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nameserver {
+    /// Its name.
+    pub name: Hostname,
+    /// Its addresses, for glue.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// An application that requests are forwarded to.

@@ -1,10 +1,13 @@
-//! How long a certificate is kept once it is served no more.
+//! Certificates: kept, replaced, brought, scheduled, revoked, forgotten.
 
 use std::time::Duration;
 
-use super::Apply;
+use super::{Apply, hostnames::shortened};
 use crate::{
-    Certificate, CertificateId, Refusal,
+    Certificate, CertificateId, EventKind, Hostname, KeyAlgorithm, Refusal, Reissue, Revocation,
+    RevocationState, Sealed, Source, Timestamp, Window, bodies, codec,
+    command::{CertificateParts, REISSUE_MAX, Upload},
+    machine::NEVER,
     outcome::{Done, Kind},
 };
 
@@ -12,7 +15,63 @@ use crate::{
 /// published the change yet can still open it.
 const REPLACED_KEPT: Duration = Duration::from_secs(3600);
 
+/// The reasons that a CA may be given (RFC 5280 section 5.3.1; 7 is unused, 8 is for
+/// delta lists only).
+const REASONS: [u8; 9] = [0, 1, 2, 3, 4, 5, 6, 9, 10];
+
+/// What a certificate is for, beside its parts.
+pub(super) struct Served {
+    pub(super) hostname: Hostname,
+    pub(super) wildcard: bool,
+    pub(super) algorithm: KeyAlgorithm,
+    pub(super) source: Source,
+    pub(super) renew_at: Timestamp,
+}
+
 impl Apply<'_> {
+    /// Writes the bodies of a certificate that is new here.
+    pub(super) fn put_bodies(
+        &mut self,
+        parts: &CertificateParts,
+        key: &Sealed,
+    ) -> Result<(), Refusal> {
+        if self.state.certificates.contains_key(&parts.id) {
+            return Err(Refusal::AlreadyExists(Kind::Certificate));
+        }
+        if !self.state.chains.contains_key(&parts.chain_id) {
+            self.put_body(
+                bodies::chain_key(&parts.chain_id),
+                codec::chain_to(&parts.chain),
+            );
+        }
+        self.put_body(
+            bodies::certificate_key(&parts.id),
+            codec::certificate_own_to(&parts.leaf, key),
+        );
+        Ok(())
+    }
+
+    pub(super) fn new_certificate(parts: &CertificateParts, served: Served) -> Certificate {
+        Certificate {
+            id: parts.id,
+            hostname: served.hostname,
+            wildcard: served.wildcard,
+            algorithm: served.algorithm,
+            source: served.source,
+            chain: parts.chain_id,
+            issuer: parts.issuer.as_str().into(),
+            serial: parts.serial.to_vec().into(),
+            not_before: parts.not_before,
+            not_after: parts.not_after,
+            renew_at: served.renew_at,
+            window: None,
+            reissue: None,
+            revocation: None,
+            forget_at: None,
+            kept: false,
+        }
+    }
+
     /// Another certificate took its place.
     pub(super) fn replace_certificate(&mut self, id: CertificateId) {
         if let Some(old) = self.state.certificates.get(&id).cloned() {
@@ -27,7 +86,8 @@ impl Apply<'_> {
 
     /// Its hostname is gone; it waits for its return until it ends.
     pub(super) fn keep_certificate(&mut self, certificate: Certificate) {
-        if let Some(older) = self.state.kept.get(&certificate.hostname).copied() {
+        let kept = (certificate.hostname.clone(), certificate.algorithm);
+        if let Some(older) = self.state.kept.get(&kept).copied() {
             self.replace_certificate(older);
         }
         let forget_at = Some(certificate.not_after);
@@ -38,16 +98,199 @@ impl Apply<'_> {
         });
     }
 
+    /// Not before its time, and not before the CA was told of a revocation.
     pub(super) fn forget_certificate(&mut self, id: CertificateId) -> Result<Done, Refusal> {
-        let certificate = self
-            .state
-            .certificates
-            .get(&id)
-            .ok_or(Refusal::NotFound(Kind::Certificate))?;
-        if certificate.forget_at.is_none_or(|at| at > self.command.at) {
+        let certificate = self.certificate(id)?;
+        let revoking = matches!(
+            certificate.revocation,
+            Some(Revocation {
+                state: RevocationState::Wanted { .. },
+                ..
+            })
+        );
+        let valid = self.command.at < certificate.not_after;
+        if certificate.forget_at.is_none_or(|at| at > self.command.at) || (revoking && valid) {
             return Err(Refusal::NotDue);
         }
         self.delete_certificate(&id);
         Ok(Done::Nothing)
+    }
+
+    /// Serves what an operator brought in the place of what was served by that kind of
+    /// key. An order in flight goes on: its certificate will take this one's place.
+    pub(super) fn upload_certificate(&mut self, upload: &Upload) -> Result<Done, Refusal> {
+        let name = &upload.hostname;
+        let mut record = self.hostname(name)?;
+        self.check_revision(record.revision, upload.revision)?;
+        if !record.ownership.standing.holds() {
+            return Err(Refusal::Unproven);
+        }
+        let key = match (&upload.key, record.request()) {
+            (Some(key), _) => key.clone(),
+            (None, Some(request)) => request.key.clone(),
+            (None, None) => return Err(Refusal::NotFound(Kind::Request)),
+        };
+        self.put_bodies(&upload.parts, &key)?;
+        let certificate = Self::new_certificate(
+            &upload.parts,
+            Served {
+                hostname: name.clone(),
+                wildcard: upload.wildcard,
+                algorithm: upload.algorithm,
+                source: Source::Uploaded,
+                renew_at: upload.move_at.unwrap_or(NEVER),
+            },
+        );
+        let detail = format!(
+            "serial {}, from {}",
+            certificate.serial_hex(),
+            certificate.issuer
+        );
+        if let Some(old) = record.certificate_of(upload.algorithm) {
+            self.replace_certificate(old);
+        }
+        record.set_certificate(upload.algorithm, Some(certificate.id));
+        self.put_certificate(certificate);
+        if upload.key.is_none() {
+            record.edit_extra(|extra| extra.request = None);
+        }
+        record.failure = None;
+        self.record_event(name, &mut record, EventKind::CertificateUploaded, detail);
+        self.put_hostname(name, record);
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn schedule_renewal(
+        &mut self,
+        id: CertificateId,
+        renew_at: Timestamp,
+        window: Option<Window>,
+    ) -> Result<Done, Refusal> {
+        let certificate = self.certificate(id)?;
+        if certificate.reissue.is_some() {
+            return Ok(Done::Unchanged);
+        }
+        self.put_certificate(Certificate {
+            renew_at,
+            window,
+            ..certificate
+        });
+        Ok(Done::Nothing)
+    }
+
+    /// Those that are served by us; others are left as they are.
+    pub(super) fn reissue_certificates(
+        &mut self,
+        hostnames: &[Hostname],
+        urgency: Reissue,
+    ) -> Result<Done, Refusal> {
+        if hostnames.len() > REISSUE_MAX {
+            return Err(Refusal::TooMany(Kind::Hostname));
+        }
+        for name in hostnames {
+            let Ok(mut record) = self.hostname(name) else {
+                continue;
+            };
+            for id in record.certificates() {
+                let certificate = self.certificate(id)?;
+                self.put_certificate(Certificate {
+                    renew_at: self.command.at,
+                    reissue: Some(urgency),
+                    ..certificate
+                });
+            }
+            // What failed before waits no longer.
+            record.failure = None;
+            let by = self.command.actor.as_str().to_owned();
+            self.record_event(name, &mut record, EventKind::ReissueAsked, by);
+            self.put_hostname(name, record);
+        }
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn revoke_certificate(
+        &mut self,
+        id: CertificateId,
+        reason: u8,
+    ) -> Result<Done, Refusal> {
+        let certificate = self.certificate(id)?;
+        if !REASONS.contains(&reason) {
+            return Err(Refusal::Unfit(
+                "no CA is told such a reason (RFC 5280 section 5.3.1)".to_owned(),
+            ));
+        }
+        if certificate.source == Source::Uploaded {
+            return Err(Refusal::Unfit(
+                "it was uploaded: its own CA must revoke it".to_owned(),
+            ));
+        }
+        if certificate.revocation.is_some() {
+            return Ok(Done::Unchanged);
+        }
+        let name = certificate.hostname.clone();
+        self.put_certificate(Certificate {
+            renew_at: self.command.at,
+            reissue: Some(Reissue::Urgent),
+            revocation: Some(Revocation {
+                reason,
+                asked_at: self.command.at,
+                state: RevocationState::Wanted {
+                    next_try: self.command.at,
+                },
+            }),
+            // A revoked one must not come back with its hostname.
+            kept: false,
+            ..certificate
+        });
+        if let Ok(mut record) = self.hostname(&name) {
+            record.failure = None;
+            let by = self.command.actor.as_str().to_owned();
+            self.record_event(&name, &mut record, EventKind::RevocationAsked, by);
+            self.put_hostname(&name, record);
+        }
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn finish_revocation(
+        &mut self,
+        id: CertificateId,
+        state: &RevocationState,
+    ) -> Result<Done, Refusal> {
+        let certificate = self.certificate(id)?;
+        let Some(revocation) = certificate.revocation.clone() else {
+            return Err(Refusal::NotDue);
+        };
+        let event = match state {
+            RevocationState::Wanted { .. } => None,
+            RevocationState::Done => Some((EventKind::Revoked, String::new())),
+            RevocationState::Refused(why) => {
+                Some((EventKind::RevocationRefused, shortened(why).to_string()))
+            }
+        };
+        let name = certificate.hostname.clone();
+        let state = match state {
+            RevocationState::Refused(why) => RevocationState::Refused(shortened(why)),
+            other => other.clone(),
+        };
+        self.put_certificate(Certificate {
+            revocation: Some(Revocation {
+                state,
+                ..revocation
+            }),
+            ..certificate
+        });
+        if let Some((kind, detail)) = event
+            && let Ok(mut record) = self.hostname(&name)
+        {
+            self.record_event(&name, &mut record, kind, detail);
+            self.put_hostname(&name, record);
+        }
+        Ok(Done::Nothing)
+    }
+
+    fn certificate(&self, id: CertificateId) -> Result<Certificate, Refusal> {
+        let certificate = self.state.certificates.get(&id);
+        let certificate = certificate.ok_or(Refusal::NotFound(Kind::Certificate))?;
+        Ok((**certificate).clone())
     }
 }

@@ -1,13 +1,13 @@
-//! The cluster's beginning, its epochs, its zone and its ACME account.
+//! The cluster's beginning, its epochs and its zone.
 
 use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    Account, Epoch, Index, NodeId, Origin, Refusal, Registration, Sealed, Zone,
+    Ca, Epoch, Index, NodeId, Origin, Refusal, Zone, ZoneSettings,
     cluster::{Cluster, Counters},
     command::Found,
-    outcome::{Done, Kind},
+    outcome::Done,
 };
 
 impl Apply<'_> {
@@ -22,9 +22,13 @@ impl Apply<'_> {
             counters: Counters::default(),
         });
         self.put_authority(found.authority.clone());
-        self.put_account(found.account.clone());
+        self.put_ca(Ca {
+            revision: self.index,
+            ..found.ca.clone()
+        });
         self.put_zone(Zone {
             origin: found.origin.clone().map(Arc::new),
+            settings: Arc::new(found.zone.clone()),
             revision: self.index,
         });
         for key in &found.data_keys {
@@ -76,57 +80,26 @@ impl Apply<'_> {
         self.put_zone(Zone {
             origin: Some(Arc::new(origin.clone())),
             revision: self.index,
+            ..self.state.zone.clone()
         });
         Ok(Done::Nothing)
     }
 
-    pub(super) fn commit_account_key(
+    pub(super) fn set_zone(
         &mut self,
-        key: &Sealed,
-        thumbprint: &str,
+        settings: &ZoneSettings,
+        revision: Option<Index>,
     ) -> Result<Done, Refusal> {
-        let account = self.account()?;
-        match &account.registration {
-            Registration::None => {
-                let registration = Registration::KeyCommitted {
-                    key: key.clone(),
-                    thumbprint: thumbprint.to_owned(),
-                };
-                self.put_account(Account {
-                    registration,
-                    ..account
-                });
-                Ok(Done::Nothing)
-            }
-            Registration::KeyCommitted { .. } | Registration::Registered { .. } => {
-                Err(Refusal::AccountState)
-            }
+        self.check_revision(self.state.zone.revision, revision)?;
+        if *self.state.zone.settings == *settings {
+            return Ok(Done::Unchanged);
         }
-    }
-
-    pub(super) fn register_account(&mut self, url: &str) -> Result<Done, Refusal> {
-        let account = self.account()?;
-        match account.registration.clone() {
-            Registration::KeyCommitted { key, thumbprint } => {
-                let registration = Registration::Registered {
-                    key,
-                    thumbprint,
-                    url: url.to_owned(),
-                };
-                self.put_account(Account {
-                    registration,
-                    ..account
-                });
-                Ok(Done::Nothing)
-            }
-            Registration::Registered { url: known, .. } if known == url => Ok(Done::Unchanged),
-            Registration::None | Registration::Registered { .. } => Err(Refusal::AccountState),
-        }
-    }
-
-    fn account(&self) -> Result<Account, Refusal> {
-        let account = self.state.account.as_deref();
-        account.cloned().ok_or(Refusal::NotFound(Kind::Account))
+        self.put_zone(Zone {
+            settings: Arc::new(settings.clone()),
+            revision: self.index,
+            ..self.state.zone.clone()
+        });
+        Ok(Done::Nothing)
     }
 
     /// The cluster's record, to be changed and put back.

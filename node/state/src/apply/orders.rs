@@ -2,66 +2,65 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::Apply;
+use super::{Apply, certificates::Served};
 use crate::{
-    Certificate, EventKind, Evidence, Failure, FailureClass, Hostname, Index, Order, OrderId,
-    Placed, Refusal, Sealed, Stage, Timestamp, bodies, codec,
-    command::Install,
+    Due, EventKind, Evidence, FailureClass, Hostname, Index, Order, OrderId, Placed, Refusal,
+    Source, Stage, Timestamp,
+    command::{Admit, Install},
     outcome::{Done, Kind},
 };
 
-/// Longest reason kept of a failure, in characters: CAs' problem documents may
-/// be long, and each hostname may hold one in memory.
-const REASON_MAX: usize = 400;
-
 impl Apply<'_> {
-    pub(super) fn admit_order(
-        &mut self,
-        name: &Hostname,
-        claim: Index,
-        key: &Sealed,
-        csr: &Bytes,
-    ) -> Result<Done, Refusal> {
-        let mut record = self
-            .state
-            .hostnames
-            .get(name)
-            .cloned()
-            .ok_or(Refusal::NotFound(Kind::Hostname))?;
-        if record.claim != claim {
+    pub(super) fn admit_order(&mut self, admit: &Admit) -> Result<Done, Refusal> {
+        let name = &admit.hostname;
+        let mut record = self.hostname(name)?;
+        if record.claim != admit.claim {
             return Err(Refusal::ClaimChanged);
         }
         if self.state.busy.contains_key(name) {
             return Err(Refusal::Busy);
         }
-        if self
-            .state
-            .hostname_due(&record)
-            .is_none_or(|due| due > self.command.at)
-        {
-            return Err(Refusal::NotDue);
+        if !record.ownership.standing.holds() {
+            return Err(Refusal::Unproven);
         }
-        let id = OrderId(self.draw(|counters| &mut counters.order));
-        let order = Order {
-            id,
+        match self.state.hostname_due(name, &record) {
+            Some((at, Due::Order(_, algorithm)))
+                if at <= self.command.at && algorithm == admit.algorithm => {}
+            _ => return Err(Refusal::NotDue),
+        }
+        if !self.ca(&admit.ca)?.takes_orders() {
+            return Err(Refusal::AccountState);
+        }
+        let mut order = Order {
+            id: OrderId(0),
             hostname: name.clone(),
-            claim,
+            tenant: record.tenant.clone(),
+            wildcard: record.is_wildcard(),
+            ca: admit.ca.clone(),
+            algorithm: admit.algorithm,
+            profile: admit.profile.as_deref().map(Arc::from),
+            replaces: admit.replaces.as_deref().map(Arc::from),
+            budget: admit.budget,
+            domain: admit.domain.as_str().into(),
+            claim: admit.claim,
             attempt: record.failure.as_ref().map_or(0, |failure| failure.count) + 1,
             admitted_at: self.command.at,
-            key: key.clone(),
-            csr: csr.clone(),
+            key: admit.key.clone(),
+            csr: admit.csr.clone(),
             stage: Stage::Admitted,
             stage_at: self.command.at,
             epoch: self.state.epoch().term,
         };
+        self.check_limits(&order)?;
+        let id = OrderId(self.draw(|counters| &mut counters.order));
+        order.id = id;
+        self.promise(&order);
         record.order = Some(id);
         self.record_event(
             name,
             &mut record,
             EventKind::OrderAdmitted,
-            format!("order {id}, attempt {}", order.attempt),
+            format!("order {id} at {}, attempt {}", order.ca, order.attempt),
         );
         self.put_order(order);
         self.put_hostname(name, record);
@@ -86,6 +85,7 @@ impl Apply<'_> {
             other => return Err(Refusal::WrongStage(other.as_str())),
         }
         let detail = placed.url.clone();
+        self.spend_order(&order);
         self.advance(order.clone(), Stage::Prepared(placed.clone()));
         self.tell(&order.hostname, EventKind::ChallengePrepared, detail);
         Ok(Done::Nothing)
@@ -124,34 +124,26 @@ impl Apply<'_> {
         if !matches!(order.stage, Stage::FinalizeIntent(_)) {
             return Err(Refusal::WrongStage(order.stage.as_str()));
         }
-        if self.state.certificates.contains_key(&install.id) {
-            return Err(Refusal::AlreadyExists(Kind::Certificate));
-        }
-        if !self.state.chains.contains_key(&install.chain_id) {
-            self.put_body(
-                bodies::chain_key(&install.chain_id),
-                codec::chain_to(&install.chain),
-            );
-        }
-        self.put_body(
-            bodies::certificate_key(&install.id),
-            codec::certificate_own_to(&install.leaf, &order.key),
+        self.put_bodies(&install.parts, &order.key)?;
+        let certificate = Self::new_certificate(
+            &install.parts,
+            Served {
+                hostname: order.hostname.clone(),
+                wildcard: order.wildcard,
+                algorithm: order.algorithm,
+                source: Source::Ca(order.ca.clone()),
+                renew_at: install.renew_at,
+            },
         );
-        let certificate = Certificate {
-            id: install.id,
-            hostname: order.hostname.clone(),
-            chain: install.chain_id,
-            issuer: install.issuer.as_str().into(),
-            serial: install.serial.to_vec().into(),
-            not_before: install.not_before,
-            not_after: install.not_after,
-            renew_at: install.renew_at,
-            forget_at: None,
-            kept: false,
-        };
+        self.spend_certificate(&order);
         self.delete_order(order.id);
-        let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned() else {
+        let id = certificate.id;
+        let wanted = self.state.hostnames.get(&order.hostname).cloned();
+        // Another tenant's, or not proven any more: kept until it is.
+        let wanted = wanted.filter(|record| record.ownership.standing.holds());
+        let Some(mut record) = wanted else {
             self.keep_certificate(certificate);
+            self.forget_order(&order);
             return Ok(Done::Nothing);
         };
         let detail = format!(
@@ -160,10 +152,10 @@ impl Apply<'_> {
             certificate.issuer
         );
         self.put_certificate(certificate);
-        if let Some(old) = record.certificate {
+        if let Some(old) = record.certificate_of(order.algorithm) {
             self.replace_certificate(old);
         }
-        record.certificate = Some(install.id);
+        record.set_certificate(order.algorithm, Some(id));
         record.order = None;
         record.failure = None;
         self.record_event(
@@ -187,40 +179,50 @@ impl Apply<'_> {
         let order = self.order(id)?;
         let finalizing = matches!(order.stage, Stage::FinalizeIntent(_));
         let enough = match evidence {
-            Evidence::NeverPlaced => !finalizing,
+            Evidence::NeverPlaced | Evidence::Superseded => !finalizing,
             Evidence::Invalid | Evidence::Gone | Evidence::Unusable => true,
             Evidence::Withdrawn => self.claim_of(&order) != Some(order.claim),
         };
         if !enough {
             return Err(Refusal::MayBeIssued);
         }
-        self.delete_order(id);
+        if class == FailureClass::Challenge {
+            self.spend_failure(&order);
+        }
+        if finalizing && evidence == Evidence::Gone {
+            // It may have a certificate that we do not know of.
+            self.spend_certificate(&order);
+            self.delete_order(id);
+        } else {
+            self.give_up(&order);
+        }
         let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned() else {
             return Ok(Done::Nothing);
         };
-        let reason: Arc<str> = reason
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(REASON_MAX)
-            .collect::<String>()
-            .into();
+        record.order = None;
+        let failure = self.failed(&record, class, reason, next_try, false);
         self.record_event(
             &order.hostname,
             &mut record,
             EventKind::OrderFailed,
-            format!("{}: {reason}", class.as_str()),
+            format!("{}: {}", class.as_str(), failure.reason),
         );
-        record.order = None;
-        let at = self.command.at;
-        record.failure = Some(Box::new(Failure {
-            class,
-            reason,
-            count: order.attempt,
-            at,
-            next_try,
-        }));
+        // Asking elsewhere is no failure of the hostname's.
+        if evidence != Evidence::Superseded {
+            record.failure = Some(Box::new(failure));
+        }
         self.put_hostname(&order.hostname, record);
         Ok(Done::Nothing)
+    }
+
+    /// The hostname of an order that ended names it no more.
+    fn forget_order(&mut self, order: &Order) {
+        if let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned()
+            && record.order == Some(order.id)
+        {
+            record.order = None;
+            self.put_hostname(&order.hostname, record);
+        }
     }
 
     fn advance(&mut self, order: Order, stage: Stage) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Apply, Write};
 use crate::{
-    Account, Authority, Certificate, CertificateId, DataKey, Event, EventKind, Hostname,
-    HostnameRecord, Invitation, InvitationId, Member, NodeId, Operator, Order, OrderId, Removed,
-    Zone, bodies, cluster::Cluster, codec, event,
+    Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, Event,
+    EventKind, Hostname, HostnameRecord, Invitation, InvitationId, Member, NodeId, Operator, Order,
+    OrderId, Removed, Tombstone, Zone, bodies, cluster::Cluster, codec, event,
 };
 
 impl Apply<'_> {
@@ -36,9 +36,39 @@ impl Apply<'_> {
         self.state.authority = Some(Arc::new(authority));
     }
 
-    pub(super) fn put_account(&mut self, account: Account) {
-        self.put(codec::record::account(&account));
-        self.state.account = Some(Arc::new(account));
+    /// Writes a CA, stamped with this entry as its revision.
+    pub(super) fn put_ca(&mut self, mut ca: Ca) {
+        ca.revision = self.index;
+        self.put(codec::record::ca(&ca));
+        self.state.insert_ca(ca);
+    }
+
+    pub(super) fn delete_ca(&mut self, name: &CaName) {
+        self.delete(codec::record::ca_key(name));
+        self.state.cas.remove(name);
+    }
+
+    pub(super) fn put_bucket(&mut self, key: BucketKey, bucket: Bucket) {
+        self.put(codec::record::bucket(&key, &bucket));
+        self.state.insert_bucket(key, bucket);
+    }
+
+    pub(super) fn delete_bucket(&mut self, key: &BucketKey) {
+        if self.state.buckets.contains_key(key) {
+            self.delete(codec::record::bucket_key(key));
+            self.state.remove_bucket(key);
+        }
+    }
+
+    pub(super) fn put_tombstone(&mut self, name: &Hostname, tombstone: Tombstone) {
+        self.put(codec::record::tombstone(name, &tombstone));
+        self.state.insert_tombstone(name.clone(), tombstone);
+    }
+
+    pub(super) fn delete_tombstone(&mut self, name: &Hostname) {
+        if self.state.remove_tombstone(name).is_some() {
+            self.delete(codec::record::tombstone_key(name));
+        }
     }
 
     pub(super) fn put_zone(&mut self, zone: Zone) {

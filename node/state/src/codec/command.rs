@@ -3,14 +3,18 @@
 use super::{
     DecodeError,
     convert::{
-        array, bytes_of, certificate_id, chain_id, cluster_id, evidence, failure_class, field,
-        hostname, hpke_from, hpke_to, purpose, role,
+        array, bytes_of, certificate_id, cluster_id, field, hostname, hpke_from, hpke_to, purpose,
+        role,
+    },
+    issuance::{
+        algorithm, budget, ca_name, evidence, failure_class, proof, proof_method, reissue,
+        revocation_reason, tenant, token,
     },
     wire,
 };
 use crate::{
     Actor, Change, Command, Index, InvitationId, NodeId, OperatorId, OrderId, Term, Timestamp,
-    command::{Found, Install},
+    command::{Admit, Authorize, Found, Install, Upload},
 };
 
 impl From<&Command> for wire::Command {
@@ -46,9 +50,7 @@ impl From<&Change> for wire::Change {
             Change::Found(found) => Self::Found(Box::new((&**found).into())),
             Change::TakeOver { node } => Self::TakeOver(node.0),
             Change::Confirm => Self::Confirm(wire::Nothing {}),
-            Change::AuthorizeHostname { hostname } => {
-                Self::AuthorizeHostname(hostname.as_str().to_owned())
-            }
+            Change::AuthorizeHostname(authorize) => Self::AuthorizeHostname((&**authorize).into()),
             Change::RemoveHostname { hostname, revision } => {
                 Self::RemoveHostname(wire::RemoveHostname {
                     hostname: hostname.as_str().to_owned(),
@@ -134,24 +136,150 @@ impl From<&Change> for wire::Change {
             }),
             Change::RemoveNode { node } => Self::RemoveNode(node.0),
             Change::FinishRemoval { node } => Self::FinishRemoval(node.0),
-            Change::CommitAccountKey { key, thumbprint } => {
-                Self::CommitAccountKey(wire::CommitAccountKey {
-                    key: Some(key.into()),
-                    thumbprint: thumbprint.clone(),
+            Change::SetZone { settings, revision } => Self::SetZone(wire::SetZone {
+                settings: Some((&**settings).into()),
+                revision: revision.map(|index| index.0),
+            }),
+            Change::SetWants {
+                hostname,
+                wants,
+                revision,
+            } => Self::SetWants(wire::SetWants {
+                hostname: hostname.as_str().to_owned(),
+                wants: Some((&**wants).into()),
+                revision: revision.map(|index| index.0),
+            }),
+            Change::ContestHostname {
+                hostname,
+                tenant,
+                token,
+            } => Self::ContestHostname(wire::ContestHostname {
+                hostname: hostname.as_str().to_owned(),
+                tenant: tenant.as_str().to_owned(),
+                token: bytes_of(&token.0),
+            }),
+            Change::EndContest { hostname } => Self::EndContest(hostname.as_str().to_owned()),
+            Change::ReissueCertificates { hostnames, urgency } => {
+                Self::ReissueCertificates(wire::Reissue {
+                    hostnames: hostnames
+                        .iter()
+                        .map(|hostname| hostname.as_str().to_owned())
+                        .collect(),
+                    urgency: urgency.as_str().to_owned(),
                 })
             }
-            Change::RegisterAccount { url } => Self::RegisterAccount(url.clone()),
-            Change::AdmitOrder {
+            Change::RevokeCertificate { id, reason } => {
+                Self::RevokeCertificate(wire::RevokeCertificate {
+                    id: bytes_of(&id.0),
+                    reason: (*reason).into(),
+                })
+            }
+            Change::UploadCertificate(upload) => Self::UploadCertificate((&**upload).into()),
+            Change::CreateRequest { hostname, key, csr } => {
+                Self::CreateRequest(wire::CreateRequest {
+                    hostname: hostname.as_str().to_owned(),
+                    key: Some(key.into()),
+                    csr: csr.clone(),
+                })
+            }
+            Change::PutCa {
+                name,
+                settings,
+                revision,
+            } => Self::PutCa(wire::PutCa {
+                name: name.as_str().to_owned(),
+                settings: Some((&**settings).into()),
+                revision: revision.map(|index| index.0),
+            }),
+            Change::BindExternalAccount { ca, account } => {
+                Self::BindExternalAccount(wire::BindExternalAccount {
+                    ca: ca.as_str().to_owned(),
+                    account: account.as_ref().map(Into::into),
+                })
+            }
+            Change::RemoveCa { ca, revision } => Self::RemoveCa(wire::RemoveCa {
+                ca: ca.as_str().to_owned(),
+                revision: revision.map(|index| index.0),
+            }),
+            Change::RollAccountKey { ca } => Self::RollAccountKey(ca.as_str().to_owned()),
+            Change::CommitAccountKey { ca, key } => {
+                Self::CommitAccountKey(wire::CommitAccountKey {
+                    ca: ca.as_str().to_owned(),
+                    key: Some(key.into()),
+                })
+            }
+            Change::RegisterAccount { ca, url } => Self::RegisterAccount(wire::RegisterAccount {
+                ca: ca.as_str().to_owned(),
+                url: url.clone(),
+            }),
+            Change::FinishRollover { ca, rolled } => Self::FinishRollover(wire::FinishRollover {
+                ca: ca.as_str().to_owned(),
+                rolled: *rolled,
+            }),
+            Change::RecordOwnership {
                 hostname,
                 claim,
-                key,
-                csr,
-            } => Self::AdmitOrder(wire::AdmitOrder {
+                standing,
+                fault,
+                next_check,
+            } => Self::RecordOwnership(wire::RecordOwnership {
                 hostname: hostname.as_str().to_owned(),
                 claim: claim.0,
-                key: Some(key.into()),
-                csr: csr.clone(),
+                standing: standing.as_str().to_owned(),
+                fault: fault.clone(),
+                next_check: next_check.map(|at| at.0),
             }),
+            Change::RecordContest {
+                hostname,
+                claim,
+                proven,
+                fault,
+                next_check,
+            } => Self::RecordContest(wire::RecordContest {
+                hostname: hostname.as_str().to_owned(),
+                claim: claim.0,
+                proven: proven.map(|method| method.as_str().to_owned()),
+                fault: fault.clone(),
+                next_check: next_check.0,
+            }),
+            Change::DeferHostname {
+                hostname,
+                claim,
+                class,
+                reason,
+                next_try,
+                parked,
+            } => Self::DeferHostname(wire::DeferHostname {
+                hostname: hostname.as_str().to_owned(),
+                claim: claim.0,
+                class: class.as_str().to_owned(),
+                reason: reason.clone(),
+                next_try: next_try.0,
+                parked: *parked,
+            }),
+            Change::ScheduleRenewal {
+                id,
+                renew_at,
+                window,
+            } => Self::ScheduleRenewal(wire::ScheduleRenewal {
+                id: bytes_of(&id.0),
+                renew_at: renew_at.0,
+                window: window.as_ref().map(Into::into),
+            }),
+            Change::FinishRevocation { id, state } => {
+                Self::FinishRevocation(wire::FinishRevocation {
+                    id: bytes_of(&id.0),
+                    state: Some(state.into()),
+                })
+            }
+            Change::ObserveLimit { bucket, until } => Self::ObserveLimit(wire::ObserveLimit {
+                bucket: Some(bucket.into()),
+                until: until.0,
+            }),
+            Change::ForgetTombstone { hostname } => {
+                Self::ForgetTombstone(hostname.as_str().to_owned())
+            }
+            Change::AdmitOrder(admit) => Self::AdmitOrder((&**admit).into()),
             Change::IntendOrder { order } => Self::IntendOrder(order.0),
             Change::PrepareOrder { order, placed } => Self::PrepareOrder(wire::PrepareOrder {
                 order: order.0,
@@ -169,7 +297,7 @@ impl From<&Change> for wire::Change {
             } => Self::FailOrder(wire::FailOrder {
                 order: order.0,
                 evidence: wire::Evidence::from(*evidence).into(),
-                class: wire::FailureClass::from(*class).into(),
+                class: class.as_str().to_owned(),
                 reason: reason.clone(),
                 next_try: next_try.0,
             }),
@@ -187,9 +315,9 @@ impl TryFrom<wire::Change> for Change {
             Wire::Found(found) => Self::Found(Box::new((*found).try_into()?)),
             Wire::TakeOver(node) => Self::TakeOver { node: NodeId(node) },
             Wire::Confirm(_) => Self::Confirm,
-            Wire::AuthorizeHostname(name) => Self::AuthorizeHostname {
-                hostname: hostname(&name)?,
-            },
+            Wire::AuthorizeHostname(authorize) => {
+                Self::AuthorizeHostname(Box::new(authorize.try_into()?))
+            }
             Wire::RemoveHostname(remove) => Self::RemoveHostname {
                 hostname: hostname(&remove.hostname)?,
                 revision: remove.revision.map(Index),
@@ -248,23 +376,116 @@ impl TryFrom<wire::Change> for Change {
             },
             Wire::RemoveNode(node) => Self::RemoveNode { node: NodeId(node) },
             Wire::FinishRemoval(node) => Self::FinishRemoval { node: NodeId(node) },
+            Wire::SetZone(set) => Self::SetZone {
+                settings: Box::new(field(set.settings, "settings")?.try_into()?),
+                revision: set.revision.map(Index),
+            },
+            Wire::SetWants(set) => Self::SetWants {
+                hostname: hostname(&set.hostname)?,
+                wants: Box::new(field(set.wants, "wants")?.try_into()?),
+                revision: set.revision.map(Index),
+            },
+            Wire::ContestHostname(contest) => Self::ContestHostname {
+                hostname: hostname(&contest.hostname)?,
+                tenant: tenant(&contest.tenant)?,
+                token: token(&contest.token)?,
+            },
+            Wire::EndContest(name) => Self::EndContest {
+                hostname: hostname(&name)?,
+            },
+            Wire::ReissueCertificates(ask) => Self::ReissueCertificates {
+                hostnames: ask
+                    .hostnames
+                    .iter()
+                    .map(|name| hostname(name))
+                    .collect::<Result<_, _>>()?,
+                urgency: reissue(&ask.urgency)?,
+            },
+            Wire::RevokeCertificate(revoke) => Self::RevokeCertificate {
+                id: certificate_id(&revoke.id)?,
+                reason: revocation_reason(revoke.reason)?,
+            },
+            Wire::UploadCertificate(upload) => {
+                Self::UploadCertificate(Box::new(upload.try_into()?))
+            }
+            Wire::CreateRequest(create) => Self::CreateRequest {
+                hostname: hostname(&create.hostname)?,
+                key: field(create.key, "key")?.try_into()?,
+                csr: create.csr,
+            },
+            Wire::PutCa(put) => Self::PutCa {
+                name: ca_name(&put.name)?,
+                settings: Box::new(field(put.settings, "settings")?.try_into()?),
+                revision: put.revision.map(Index),
+            },
+            Wire::BindExternalAccount(bind) => Self::BindExternalAccount {
+                ca: ca_name(&bind.ca)?,
+                account: bind.account.map(TryInto::try_into).transpose()?,
+            },
+            Wire::RemoveCa(remove) => Self::RemoveCa {
+                ca: ca_name(&remove.ca)?,
+                revision: remove.revision.map(Index),
+            },
+            Wire::RollAccountKey(name) => Self::RollAccountKey {
+                ca: ca_name(&name)?,
+            },
             Wire::CommitAccountKey(commit) => Self::CommitAccountKey {
+                ca: ca_name(&commit.ca)?,
                 key: field(commit.key, "key")?.try_into()?,
-                thumbprint: commit.thumbprint,
             },
-            Wire::RegisterAccount(url) => Self::RegisterAccount { url },
-            Wire::AdmitOrder(admit) => Self::AdmitOrder {
-                hostname: hostname(&admit.hostname)?,
-                claim: Index(admit.claim),
-                key: field(admit.key, "key")?.try_into()?,
-                csr: admit.csr,
+            Wire::RegisterAccount(register) => Self::RegisterAccount {
+                ca: ca_name(&register.ca)?,
+                url: register.url,
             },
+            Wire::FinishRollover(finish) => Self::FinishRollover {
+                ca: ca_name(&finish.ca)?,
+                rolled: finish.rolled,
+            },
+            Wire::RecordOwnership(record) => Self::RecordOwnership {
+                hostname: hostname(&record.hostname)?,
+                claim: Index(record.claim),
+                standing: proof(&record.standing)?,
+                fault: record.fault,
+                next_check: record.next_check.map(Timestamp),
+            },
+            Wire::RecordContest(record) => Self::RecordContest {
+                hostname: hostname(&record.hostname)?,
+                claim: Index(record.claim),
+                proven: record.proven.as_deref().map(proof_method).transpose()?,
+                fault: record.fault,
+                next_check: Timestamp(record.next_check),
+            },
+            Wire::DeferHostname(defer) => Self::DeferHostname {
+                hostname: hostname(&defer.hostname)?,
+                claim: Index(defer.claim),
+                class: failure_class(&defer.class)?,
+                reason: defer.reason,
+                next_try: Timestamp(defer.next_try),
+                parked: defer.parked,
+            },
+            Wire::ScheduleRenewal(schedule) => Self::ScheduleRenewal {
+                id: certificate_id(&schedule.id)?,
+                renew_at: Timestamp(schedule.renew_at),
+                window: schedule.window.map(Into::into),
+            },
+            Wire::FinishRevocation(finish) => Self::FinishRevocation {
+                id: certificate_id(&finish.id)?,
+                state: field(finish.state, "state")?.try_into()?,
+            },
+            Wire::ObserveLimit(observe) => Self::ObserveLimit {
+                bucket: field(observe.bucket, "bucket")?.try_into()?,
+                until: Timestamp(observe.until),
+            },
+            Wire::ForgetTombstone(name) => Self::ForgetTombstone {
+                hostname: hostname(&name)?,
+            },
+            Wire::AdmitOrder(admit) => Self::AdmitOrder(Box::new(admit.try_into()?)),
             Wire::IntendOrder(order) => Self::IntendOrder {
                 order: OrderId(order),
             },
             Wire::PrepareOrder(prepare) => Self::PrepareOrder {
                 order: OrderId(prepare.order),
-                placed: field(prepare.placed, "placed")?.into(),
+                placed: field(prepare.placed, "placed")?.try_into()?,
             },
             Wire::IntendReady(order) => Self::IntendReady {
                 order: OrderId(order),
@@ -278,7 +499,7 @@ impl TryFrom<wire::Change> for Change {
             Wire::FailOrder(fail) => Self::FailOrder {
                 order: OrderId(fail.order),
                 evidence: evidence(fail.evidence)?,
-                class: failure_class(fail.class)?,
+                class: failure_class(&fail.class)?,
                 reason: fail.reason,
                 next_try: Timestamp(fail.next_try),
             },
@@ -300,7 +521,8 @@ impl From<&Found> for wire::Found {
             admin_name: found.admin_name.clone(),
             admin_public_key: found.admin_public_key.clone(),
             admin_certificate: Some((&found.admin_certificate).into()),
-            account: Some((&found.account).into()),
+            ca: Some((&found.ca).into()),
+            zone: Some((&found.zone).into()),
             origin: found.origin.as_ref().map(Into::into),
         }
     }
@@ -323,8 +545,99 @@ impl TryFrom<wire::Found> for Found {
             admin_name: found.admin_name,
             admin_public_key: found.admin_public_key,
             admin_certificate: field(found.admin_certificate, "admin_certificate")?.into(),
-            account: field(found.account, "account")?.try_into()?,
+            ca: field(found.ca, "ca")?.try_into()?,
+            zone: field(found.zone, "zone")?.try_into()?,
             origin: found.origin.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<&Authorize> for wire::Authorize {
+    fn from(authorize: &Authorize) -> Self {
+        Self {
+            hostname: authorize.hostname.as_str().to_owned(),
+            tenant: authorize.tenant.as_str().to_owned(),
+            token: bytes_of(&authorize.token.0),
+            wants: Some((&authorize.wants).into()),
+        }
+    }
+}
+
+impl TryFrom<wire::Authorize> for Authorize {
+    type Error = DecodeError;
+
+    fn try_from(authorize: wire::Authorize) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&authorize.hostname)?,
+            tenant: tenant(&authorize.tenant)?,
+            token: token(&authorize.token)?,
+            wants: field(authorize.wants, "wants")?.try_into()?,
+        })
+    }
+}
+
+impl From<&Admit> for wire::AdmitOrder {
+    fn from(admit: &Admit) -> Self {
+        Self {
+            hostname: admit.hostname.as_str().to_owned(),
+            claim: admit.claim.0,
+            key: Some((&admit.key).into()),
+            csr: admit.csr.clone(),
+            ca: admit.ca.as_str().to_owned(),
+            algorithm: admit.algorithm.as_str().to_owned(),
+            profile: admit.profile.clone(),
+            replaces: admit.replaces.clone(),
+            budget: admit.budget.as_str().to_owned(),
+            domain: admit.domain.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::AdmitOrder> for Admit {
+    type Error = DecodeError;
+
+    fn try_from(admit: wire::AdmitOrder) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&admit.hostname)?,
+            claim: Index(admit.claim),
+            ca: ca_name(&admit.ca)?,
+            algorithm: algorithm(&admit.algorithm)?,
+            profile: admit.profile,
+            replaces: admit.replaces,
+            budget: budget(&admit.budget)?,
+            domain: admit.domain,
+            key: field(admit.key, "key")?.try_into()?,
+            csr: admit.csr,
+        })
+    }
+}
+
+impl From<&Upload> for wire::Upload {
+    fn from(upload: &Upload) -> Self {
+        Self {
+            hostname: upload.hostname.as_str().to_owned(),
+            wildcard: upload.wildcard,
+            algorithm: upload.algorithm.as_str().to_owned(),
+            key: upload.key.as_ref().map(Into::into),
+            parts: Some((&upload.parts).into()),
+            move_at: upload.move_at.map(|at| at.0),
+            revision: upload.revision.map(|index| index.0),
+        }
+    }
+}
+
+impl TryFrom<wire::Upload> for Upload {
+    type Error = DecodeError;
+
+    fn try_from(upload: wire::Upload) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&upload.hostname)?,
+            wildcard: upload.wildcard,
+            algorithm: algorithm(&upload.algorithm)?,
+            key: upload.key.map(TryInto::try_into).transpose()?,
+            parts: field(upload.parts, "parts")?.try_into()?,
+            move_at: upload.move_at.map(Timestamp),
+            revision: upload.revision.map(Index),
         })
     }
 }
@@ -333,14 +646,7 @@ impl From<&Install> for wire::Install {
     fn from(install: &Install) -> Self {
         Self {
             order: install.order.0,
-            id: bytes_of(&install.id.0),
-            leaf: install.leaf.clone(),
-            chain_id: bytes_of(&install.chain_id.0),
-            chain: install.chain.clone(),
-            issuer: install.issuer.clone(),
-            serial: install.serial.clone(),
-            not_before: install.not_before.0,
-            not_after: install.not_after.0,
+            parts: Some((&install.parts).into()),
             renew_at: install.renew_at.0,
         }
     }
@@ -352,14 +658,7 @@ impl TryFrom<wire::Install> for Install {
     fn try_from(install: wire::Install) -> Result<Self, DecodeError> {
         Ok(Self {
             order: OrderId(install.order),
-            id: certificate_id(&install.id)?,
-            leaf: install.leaf,
-            chain_id: chain_id(&install.chain_id)?,
-            chain: install.chain,
-            issuer: install.issuer,
-            serial: install.serial,
-            not_before: Timestamp(install.not_before),
-            not_after: Timestamp(install.not_after),
+            parts: field(install.parts, "parts")?.try_into()?,
             renew_at: Timestamp(install.renew_at),
         })
     }

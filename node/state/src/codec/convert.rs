@@ -1,16 +1,13 @@
 //! Between the shapes of the wire and the values of the domain: the parts that
 //! commands and records share.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{DecodeError, wire};
 use crate::{
-    Account, Authority, CertificateId, ChainId, ClusterId, DataKey, Evidence, Failure,
-    FailureClass, Hostname, HpkeSealed, Index, IssuedCertificate, KeyPurpose, NodeId, Origin,
-    OriginProtocol, Placed, Registration, Role, Sealed, Stage, Timestamp, command::Newcomer,
-    order::PlacedChallenge,
+    Authority, CertificateId, ChainId, ClusterId, DataKey, Hostname, HpkeSealed, Index,
+    IssuedCertificate, KeyPurpose, NodeId, Origin, OriginProtocol, Role, Sealed, Timestamp,
+    command::Newcomer,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -151,58 +148,6 @@ impl TryFrom<wire::Authority> for Authority {
     }
 }
 
-impl From<&Account> for wire::Account {
-    fn from(account: &Account) -> Self {
-        let (key, thumbprint, url) = match &account.registration {
-            Registration::None => (None, String::new(), None),
-            Registration::KeyCommitted { key, thumbprint } => {
-                (Some(key.into()), thumbprint.clone(), None)
-            }
-            Registration::Registered {
-                key,
-                thumbprint,
-                url,
-            } => (Some(key.into()), thumbprint.clone(), Some(url.clone())),
-        };
-        Self {
-            directory: account.directory.clone(),
-            trust_roots_pem: account.trust_roots_pem.clone(),
-            contacts: account.contacts.clone(),
-            terms_agreed: account.terms_agreed,
-            key,
-            thumbprint,
-            url,
-        }
-    }
-}
-
-impl TryFrom<wire::Account> for Account {
-    type Error = DecodeError;
-
-    fn try_from(account: wire::Account) -> Result<Self> {
-        let thumbprint = account.thumbprint;
-        let registration = match (account.key, account.url) {
-            (None, _) => Registration::None,
-            (Some(key), None) => Registration::KeyCommitted {
-                key: key.try_into()?,
-                thumbprint,
-            },
-            (Some(key), Some(url)) => Registration::Registered {
-                key: key.try_into()?,
-                thumbprint,
-                url,
-            },
-        };
-        Ok(Self {
-            directory: account.directory,
-            trust_roots_pem: account.trust_roots_pem,
-            contacts: account.contacts,
-            terms_agreed: account.terms_agreed,
-            registration,
-        })
-    }
-}
-
 impl From<&Origin> for wire::Origin {
     fn from(origin: &Origin) -> Self {
         let protocol = match origin.protocol {
@@ -279,128 +224,4 @@ impl From<wire::Newcomer> for Newcomer {
             hpke_public_key: newcomer.hpke_public_key,
         }
     }
-}
-
-impl From<&Failure> for wire::Failure {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            class: wire::FailureClass::from(failure.class).into(),
-            reason: failure.reason.to_string(),
-            count: failure.count,
-            at: failure.at.0,
-            next_try: failure.next_try.0,
-        }
-    }
-}
-
-impl TryFrom<wire::Failure> for Failure {
-    type Error = DecodeError;
-
-    fn try_from(failure: wire::Failure) -> Result<Self> {
-        Ok(Self {
-            class: failure_class(failure.class)?,
-            reason: Arc::from(failure.reason),
-            count: failure.count,
-            at: Timestamp(failure.at),
-            next_try: Timestamp(failure.next_try),
-        })
-    }
-}
-
-impl From<FailureClass> for wire::FailureClass {
-    fn from(class: FailureClass) -> Self {
-        match class {
-            FailureClass::Challenge => Self::Challenge,
-            FailureClass::Rejected => Self::Rejected,
-            FailureClass::RateLimited => Self::RateLimited,
-            FailureClass::Unavailable => Self::Unavailable,
-            FailureClass::Unusable => Self::Unusable,
-        }
-    }
-}
-
-pub(super) fn failure_class(value: i32) -> Result<FailureClass> {
-    Ok(match wire::FailureClass::try_from(value) {
-        Ok(wire::FailureClass::Challenge) => FailureClass::Challenge,
-        Ok(wire::FailureClass::Rejected) => FailureClass::Rejected,
-        Ok(wire::FailureClass::RateLimited) => FailureClass::RateLimited,
-        Ok(wire::FailureClass::Unavailable) => FailureClass::Unavailable,
-        Ok(wire::FailureClass::Unusable) => FailureClass::Unusable,
-        Ok(wire::FailureClass::Unspecified) | Err(_) => {
-            return Err(DecodeError::Unknown("failure class"));
-        }
-    })
-}
-
-impl From<Evidence> for wire::Evidence {
-    fn from(evidence: Evidence) -> Self {
-        match evidence {
-            Evidence::NeverPlaced => Self::NeverPlaced,
-            Evidence::Invalid => Self::Invalid,
-            Evidence::Gone => Self::Gone,
-            Evidence::Withdrawn => Self::Withdrawn,
-            Evidence::Unusable => Self::Unusable,
-        }
-    }
-}
-
-pub(super) fn evidence(value: i32) -> Result<Evidence> {
-    Ok(match wire::Evidence::try_from(value) {
-        Ok(wire::Evidence::NeverPlaced) => Evidence::NeverPlaced,
-        Ok(wire::Evidence::Invalid) => Evidence::Invalid,
-        Ok(wire::Evidence::Gone) => Evidence::Gone,
-        Ok(wire::Evidence::Withdrawn) => Evidence::Withdrawn,
-        Ok(wire::Evidence::Unusable) => Evidence::Unusable,
-        Ok(wire::Evidence::Unspecified) | Err(_) => return Err(DecodeError::Unknown("evidence")),
-    })
-}
-
-impl From<&Placed> for wire::Placed {
-    fn from(placed: &Placed) -> Self {
-        let challenge = placed.challenge.as_ref();
-        Self {
-            url: placed.url.clone(),
-            finalize_url: placed.finalize_url.clone(),
-            authorization_url: placed.authorization_url.clone(),
-            challenge_url: challenge
-                .map(|challenge| challenge.url.clone())
-                .unwrap_or_default(),
-            token: challenge.map(|challenge| challenge.token.clone()),
-            expires: placed.expires.map(|at| at.0),
-        }
-    }
-}
-
-impl From<wire::Placed> for Placed {
-    fn from(placed: wire::Placed) -> Self {
-        let url = placed.challenge_url;
-        Self {
-            url: placed.url,
-            finalize_url: placed.finalize_url,
-            authorization_url: placed.authorization_url,
-            challenge: placed.token.map(|token| PlacedChallenge { url, token }),
-            expires: placed.expires.map(Timestamp),
-        }
-    }
-}
-
-pub(super) fn stage_to(stage: &Stage) -> (wire::Stage, Option<wire::Placed>) {
-    let kind = match stage {
-        Stage::Admitted => wire::Stage::Admitted,
-        Stage::Prepared(_) => wire::Stage::Prepared,
-        Stage::ReadyIntent(_) => wire::Stage::ReadyIntent,
-        Stage::FinalizeIntent(_) => wire::Stage::FinalizeIntent,
-    };
-    (kind, stage.placed().map(wire::Placed::from))
-}
-
-pub(super) fn stage_from(kind: i32, placed: Option<wire::Placed>) -> Result<Stage> {
-    let placed = placed.map(Placed::from).ok_or(DecodeError::Field("placed"));
-    Ok(match wire::Stage::try_from(kind) {
-        Ok(wire::Stage::Admitted) => Stage::Admitted,
-        Ok(wire::Stage::Prepared) => Stage::Prepared(placed?),
-        Ok(wire::Stage::ReadyIntent) => Stage::ReadyIntent(placed?),
-        Ok(wire::Stage::FinalizeIntent) => Stage::FinalizeIntent(placed?),
-        Ok(wire::Stage::Unspecified) | Err(_) => return Err(DecodeError::Unknown("stage")),
-    })
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::{
     DecodeError,
-    convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role, stage_from},
+    convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role},
+    issuance::{algorithm, bucket_from, budget, ca_name, reissue, stage_from, tenant},
     record::kind,
     unversioned, wire,
 };
 use crate::{
-    Actor, Certificate, Epoch, HostnameRecord, Index, Invitation, InvitationId, Member, NodeId,
-    Operator, OperatorId, Order, OrderId, Redemption, Removed, State, Term, Timestamp, Zone,
+    Actor, Certificate, Epoch, Extra, HostnameRecord, Index, Invitation, InvitationId, Member,
+    NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed, Source, State, Term,
+    Timestamp, Wants,
     cluster::{Cluster, Counters},
     command::Newcomer,
     invitation::Became,
@@ -28,10 +30,16 @@ impl State {
             kind::AUTHORITY => {
                 self.authority = Some(Arc::new(unversioned::<wire::Authority>(value)?.try_into()?));
             }
-            kind::ACCOUNT => {
-                self.account = Some(Arc::new(unversioned::<wire::Account>(value)?.try_into()?));
+            kind::CA => self.insert_ca(unversioned::<wire::Ca>(value)?.try_into()?),
+            kind::ZONE => self.zone = unversioned::<wire::Zone>(value)?.try_into()?,
+            kind::BUCKET => {
+                let (key, bucket) = bucket_from(unversioned(value)?)?;
+                self.insert_bucket(key, bucket);
             }
-            kind::ZONE => self.zone = zone(unversioned(value)?)?,
+            kind::TOMBSTONE => {
+                let tombstone = unversioned::<wire::Tombstone>(value)?.try_into()?;
+                self.insert_tombstone(hostname(name_of(id)?)?, tombstone);
+            }
             kind::MEMBER => self.insert_member(member(unversioned(value)?)?),
             kind::REMOVED => self.insert_removed(removed(unversioned(value)?)),
             kind::OPERATOR => self.insert_operator(operator(unversioned(value)?)?),
@@ -42,8 +50,8 @@ impl State {
             kind::CERTIFICATE => self.insert_certificate(certificate(id, unversioned(value)?)?),
             kind::ORDER => self.insert_order(order(id, unversioned(value)?)?),
             kind::HOSTNAME => {
-                let name = std::str::from_utf8(id).map_err(|_| DecodeError::Field("hostname"))?;
-                self.insert_hostname(hostname(name)?, hostname_record(unversioned(value)?)?);
+                let record = hostname_record(unversioned(value)?)?;
+                self.insert_hostname(hostname(name_of(id)?)?, record);
             }
             _ => return Err(DecodeError::Unknown("record")),
         }
@@ -70,16 +78,8 @@ fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
     })
 }
 
-fn zone(zone: wire::Zone) -> Result<Zone> {
-    let origin = zone
-        .origin
-        .map(crate::Origin::try_from)
-        .transpose()?
-        .map(Arc::new);
-    Ok(Zone {
-        origin,
-        revision: Index(zone.revision),
-    })
+fn name_of(id: &[u8]) -> Result<&str> {
+    std::str::from_utf8(id).map_err(|_| DecodeError::Field("hostname"))
 }
 
 fn member(member: wire::Member) -> Result<Member> {
@@ -161,6 +161,15 @@ fn certificate(id: &[u8], certificate: wire::Certificate) -> Result<Certificate>
         renew_at: Timestamp(certificate.renew_at),
         forget_at: certificate.forget_at.map(Timestamp),
         kept: certificate.kept,
+        wildcard: certificate.wildcard,
+        algorithm: algorithm(&certificate.algorithm)?,
+        source: match certificate.ca {
+            Some(name) => Source::Ca(ca_name(&name)?),
+            None => Source::Uploaded,
+        },
+        window: certificate.window.map(Into::into),
+        reissue: certificate.reissue.as_deref().map(reissue).transpose()?,
+        revocation: certificate.revocation.map(TryInto::try_into).transpose()?,
     })
 }
 
@@ -176,11 +185,29 @@ fn order(id: &[u8], order: wire::Order) -> Result<Order> {
         stage: stage_from(order.stage, order.placed)?,
         stage_at: Timestamp(order.stage_at),
         epoch: Term(order.epoch),
+        tenant: tenant(&order.tenant)?,
+        wildcard: order.wildcard,
+        ca: ca_name(&order.ca)?,
+        algorithm: algorithm(&order.algorithm)?,
+        profile: order.profile.map(Into::into),
+        replaces: order.replaces.map(Into::into),
+        budget: budget(&order.budget)?,
+        domain: order.domain.into(),
     })
 }
 
 fn hostname_record(record: wire::Hostname) -> Result<HostnameRecord> {
+    let extra = Extra {
+        rsa: record.rsa.map(|id| certificate_id(&id)).transpose()?,
+        request: record.request.map(TryInto::try_into).transpose()?,
+        contest: record.contest.map(TryInto::try_into).transpose()?,
+    };
+    let wants = record.wants.map(Wants::try_from).transpose()?;
     Ok(HostnameRecord {
+        tenant: tenant(&record.tenant)?,
+        ownership: field(record.ownership, "ownership")?.try_into()?,
+        wants: wants.map(Arc::new),
+        extra: (extra != Extra::default()).then(|| Box::new(extra)),
         authorized_at: Timestamp(record.authorized_at),
         authorized_by: record.authorized_by.into(),
         claim: Index(record.claim),

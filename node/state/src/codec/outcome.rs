@@ -2,7 +2,8 @@
 
 use super::{DecodeError, wire};
 use crate::{
-    Done, Index, InvitationId, NodeId, OperatorId, OrderId, Outcome, Refusal, Term, outcome::Kind,
+    Done, Index, InvitationId, LimitKind, NodeId, OperatorId, OrderId, Outcome, Refusal, Term,
+    Timestamp, outcome::Kind,
 };
 
 /// Texts that a refusal carries by reference: they are found again by their value.
@@ -73,6 +74,11 @@ impl From<&Refusal> for wire::Refusal {
             Refusal::MayBeIssued => ("may-be-issued", 0, ""),
             Refusal::WrongGeneration => ("wrong-generation", 0, ""),
             Refusal::AccountState => ("account-state", 0, ""),
+            Refusal::Unproven => ("unproven", 0, ""),
+            Refusal::Limited { limit, until } => ("limited", until.0, limit.as_str()),
+            Refusal::OtherTenant(tenant) => ("other-tenant", 0, tenant.as_str()),
+            Refusal::InUse(by) => ("in-use", 0, by.as_str()),
+            Refusal::Unfit(why) => ("unfit", 0, why.as_str()),
             Refusal::TooMany(kind) => ("too-many", 0, kind.as_str()),
         };
         Self {
@@ -125,6 +131,14 @@ impl TryFrom<wire::Refusal> for Refusal {
             "may-be-issued" => Self::MayBeIssued,
             "wrong-generation" => Self::WrongGeneration,
             "account-state" => Self::AccountState,
+            "unproven" => Self::Unproven,
+            "limited" => Self::Limited {
+                limit: LimitKind::parse(&refusal.text).ok_or(unknown)?,
+                until: Timestamp(refusal.number),
+            },
+            "other-tenant" => Self::OtherTenant(refusal.text.parse().map_err(|_| unknown)?),
+            "in-use" => Self::InUse(refusal.text),
+            "unfit" => Self::Unfit(refusal.text),
             "too-many" => Self::TooMany(kind()?),
             _ => return Err(unknown),
         })

@@ -3,11 +3,15 @@
 
 use prost::Message;
 
-use super::{convert::bytes_of, convert::stage_to, versioned, wire};
+use super::{
+    convert::bytes_of,
+    issuance::{bucket_to, stage_to},
+    versioned, wire,
+};
 use crate::{
-    Account, Authority, Certificate, CertificateId, DataKey, Hostname, HostnameRecord, Invitation,
-    InvitationId, Member, NodeId, Operator, Order, OrderId, Removed, State, Zone, cluster::Cluster,
-    invitation::Became,
+    Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, Hostname,
+    HostnameRecord, Invitation, InvitationId, KeyAlgorithm, Member, NodeId, Operator, Order,
+    OrderId, Removed, Source, State, Tombstone, Zone, cluster::Cluster, invitation::Became,
 };
 
 /// The kinds of records. 0x00 is the consensus's own.
@@ -16,8 +20,8 @@ pub mod kind {
     pub const CLUSTER: u8 = 0x01;
     /// The cluster's CA.
     pub const AUTHORITY: u8 = 0x02;
-    /// The ACME account.
-    pub const ACCOUNT: u8 = 0x03;
+    /// A CA and our account there.
+    pub const CA: u8 = 0x03;
     /// The zone.
     pub const ZONE: u8 = 0x04;
     /// A member.
@@ -30,6 +34,10 @@ pub mod kind {
     pub const INVITATION: u8 = 0x08;
     /// A data key.
     pub const DATA_KEY: u8 = 0x09;
+    /// How much a CA still allows.
+    pub const BUCKET: u8 = 0x0a;
+    /// Who had a removed hostname.
+    pub const TOMBSTONE: u8 = 0x0b;
     /// A certificate.
     pub const CERTIFICATE: u8 = 0x10;
     /// An order in flight.
@@ -72,19 +80,35 @@ pub(crate) fn authority(authority: &Authority) -> Pair {
     pair(key(kind::AUTHORITY, &[]), &wire::Authority::from(authority))
 }
 
-pub(crate) fn account(account: &Account) -> Pair {
-    pair(key(kind::ACCOUNT, &[]), &wire::Account::from(account))
+pub(crate) fn ca_key(name: &CaName) -> Vec<u8> {
+    key(kind::CA, name.as_str().as_bytes())
+}
+
+pub(crate) fn ca(ca: &Ca) -> Pair {
+    pair(ca_key(&ca.name), &wire::Ca::from(ca))
 }
 
 pub(crate) fn zone(zone: &Zone) -> Pair {
-    let origin = zone.origin.as_deref().map(wire::Origin::from);
-    pair(
-        key(kind::ZONE, &[]),
-        &wire::Zone {
-            origin,
-            revision: zone.revision.0,
-        },
-    )
+    pair(key(kind::ZONE, &[]), &wire::Zone::from(zone))
+}
+
+/// `ca`, `kind` and `key`, each ended by a zero but the last: in the order of
+/// [`BucketKey`] but for the kinds, which are in that of their names.
+pub(crate) fn bucket_key(bucket: &BucketKey) -> Vec<u8> {
+    let id = format!("{}\0{}\0{}", bucket.ca, bucket.kind, bucket.key);
+    key(kind::BUCKET, id.as_bytes())
+}
+
+pub(crate) fn bucket(key: &BucketKey, bucket: &Bucket) -> Pair {
+    pair(bucket_key(key), &bucket_to(key, bucket))
+}
+
+pub(crate) fn tombstone_key(name: &Hostname) -> Vec<u8> {
+    key(kind::TOMBSTONE, name.as_str().as_bytes())
+}
+
+pub(crate) fn tombstone(name: &Hostname, tombstone: &Tombstone) -> Pair {
+    pair(tombstone_key(name), &wire::Tombstone::from(tombstone))
 }
 
 pub(crate) fn member_key(id: NodeId) -> Vec<u8> {
@@ -184,6 +208,17 @@ pub(crate) fn certificate(certificate: &Certificate) -> Pair {
         renew_at: certificate.renew_at.0,
         forget_at: certificate.forget_at.map(|at| at.0),
         kept: certificate.kept,
+        wildcard: certificate.wildcard,
+        algorithm: certificate.algorithm.as_str().to_owned(),
+        ca: match &certificate.source {
+            Source::Ca(name) => Some(name.as_str().to_owned()),
+            Source::Uploaded => None,
+        },
+        window: certificate.window.as_ref().map(Into::into),
+        reissue: certificate
+            .reissue
+            .map(|urgency| urgency.as_str().to_owned()),
+        revocation: certificate.revocation.as_ref().map(Into::into),
     };
     pair(certificate_key(&certificate.id), &value)
 }
@@ -205,6 +240,14 @@ pub(crate) fn order(order: &Order) -> Pair {
         placed,
         stage_at: order.stage_at.0,
         epoch: order.epoch.0,
+        tenant: order.tenant.as_str().to_owned(),
+        wildcard: order.wildcard,
+        ca: order.ca.as_str().to_owned(),
+        algorithm: order.algorithm.as_str().to_owned(),
+        profile: order.profile.as_deref().map(ToOwned::to_owned),
+        replaces: order.replaces.as_deref().map(ToOwned::to_owned),
+        budget: order.budget.as_str().to_owned(),
+        domain: order.domain.to_string(),
     };
     pair(order_key(order.id), &value)
 }
@@ -223,6 +266,14 @@ pub(crate) fn hostname(name: &Hostname, record: &HostnameRecord) -> Pair {
         failure: record.failure.as_deref().map(Into::into),
         events: record.events,
         revision: record.revision.0,
+        tenant: record.tenant.as_str().to_owned(),
+        ownership: Some((&record.ownership).into()),
+        wants: record.wants.as_deref().map(Into::into),
+        rsa: record
+            .certificate_of(KeyAlgorithm::Rsa)
+            .map(|id| bytes_of(&id.0)),
+        request: record.request().map(Into::into),
+        contest: record.contest().map(Into::into),
     };
     pair(hostname_key(name), &value)
 }
@@ -234,17 +285,23 @@ impl State {
         let singles = [
             self.cluster.as_deref().map(cluster),
             self.authority.as_deref().map(authority),
-            self.account.as_deref().map(account),
-            self.cluster.is_some().then(|| zone(&self.zone)),
         ];
         singles
             .into_iter()
             .flatten()
+            .chain(self.cas.values().map(|value| ca(value)))
+            .chain(self.cluster.is_some().then(|| zone(&self.zone)))
             .chain(self.members.values().map(|value| member(value)))
             .chain(self.removed.values().map(|value| removed(value)))
             .chain(self.operators.values().map(|value| operator(value)))
             .chain(self.invitations.values().map(|value| invitation(value)))
             .chain(self.data_keys_by_name().map(data_key))
+            .chain(self.buckets_by_name())
+            .chain(
+                self.tombstones
+                    .iter()
+                    .map(|(name, value)| tombstone(name, value)),
+            )
             .chain(self.certificates.values().map(|value| certificate(value)))
             .chain(self.orders.values().map(|value| order(value)))
             .chain(
@@ -252,6 +309,25 @@ impl State {
                     .iter()
                     .map(|(name, record)| hostname(name, record)),
             )
+    }
+
+    /// In the order of their keys' bytes.
+    fn buckets_by_name(&self) -> impl Iterator<Item = Pair> + '_ {
+        let mut kinds = crate::LimitKind::ALL;
+        kinds.sort_by_key(|kind| kind.as_str());
+        self.cas.keys().flat_map(move |ca| {
+            kinds.into_iter().flat_map(move |kind| {
+                let first = BucketKey {
+                    ca: ca.clone(),
+                    kind,
+                    key: "".into(),
+                };
+                self.buckets
+                    .range(first..)
+                    .take_while(move |(key, _)| key.ca == *ca && key.kind == kind)
+                    .map(|(key, value)| bucket(key, value))
+            })
+        })
     }
 
     /// In the order of their keys' bytes: `control` before `serving`.

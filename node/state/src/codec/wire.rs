@@ -4,6 +4,10 @@
 use bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
 
+mod issuance;
+
+pub(super) use issuance::*;
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Sealed {
     #[prost(string, tag = "1")]
@@ -81,24 +85,6 @@ pub(super) struct Authority {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Account {
-    #[prost(string, tag = "1")]
-    pub(super) directory: String,
-    #[prost(string, tag = "2")]
-    pub(super) trust_roots_pem: String,
-    #[prost(string, repeated, tag = "3")]
-    pub(super) contacts: Vec<String>,
-    #[prost(bool, tag = "4")]
-    pub(super) terms_agreed: bool,
-    #[prost(message, optional, tag = "5")]
-    pub(super) key: Option<Sealed>,
-    #[prost(string, tag = "6")]
-    pub(super) thumbprint: String,
-    #[prost(string, optional, tag = "7")]
-    pub(super) url: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct Origin {
     #[prost(string, tag = "1")]
     pub(super) url: String,
@@ -112,14 +98,6 @@ pub(super) enum Protocol {
     Auto = 0,
     Http1 = 1,
     Http2 = 2,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Zone {
-    #[prost(message, optional, tag = "1")]
-    pub(super) origin: Option<Origin>,
-    #[prost(uint64, tag = "2")]
-    pub(super) revision: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -235,134 +213,6 @@ pub(super) enum Became {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Failure {
-    #[prost(enumeration = "FailureClass", tag = "1")]
-    pub(super) class: i32,
-    #[prost(string, tag = "2")]
-    pub(super) reason: String,
-    #[prost(uint32, tag = "3")]
-    pub(super) count: u32,
-    #[prost(uint64, tag = "4")]
-    pub(super) at: u64,
-    #[prost(uint64, tag = "5")]
-    pub(super) next_try: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
-#[repr(i32)]
-pub(super) enum FailureClass {
-    Unspecified = 0,
-    Challenge = 1,
-    Rejected = 2,
-    RateLimited = 3,
-    Unavailable = 4,
-    Unusable = 5,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
-#[repr(i32)]
-pub(super) enum Evidence {
-    Unspecified = 0,
-    NeverPlaced = 1,
-    Invalid = 2,
-    Gone = 3,
-    Withdrawn = 4,
-    Unusable = 5,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Hostname {
-    #[prost(uint64, tag = "1")]
-    pub(super) authorized_at: u64,
-    #[prost(string, tag = "2")]
-    pub(super) authorized_by: String,
-    #[prost(uint64, tag = "3")]
-    pub(super) claim: u64,
-    #[prost(bytes = "bytes", optional, tag = "4")]
-    pub(super) certificate: Option<Bytes>,
-    #[prost(uint64, optional, tag = "5")]
-    pub(super) order: Option<u64>,
-    #[prost(message, optional, tag = "6")]
-    pub(super) failure: Option<Failure>,
-    #[prost(uint32, tag = "7")]
-    pub(super) events: u32,
-    #[prost(uint64, tag = "8")]
-    pub(super) revision: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Certificate {
-    #[prost(string, tag = "1")]
-    pub(super) hostname: String,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(super) chain: Bytes,
-    #[prost(string, tag = "3")]
-    pub(super) issuer: String,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub(super) serial: Bytes,
-    #[prost(uint64, tag = "5")]
-    pub(super) not_before: u64,
-    #[prost(uint64, tag = "6")]
-    pub(super) not_after: u64,
-    #[prost(uint64, tag = "7")]
-    pub(super) renew_at: u64,
-    #[prost(uint64, optional, tag = "8")]
-    pub(super) forget_at: Option<u64>,
-    #[prost(bool, tag = "9")]
-    pub(super) kept: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Placed {
-    #[prost(string, tag = "1")]
-    pub(super) url: String,
-    #[prost(string, tag = "2")]
-    pub(super) finalize_url: String,
-    #[prost(string, tag = "3")]
-    pub(super) authorization_url: String,
-    #[prost(string, tag = "4")]
-    pub(super) challenge_url: String,
-    #[prost(string, optional, tag = "5")]
-    pub(super) token: Option<String>,
-    #[prost(uint64, optional, tag = "6")]
-    pub(super) expires: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
-#[repr(i32)]
-pub(super) enum Stage {
-    Unspecified = 0,
-    Admitted = 1,
-    Prepared = 2,
-    ReadyIntent = 3,
-    FinalizeIntent = 4,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Order {
-    #[prost(string, tag = "1")]
-    pub(super) hostname: String,
-    #[prost(uint64, tag = "2")]
-    pub(super) claim: u64,
-    #[prost(uint32, tag = "3")]
-    pub(super) attempt: u32,
-    #[prost(uint64, tag = "4")]
-    pub(super) admitted_at: u64,
-    #[prost(message, optional, tag = "5")]
-    pub(super) key: Option<Sealed>,
-    #[prost(bytes = "bytes", tag = "6")]
-    pub(super) csr: Bytes,
-    #[prost(enumeration = "Stage", tag = "7")]
-    pub(super) stage: i32,
-    #[prost(message, optional, tag = "8")]
-    pub(super) placed: Option<Placed>,
-    #[prost(uint64, tag = "9")]
-    pub(super) stage_at: u64,
-    #[prost(uint64, tag = "10")]
-    pub(super) epoch: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct CertificateOwn {
     #[prost(bytes = "bytes", tag = "1")]
     pub(super) leaf: Bytes,
@@ -402,7 +252,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57"
     )]
     pub(super) change: Option<Change>,
 }
@@ -415,8 +265,8 @@ pub(super) enum Change {
     TakeOver(u64),
     #[prost(message, tag = "12")]
     Confirm(Nothing),
-    #[prost(string, tag = "13")]
-    AuthorizeHostname(String),
+    #[prost(message, tag = "13")]
+    AuthorizeHostname(Authorize),
     #[prost(message, tag = "14")]
     RemoveHostname(RemoveHostname),
     #[prost(message, tag = "15")]
@@ -447,8 +297,8 @@ pub(super) enum Change {
     FinishRemoval(u64),
     #[prost(message, tag = "28")]
     CommitAccountKey(CommitAccountKey),
-    #[prost(string, tag = "29")]
-    RegisterAccount(String),
+    #[prost(message, tag = "29")]
+    RegisterAccount(RegisterAccount),
     #[prost(message, tag = "30")]
     AdmitOrder(AdmitOrder),
     #[prost(uint64, tag = "31")]
@@ -465,6 +315,46 @@ pub(super) enum Change {
     FailOrder(FailOrder),
     #[prost(bytes, tag = "37")]
     ForgetCertificate(Vec<u8>),
+    #[prost(message, tag = "38")]
+    SetZone(SetZone),
+    #[prost(message, tag = "39")]
+    SetWants(SetWants),
+    #[prost(message, tag = "40")]
+    ContestHostname(ContestHostname),
+    #[prost(string, tag = "41")]
+    EndContest(String),
+    #[prost(message, tag = "42")]
+    ReissueCertificates(Reissue),
+    #[prost(message, tag = "43")]
+    RevokeCertificate(RevokeCertificate),
+    #[prost(message, tag = "44")]
+    UploadCertificate(Upload),
+    #[prost(message, tag = "45")]
+    CreateRequest(CreateRequest),
+    #[prost(message, tag = "46")]
+    PutCa(PutCa),
+    #[prost(message, tag = "47")]
+    BindExternalAccount(BindExternalAccount),
+    #[prost(message, tag = "48")]
+    RemoveCa(RemoveCa),
+    #[prost(string, tag = "49")]
+    RollAccountKey(String),
+    #[prost(message, tag = "50")]
+    FinishRollover(FinishRollover),
+    #[prost(message, tag = "51")]
+    RecordOwnership(RecordOwnership),
+    #[prost(message, tag = "52")]
+    RecordContest(RecordContest),
+    #[prost(message, tag = "53")]
+    DeferHostname(DeferHostname),
+    #[prost(message, tag = "54")]
+    ScheduleRenewal(ScheduleRenewal),
+    #[prost(message, tag = "55")]
+    FinishRevocation(FinishRevocation),
+    #[prost(message, tag = "56")]
+    ObserveLimit(ObserveLimit),
+    #[prost(string, tag = "57")]
+    ForgetTombstone(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -489,9 +379,11 @@ pub(super) struct Found {
     #[prost(message, optional, tag = "8")]
     pub(super) admin_certificate: Option<IssuedCertificate>,
     #[prost(message, optional, tag = "9")]
-    pub(super) account: Option<Account>,
+    pub(super) ca: Option<Ca>,
     #[prost(message, optional, tag = "10")]
     pub(super) origin: Option<Origin>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) zone: Option<ZoneSettings>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -566,72 +458,6 @@ pub(super) struct ShareDataKey {
     pub(super) generation: u32,
     #[prost(message, optional, tag = "3")]
     pub(super) sealed: Option<HpkeSealed>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct CommitAccountKey {
-    #[prost(message, optional, tag = "1")]
-    pub(super) key: Option<Sealed>,
-    #[prost(string, tag = "2")]
-    pub(super) thumbprint: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct AdmitOrder {
-    #[prost(string, tag = "1")]
-    pub(super) hostname: String,
-    #[prost(uint64, tag = "2")]
-    pub(super) claim: u64,
-    #[prost(message, optional, tag = "3")]
-    pub(super) key: Option<Sealed>,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub(super) csr: Bytes,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PrepareOrder {
-    #[prost(uint64, tag = "1")]
-    pub(super) order: u64,
-    #[prost(message, optional, tag = "2")]
-    pub(super) placed: Option<Placed>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Install {
-    #[prost(uint64, tag = "1")]
-    pub(super) order: u64,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(super) id: Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub(super) leaf: Bytes,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub(super) chain_id: Bytes,
-    #[prost(bytes = "bytes", repeated, tag = "5")]
-    pub(super) chain: Vec<Bytes>,
-    #[prost(string, tag = "6")]
-    pub(super) issuer: String,
-    #[prost(bytes = "bytes", tag = "7")]
-    pub(super) serial: Bytes,
-    #[prost(uint64, tag = "8")]
-    pub(super) not_before: u64,
-    #[prost(uint64, tag = "9")]
-    pub(super) not_after: u64,
-    #[prost(uint64, tag = "10")]
-    pub(super) renew_at: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct FailOrder {
-    #[prost(uint64, tag = "1")]
-    pub(super) order: u64,
-    #[prost(enumeration = "Evidence", tag = "2")]
-    pub(super) evidence: i32,
-    #[prost(enumeration = "FailureClass", tag = "3")]
-    pub(super) class: i32,
-    #[prost(string, tag = "4")]
-    pub(super) reason: String,
-    #[prost(uint64, tag = "5")]
-    pub(super) next_try: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::{
-    Certificate, CertificateId, DataKey, Due, Hostname, HostnameRecord, Index, Invitation,
-    InvitationId, Member, NodeId, Operator, Order, OrderId, Removed, State, Timestamp,
+    Bucket, BucketKey, Ca, Certificate, CertificateId, ChallengeKind, DataKey, Due, Hostname,
+    HostnameRecord, Index, Invitation, InvitationId, Member, NodeId, Operator, Order, OrderId,
+    Removed, Revocation, RevocationState, State, Timestamp, Tombstone,
 };
 
 /// How long an invitation is shown after its end: a day, for whoever asks why a
@@ -33,28 +34,31 @@ impl State {
         self.index = index;
     }
 
-    pub(crate) fn insert_hostname(&mut self, name: Hostname, record: HostnameRecord) {
+    pub(crate) fn insert_hostname(&mut self, name: Hostname, mut record: HostnameRecord) {
         self.remove_hostname(&name);
-        if let Some(at) = self.hostname_due(&record) {
-            self.due.insert((at, Due::Order(name.clone())));
-        }
+        record.tenant = intern(&mut self.tenants, &record.tenant);
+        self.due.extend(self.hostname_due(&name, &record));
+        self.due.extend(contest_due(&name, &record));
         self.hostnames.insert(name, record);
     }
 
     pub(crate) fn remove_hostname(&mut self, name: &Hostname) -> Option<HostnameRecord> {
         let old = self.hostnames.remove(name)?;
-        if let Some(at) = self.hostname_due(&old) {
-            self.due.remove(&(at, Due::Order(name.clone())));
+        if let Some(due) = self.hostname_due(name, &old) {
+            self.due.remove(&due);
         }
+        if let Some(due) = contest_due(name, &old) {
+            self.due.remove(&due);
+        }
+        release(&mut self.tenants, &old.tenant);
         Some(old)
     }
 
     pub(crate) fn insert_order(&mut self, order: Order) {
         self.remove_order(order.id);
         self.busy.insert(order.hostname.clone(), order.id);
-        if let Some(challenge) = Self::open_challenge(&order) {
-            self.challenges
-                .insert((challenge.token.as_str().into(), order.id));
+        for (kind, name) in self.answers(&order) {
+            self.answered(kind).insert((name, order.id));
         }
         self.orders.insert(order.id, Arc::new(order));
     }
@@ -62,48 +66,117 @@ impl State {
     pub(crate) fn remove_order(&mut self, id: OrderId) -> Option<Arc<Order>> {
         let old = self.orders.remove(&id)?;
         self.busy.remove(&old.hostname);
-        if let Some(challenge) = Self::open_challenge(&old) {
-            self.challenges
-                .remove(&(challenge.token.as_str().into(), id));
+        for (kind, name) in self.answers(&old) {
+            self.answered(kind).remove(&(name, id));
         }
         Some(old)
     }
 
-    /// Must not be called while the certificate's hostname is due by it: its
-    /// `renew_at` never changes, so that only first insertions matter.
+    /// Under which names edges find the answers of an order.
+    fn answers(&self, order: &Order) -> BTreeSet<(Answered, Arc<str>)> {
+        let label = || -> Option<Arc<str>> {
+            let cluster = self.cluster.as_ref()?.id;
+            let label = order.tenant.delegation_label(cluster, &order.hostname);
+            Some(label.into())
+        };
+        Self::open_challenges(order)
+            .filter_map(|challenge| match challenge.kind {
+                ChallengeKind::Http01 => {
+                    Some((Answered::Token, Arc::from(challenge.token.as_str())))
+                }
+                ChallengeKind::Dns01 => label().map(|label| (Answered::Label, label)),
+                ChallengeKind::TlsAlpn01 => None,
+            })
+            .collect()
+    }
+
+    fn answered(&mut self, kind: Answered) -> &mut OrdSet<(Arc<str>, OrderId)> {
+        match kind {
+            Answered::Token => &mut self.challenges,
+            Answered::Label => &mut self.delegated,
+        }
+    }
+
     pub(crate) fn insert_certificate(&mut self, mut certificate: Certificate) {
-        self.remove_certificate(&certificate.id);
-        certificate.issuer = self.intern_issuer(&certificate.issuer);
-        if let Some(at) = certificate.forget_at {
-            self.due.insert((at, Due::Forget(certificate.id)));
-        }
-        if certificate.kept {
-            self.kept
-                .insert(certificate.hostname.clone(), certificate.id);
-        }
-        *self.chains.entry(certificate.chain).or_insert(0) += 1;
-        self.certificates
-            .insert(certificate.id, Arc::new(certificate));
+        let hostname = certificate.hostname.clone();
+        self.around_hostname(&hostname, |state| {
+            state.remove_certificate_alone(&certificate.id);
+            certificate.issuer = intern(&mut state.issuers, &certificate.issuer);
+            state.due.extend(certificate_dues(&certificate));
+            if certificate.kept {
+                let kept = (certificate.hostname.clone(), certificate.algorithm);
+                state.kept.insert(kept, certificate.id);
+            }
+            *state.chains.entry(certificate.chain).or_insert(0) += 1;
+            let id = certificate.id;
+            state.certificates.insert(id, Arc::new(certificate));
+        });
     }
 
     pub(crate) fn remove_certificate(&mut self, id: &CertificateId) -> Option<Arc<Certificate>> {
+        let hostname = self.certificates.get(id)?.hostname.clone();
+        self.around_hostname(&hostname, |state| state.remove_certificate_alone(id))
+    }
+
+    fn remove_certificate_alone(&mut self, id: &CertificateId) -> Option<Arc<Certificate>> {
         let old = self.certificates.remove(id)?;
-        if let Some(at) = old.forget_at {
-            self.due.remove(&(at, Due::Forget(*id)));
+        for due in certificate_dues(&old) {
+            self.due.remove(&due);
         }
         if old.kept {
-            self.kept.remove(&old.hostname);
+            self.kept.remove(&(old.hostname.clone(), old.algorithm));
         }
         release(&mut self.chains, &old.chain);
         release(&mut self.issuers, &old.issuer);
         Some(old)
     }
 
-    fn intern_issuer(&mut self, name: &Arc<str>) -> Arc<str> {
-        let known = self.issuers.get_key_value(name);
-        let known = known.map_or_else(|| name.clone(), |(known, _)| known.clone());
-        *self.issuers.entry(known.clone()).or_insert(0) += 1;
-        known
+    /// What a hostname needs is derived from its certificates too: it is worked out
+    /// again around a change of one.
+    fn around_hostname<T>(&mut self, name: &Hostname, change: impl FnOnce(&mut Self) -> T) -> T {
+        let due = |state: &Self| {
+            let record = state.hostnames.get(name)?;
+            state.hostname_due(name, record)
+        };
+        let before = due(self);
+        let changed = change(self);
+        let after = due(self);
+        if before != after {
+            before.map(|due| self.due.remove(&due));
+            self.due.extend(after);
+        }
+        changed
+    }
+
+    pub(crate) fn insert_ca(&mut self, ca: Ca) {
+        self.cas.insert(ca.name.clone(), Arc::new(ca));
+    }
+
+    pub(crate) fn insert_bucket(&mut self, key: BucketKey, bucket: Bucket) {
+        self.remove_bucket(&key);
+        if let Some(at) = bucket.idle_at() {
+            self.idle.insert((at, key.clone()));
+        }
+        self.buckets.insert(key, bucket);
+    }
+
+    pub(crate) fn remove_bucket(&mut self, key: &BucketKey) {
+        if let Some(at) = self.buckets.remove(key).and_then(|old| old.idle_at()) {
+            self.idle.remove(&(at, key.clone()));
+        }
+    }
+
+    pub(crate) fn insert_tombstone(&mut self, name: Hostname, tombstone: Tombstone) {
+        self.remove_tombstone(&name);
+        self.due
+            .insert((tombstone.forget_at(), Due::Bury(name.clone())));
+        self.tombstones.insert(name, Arc::new(tombstone));
+    }
+
+    pub(crate) fn remove_tombstone(&mut self, name: &Hostname) -> Option<Arc<Tombstone>> {
+        let old = self.tombstones.remove(name)?;
+        self.due.remove(&(old.forget_at(), Due::Bury(name.clone())));
+        Some(old)
     }
 
     pub(crate) fn insert_invitation(&mut self, invitation: Invitation) {
@@ -136,6 +209,23 @@ impl State {
     }
 }
 
+/// By what an answer is found.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    /// A challenge's token.
+    Token,
+    /// A delegation's label.
+    Label,
+}
+
+/// One user more of a value that many share.
+fn intern<K: Ord + Clone>(users: &mut OrdMap<K, u32>, value: &K) -> K {
+    let known = users.get_key_value(value);
+    let known = known.map_or_else(|| value.clone(), |(known, _)| known.clone());
+    *users.entry(known.clone()).or_insert(0) += 1;
+    known
+}
+
 /// One user less; the last takes the entry along.
 fn release<K: Ord + Clone>(users: &mut OrdMap<K, u32>, key: &K) {
     match users.get(key).copied() {
@@ -149,4 +239,23 @@ fn sweep(invitation: &Invitation) -> (Timestamp, Due) {
         invitation.expires_at.plus(INVITATION_SHOWN),
         Due::Sweep(invitation.id),
     )
+}
+
+fn contest_due(name: &Hostname, record: &HostnameRecord) -> Option<(Timestamp, Due)> {
+    let contest = record.contest()?;
+    let at = contest.next_check.min(contest.ends());
+    Some((at, Due::Contest(name.clone())))
+}
+
+fn certificate_dues(certificate: &Certificate) -> impl Iterator<Item = (Timestamp, Due)> {
+    let id = certificate.id;
+    let forget = certificate.forget_at.map(|at| (at, Due::Forget(id)));
+    let revoke = match &certificate.revocation {
+        Some(Revocation {
+            state: RevocationState::Wanted { next_try },
+            ..
+        }) => Some((*next_try, Due::Revoke(id))),
+        _ => None,
+    };
+    forget.into_iter().chain(revoke)
 }
