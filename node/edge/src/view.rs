@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use state::{Account, Certificate, Challenge, Hostname, Index, Origin, State};
+use state::{Ca, Certificate, Challenge, Hostname, Index, Origin, State, Zone};
 use tokio::sync::watch;
 
 /// One state as the edge serves it. Shares its structure with the state; making
@@ -64,11 +64,37 @@ impl View {
         self.state.challenge(token)
     }
 
-    /// The thumbprint of the cluster's ACME account, once it has a key.
-    pub fn thumbprint(&self) -> Option<&str> {
-        self.state
-            .account()
-            .and_then(|account| Account::thumbprint(account))
+    /// What a CA wants to see of `name`, in lower case, in a handshake for
+    /// `acme-tls/1` (RFC 8737 section 3).
+    pub fn alpn_digest(&self, name: &str) -> Option<[u8; 32]> {
+        self.state.alpn_challenge(name)
+    }
+
+    /// The texts that a CA wants to see at a label, in lower case, of the zone of
+    /// challenges (RFC 8555 section 8.4).
+    pub fn dns_texts(&self, label: &str) -> Vec<String> {
+        self.state.dns_challenges(label)
+    }
+
+    /// What operators decided about the zone.
+    pub fn zone(&self) -> &Zone {
+        self.state.zone()
+    }
+
+    /// The CAs that certificates may come from.
+    pub fn cas(&self) -> impl Iterator<Item = &Arc<Ca>> {
+        self.state.cas()
+    }
+
+    /// The thumbprint of the account that `name` would be ordered by: that of its order
+    /// in flight, else of the CA that is asked first.
+    pub fn thumbprint(&self, name: &str) -> Option<&str> {
+        let order = self.state.hostname(name).and_then(|record| record.order);
+        let ca = order.and_then(|id| self.state.ca(self.state.order(id)?.ca.as_str()));
+        match ca {
+            Some(ca) => ca.thumbprint(),
+            None => self.state.cas_by_rank().first()?.thumbprint(),
+        }
     }
 
     /// `name` as a value of its own, if it is authorized.

@@ -52,9 +52,10 @@ async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason
             Ok(challenge(&key_authorization))
         }
         Decision::Ask { hostname, token } => {
+            let thumbprint = view.thumbprint(hostname.as_str()).map(ToOwned::to_owned);
             let known = worker
                 .challenges
-                .answer((hostname, token), view.thumbprint(), &worker.counters)
+                .answer((hostname, token), thumbprint.as_deref(), &worker.counters)
                 .await;
             known
                 .map(|known| challenge(&known))
