@@ -76,6 +76,24 @@ impl Core {
         }
     }
 
+    /// A request on the caller's word.
+    ///
+    /// # Errors
+    /// `accountDoesNotExist`; and a refusal of accounts that are deactivated.
+    pub(crate) fn vouched(&self, account: &str, payload: &[u8]) -> Result<Signed, Problem> {
+        let account = self.book.accounts.get(account).ok_or_else(|| {
+            let detail = format!("no account has the id {account:?}");
+            Problem::new(Kind::AccountDoesNotExist, detail)
+        })?;
+        if account.status == AccountStatus::Deactivated {
+            return Err(deactivated());
+        }
+        Ok(Signed {
+            payload: payload.to_vec(),
+            by: SignedBy::Account(account.clone()),
+        })
+    }
+
     fn check_url(&self, jws: &Jws, request: &Request<Bytes>) -> Result<(), Problem> {
         let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
         let url = self.links.at(path);

@@ -136,24 +136,48 @@ impl Core {
         if let Some(caller) = request.extensions().get::<Caller>() {
             turn.caller = *caller;
         }
-        let route = Route::parse(request.uri().path());
+        self.respond(Ask::Request(request), turn)
+    }
+
+    /// Answers what an account POSTs to a path, on the caller's word instead of a nonce
+    /// and a signature: for planners that are driven against more orders than anyone
+    /// wants to sign. All else is as with [`Self::handle`].
+    pub fn handle_vouched(
+        &mut self,
+        account: &str,
+        path: &str,
+        payload: &[u8],
+        now: impl Into<Moment>,
+        entropy: &mut dyn Entropy,
+    ) -> (Response<Bytes>, Step) {
+        let ask = Ask::Vouched {
+            account,
+            path,
+            payload,
+        };
+        self.respond(ask, Turn::new(now.into(), entropy))
+    }
+
+    fn respond(&mut self, ask: Ask<'_>, mut turn: Turn<'_>) -> (Response<Bytes>, Step) {
+        let route = Route::parse(ask.path());
         let endpoint = route.as_ref().and_then(Endpoint::of);
-        let gives_nonce = request.method() == Method::POST || route == Some(Route::NewNonce);
+        let is_post = ask.method() == Method::POST;
+        let gives_nonce = is_post || route == Some(Route::NewNonce);
         let response = match endpoint.and_then(|endpoint| self.overrun(endpoint, &turn)) {
             // As from a load balancer: without a nonce.
             Some(problem) => Reply::problem(&problem).finish(),
             None => {
                 turn.mishap = endpoint.and_then(|it| self.faults.strike(it, turn.entropy));
-                let reply = self.answer(request, &mut turn);
+                let reply = self.answer(ask, route, &mut turn);
                 let reply = reply.unwrap_or_else(|problem| Reply::problem(&problem));
                 let response = self.dress(reply, gives_nonce, turn.entropy);
                 self.mistreated(response, &turn)
             }
         };
-        if let Some(endpoint) = endpoint.filter(|_| request.method() == Method::POST) {
+        if let Some(endpoint) = endpoint.filter(|_| is_post) {
             self.posts.note(Post {
                 endpoint,
-                path: request.uri().path().to_owned(),
+                path: ask.path().to_owned(),
                 received: turn.caller.received,
                 account: turn.account,
                 status: response.status().as_u16(),
@@ -217,21 +241,30 @@ impl Core {
         }
     }
 
-    fn answer(&mut self, request: &Request<Bytes>, turn: &mut Turn<'_>) -> Result<Reply, Problem> {
-        let path = request.uri().path();
-        let route = Route::parse(path)
-            .ok_or_else(|| Problem::not_found(&format!("the resource {path:?}")))?;
-        if !route.allows(request.method()) {
-            let detail = format!("{} is not for {path:?}", request.method());
+    fn answer(
+        &mut self,
+        ask: Ask<'_>,
+        route: Option<Route>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Reply, Problem> {
+        let path = ask.path();
+        let route = route.ok_or_else(|| Problem::not_found(&format!("the resource {path:?}")))?;
+        if !route.allows(ask.method()) {
+            let detail = format!("{} is not for {path:?}", ask.method());
             let mut problem = Problem::malformed(detail).with_status(405);
             problem.allow = Some(route.allowed());
             return Err(problem);
         }
         self.refused_by_fault(turn)?;
         if route.is_public() {
-            return self.show(&route, request.method(), turn);
+            return self.show(&route, ask.method(), turn);
         }
-        let signed = self.authenticate(&route, request)?;
+        let signed = match ask {
+            Ask::Request(request) => self.authenticate(&route, request)?,
+            Ask::Vouched {
+                account, payload, ..
+            } => self.vouched(account, payload)?,
+        };
         if let SignedBy::Account(account) = &signed.by {
             turn.account = Some(account.id.clone());
         }
@@ -327,6 +360,35 @@ impl Core {
                 "the resource {:?}",
                 other.path()
             ))),
+        }
+    }
+}
+
+/// What is asked, and on whose word.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    /// Whoever signed it.
+    Request(&'a Request<Bytes>),
+    /// The caller's: a POST of this account.
+    Vouched {
+        account: &'a str,
+        path: &'a str,
+        payload: &'a [u8],
+    },
+}
+
+impl<'a> Ask<'a> {
+    fn method(self) -> &'a Method {
+        match self {
+            Self::Request(request) => request.method(),
+            Self::Vouched { .. } => &Method::POST,
+        }
+    }
+
+    fn path(self) -> &'a str {
+        match self {
+            Self::Request(request) => request.uri().path(),
+            Self::Vouched { path, .. } => path,
         }
     }
 }

@@ -9,12 +9,24 @@
 
 mod accounts;
 mod bench;
+mod chains;
 mod client;
+mod control;
+mod dns;
+mod external;
+mod faults;
 mod issuance;
+mod limits;
 mod orders;
+mod profiles;
+mod renewal;
 mod requests;
 mod restart;
+mod reuse;
 mod revocation;
 mod signer;
 mod site;
+mod speed;
 mod validation;
+mod wildcards;
+mod wires;

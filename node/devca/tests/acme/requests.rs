@@ -245,3 +245,20 @@ fn the_management_resources_show_root_and_ledger() {
     let ledger = bench.get(Method::GET, "/management/ledger").expect(200);
     assert_eq!(ledger.json(), json!(bench.core.ledger(bench.time())));
 }
+
+#[test]
+fn a_vouched_request_needs_an_account_that_is_there() {
+    let mut bench = Bench::new();
+    let payload = json!({ "identifiers": [{ "type": "dns", "value": "a.example" }] });
+    let stranger = bench.vouched("nobody", "/order", &payload);
+    stranger.problem(400, "accountDoesNotExist");
+    let account = bench.account();
+    let id = account.url.rsplit('/').next().unwrap();
+    bench.vouched(id, "/order", &payload).expect(201);
+    let gone = json!({ "status": "deactivated" });
+    bench
+        .post(&account, &account.url.clone(), &gone)
+        .expect(200);
+    let late = bench.vouched(id, "/order", &payload);
+    late.problem(401, "unauthorized");
+}

@@ -259,6 +259,15 @@ pub struct Look {
 }
 
 impl Look {
+    /// A question that nobody was asked.
+    pub fn unasked(name: DnsName, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            sightings: Vec::new(),
+        }
+    }
+
     /// The answers alone.
     pub fn answers(&self) -> impl Iterator<Item = &Answer> {
         self.sightings.iter().map(|sighting| &sighting.answer)

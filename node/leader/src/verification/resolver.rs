@@ -30,7 +30,7 @@ mod read;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Who can look at DNS.
 #[async_trait]
@@ -51,7 +51,8 @@ const ROOTS: [Ipv4Addr; 6] = [
     Ipv4Addr::new(193, 0, 14, 129),
 ];
 
-/// Questions under way at once, for all looks: each holds a socket.
+/// Questions under way at once, for all looks: each holds a socket. A look that waits for a
+/// place spends its own time, so whoever plans looks keeps well below.
 const QUESTIONS_MOST: usize = 256;
 
 /// Whom to ask, and how long to wait.

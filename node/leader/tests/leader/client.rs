@@ -1,13 +1,18 @@
 //! A CA as the leader's client reaches it, without a leader.
 
 use std::{
+    collections::HashMap,
+    io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64URL_NOPAD;
 use leader::{
     fence::Permit,
     issuance::{
@@ -49,6 +54,7 @@ pub(crate) struct Client {
     directory: String,
     roots: String,
     rates: Rates,
+    pub(crate) texts: Texts,
 }
 
 impl Client {
@@ -61,6 +67,7 @@ impl Client {
             directory: directory.to_owned(),
             roots: roots.to_owned(),
             rates: Rates::UNPUBLISHED,
+            texts: Texts::default(),
         }
     }
 
@@ -101,14 +108,55 @@ impl Client {
 
     /// Registers a new account.
     pub(crate) async fn register(&self) -> Registered {
-        let key = new_key();
+        let AccountKey { key, thumbprint } = P256.account_key().unwrap();
         let stranger = self.open(&key, None);
         let url = stranger.register(&plain(), self.permit()).await.unwrap();
         Registered {
             authority: self.open(&key, Some(&url)),
             key,
+            thumbprint,
             url,
         }
+    }
+}
+
+/// The TXT records of the world, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts(Arc<Mutex<HashMap<String, Vec<String>>>>);
+
+impl Texts {
+    fn add(&self, owner: String, text: String) {
+        self.0.lock().unwrap().entry(owner).or_default().push(text);
+    }
+}
+
+#[async_trait]
+impl devca::LookUpText for Texts {
+    async fn texts(&self, name: &str) -> io::Result<Vec<String>> {
+        let texts = self.0.lock().unwrap();
+        Ok(texts.get(name).cloned().unwrap_or_default())
+    }
+}
+
+/// The development CA, as a client has it.
+pub(crate) struct Site {
+    pub(crate) client: Client,
+    pub(crate) ca: devca::Running,
+}
+
+impl Site {
+    pub(crate) async fn start(behaviour: devca::Behaviour) -> Self {
+        let texts = Texts::default();
+        let mut probing = devca::Probing::loopback(1, 1);
+        probing.texts = Some(Arc::new(texts.clone()));
+        let now = || u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+        let listen = ([127, 0, 0, 1], 0).into();
+        let mut config = devca::Config::new(listen, probing, Arc::new(now));
+        config.behaviour = behaviour;
+        let ca = devca::Server::start(config).await.unwrap();
+        let mut client = Client::now(ca.directory_url(), ca.root_pem());
+        client.texts = texts;
+        Self { client, ca }
     }
 }
 
@@ -116,29 +164,35 @@ impl Client {
 pub(crate) struct Registered {
     pub(crate) authority: Arc<dyn Authority>,
     pub(crate) key: Secret,
+    thumbprint: String,
     pub(crate) url: String,
 }
 
 impl Registered {
-    /// From an order to its certificate, at a CA that needs no convincing, or is convinced
-    /// by somebody else.
+    /// From an order to its certificate, by dns-01.
     pub(crate) async fn obtain(&self, client: &Client, request: &OrderRequest<'_>) -> Obtained {
         let order = self.authority.new_order(request, client.permit()).await;
-        let order = order.unwrap();
+        self.carry(client, order.unwrap()).await
+    }
+
+    /// From an order that was made to its certificate.
+    pub(crate) async fn carry(&self, client: &Client, order: OrderView) -> Obtained {
         for url in &order.authorization_urls {
             let view = self.authority.authorization(url).await.unwrap();
-            let kind = if view.wildcard {
-                ChallengeKind::Dns01
-            } else {
-                ChallengeKind::Http01
-            };
             if view.status == AuthorizationStatus::Pending {
-                let url = &view.challenge(&kind).unwrap().url;
-                self.authority.ready(url, client.permit()).await.unwrap();
+                let challenge = view.challenge(&ChallengeKind::Dns01).unwrap();
+                let token = challenge.token.as_ref().unwrap();
+                let proof = format!("{token}.{}", self.thumbprint);
+                let proof = digest(&SHA256, proof.as_bytes());
+                let owner = format!("_acme-challenge.{}", view.hostname);
+                let text = BASE64URL_NOPAD.encode(proof.as_ref());
+                client.texts.add(owner, text);
+                let ready = self.authority.ready(&challenge.url, client.permit());
+                ready.await.unwrap();
             }
         }
         self.until(&order.url, OrderStatus::Ready).await;
-        let csr = csr(&request.identifiers());
+        let csr = csr(&order.identifiers);
         let finalize = FinalizeRequest {
             order_url: &order.url,
             finalize_url: &order.finalize_url,

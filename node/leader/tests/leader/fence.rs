@@ -168,7 +168,7 @@ async fn the_repetition_after_a_bad_nonce_asks_again() {
     bench.authority.warm().await.unwrap();
     let error = bench.order(bench.permit()).await.unwrap_err();
     assert_eq!(error.kind(), "badNonce");
-    assert_eq!(bench.recorder.posts(), 12, "and has an end");
+    assert_eq!(bench.recorder.posts(), 24, "and has an end");
     let url = format!("{}/challenge", bench.recorder.base);
     bench.authority.ready(&url, bench.permit()).await.unwrap();
 

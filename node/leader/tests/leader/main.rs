@@ -8,7 +8,12 @@
     reason = "a test that cannot go on must stop where it stands, and one that is skipped say so"
 )]
 
+mod accounts;
+mod answers;
+mod bench;
+mod boulder;
 mod ca;
+mod certificates;
 mod client;
 mod crash;
 mod development_ca;
@@ -18,6 +23,7 @@ mod failpoints;
 mod faults;
 mod fence;
 mod membership;
+mod offers;
 mod pebble;
 mod recorder;
 mod takeover;

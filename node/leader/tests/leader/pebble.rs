@@ -1,138 +1,54 @@
 //! The same road to Let's Encrypt's own test CA, which refuses nonces at will. Skipped,
 //! loudly, where it is not installed.
 
-use std::{
-    net::{SocketAddr, TcpListener as StdListener},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+pub(crate) mod server;
+
+use std::sync::Arc;
 
 use leader::issuance::acme::{AcmeAuthorities, Tcp};
-use rcgen::{CertificateParams, KeyPair};
 use state::Timestamp;
-use tempfile::TempDir;
 use time::OffsetDateTime;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{Instant, sleep},
-};
+use tokio::net::TcpListener;
 
+use self::server::{Manners, Server};
 use crate::{
     development_ca::{Elsewhere, serve},
     doubles::Steady,
     world::{Process, World},
 };
 
-/// Pebble and its DNS; both end with it.
+/// Pebble, and a world whose edge it looks at.
 struct Pebble {
     world: World,
-    directory: String,
-    root: String,
-    log: std::path::PathBuf,
-    children: [Child; 2],
-    _files: TempDir,
-}
-
-impl Drop for Pebble {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    let listener = StdListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    server: Server,
 }
 
 impl Pebble {
-    /// `None`, with a word on it, where it is not installed.
     async fn start(refused_nonces: u32) -> Option<Self> {
-        let files = tempfile::tempdir().unwrap();
-        let (acme, management, dns) = (free(), free(), free());
         let edge = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = edge.local_addr().unwrap().port();
-        let root = write(files.path(), acme, management, port);
-        let log = files.path().join("log");
-        let names = Command::new("pebble-challtestsrv")
-            .args(["-http01", "", "-https01", "", "-tlsalpn01", ""])
-            .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""])
-            .args(["-dns01", &dns.to_string()])
-            .args(["-management", &free().to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(names) = names else {
-            println!("SKIPPED: pebble-challtestsrv is not installed (apt-get install pebble)");
-            return None;
-        };
-        let pebble = Command::new("pebble")
-            .args(["-strict", "-config", "pebble.json"])
-            .args(["-dnsserver", &dns.to_string()])
-            .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", refused_nonces.to_string())
-            .env("PEBBLE_AUTHZREUSE", "0")
-            .current_dir(files.path())
-            .stdout(std::fs::File::create(&log).unwrap())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pebble comes with pebble-challtestsrv");
+        let server = Server::start(Manners {
+            refused_nonces,
+            http_port: edge.local_addr().unwrap().port(),
+            ..Manners::default()
+        });
+        let server = server.await?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let world = World::at(Timestamp::from_secs(u64::try_from(now).unwrap()));
         tokio::spawn(serve(edge, world.states.subscribe()));
-        listens(acme).await;
-        Some(Self {
-            world,
-            directory: format!("https://{acme}/dir"),
-            root,
-            log,
-            children: [names, pebble],
-            _files: files,
-        })
+        Some(Self { world, server })
     }
 
     fn lead(&self) -> Process {
         let lease = Arc::new(Steady(self.world.term.clone()));
         self.world.lead_at(Arc::new(Elsewhere {
             acme: AcmeAuthorities::new(Arc::new(Tcp), lease, self.world.clock.clone()),
-            directory: self.directory.clone(),
-            root: self.root.clone(),
+            directory: self.server.directory.clone(),
+            root: self.server.root_pem.clone(),
         }))
     }
 
     fn issued(&self) -> usize {
-        let log = std::fs::read_to_string(&self.log).unwrap();
-        log.matches("Issued certificate").count()
-    }
-}
-
-/// Writes what Pebble reads, and answers with the root of its HTTPS.
-fn write(files: &Path, acme: SocketAddr, management: SocketAddr, http: u16) -> String {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap().pem();
-    std::fs::write(files.join("tls.pem"), &certificate).unwrap();
-    std::fs::write(files.join("tls.key"), key.serialize_pem()).unwrap();
-    let config = format!(
-        r#"{{"pebble":{{"listenAddress":"{acme}","managementListenAddress":"{management}",
-        "certificate":"tls.pem","privateKey":"tls.key","httpPort":{http},"tlsPort":{http},
-        "certificateValidityPeriod":7776000}}}}"#
-    );
-    std::fs::write(files.join("pebble.json"), config).unwrap();
-    certificate
-}
-
-/// It makes RSA keys before it listens.
-async fn listens(address: SocketAddr) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while TcpStream::connect(address).await.is_err() {
-        assert!(Instant::now() < limit, "pebble does not listen");
-        sleep(Duration::from_millis(50)).await;
+        self.server.issued()
     }
 }
 

@@ -14,9 +14,14 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// How a request is answered.
+#[derive(Clone)]
 pub(crate) enum Answer {
     /// Status line's end, more headers, body.
     Say(&'static str, String),
+    /// All of it as it stands; `{base}` is the server's own address.
+    Whole(String),
+    /// The same, and the connection ends.
+    Cut(String),
     /// Nothing, and the connection stays open.
     Silence,
 }
@@ -117,10 +122,8 @@ impl Desk {
         loop {
             match read(&mut stream).await {
                 Ok(Some(request)) => {
-                    let Some(answer) = self.answer(&request) else {
-                        continue;
-                    };
-                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                    let (answer, last) = self.answer(&request);
+                    if stream.write_all(answer.as_bytes()).await.is_err() || last {
                         return;
                     }
                 }
@@ -135,7 +138,8 @@ impl Desk {
         }
     }
 
-    fn answer(&self, request: &str) -> Option<String> {
+    /// What to write, and whether it is the last.
+    fn answer(&self, request: &str) -> (String, bool) {
         let before = {
             let mut requests = self.seen.requests.lock().unwrap();
             requests.push(request.to_owned());
@@ -145,14 +149,18 @@ impl Desk {
         let scripted = (self.script)(line, before);
         let (head, body) = match scripted.unwrap_or_else(|| self.usual(line)) {
             Answer::Say(head, body) => (head, body),
-            Answer::Silence => return None,
+            Answer::Whole(text) => return (text.replace("{base}", &self.base), false),
+            Answer::Cut(text) => return (text.replace("{base}", &self.base), true),
+            Answer::Silence => return (String::new(), false),
         };
+        let body = body.replace("{base}", &self.base);
         let (length, base) = (body.len(), &self.base);
         let body = if line.starts_with("HEAD") { "" } else { &body };
-        Some(format!(
+        let answer = format!(
             "HTTP/1.1 {head}\r\nReplay-Nonce: nonce-{before}\r\nLocation: {base}/order/1\r\n\
              Content-Length: {length}\r\n\r\n{body}"
-        ))
+        );
+        (answer, false)
     }
 
     fn usual(&self, line: &str) -> Answer {

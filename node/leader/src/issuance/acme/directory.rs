@@ -122,12 +122,11 @@ pub(super) struct Hosts(HashSet<String>);
 impl Hosts {
     /// That of the directory alone.
     pub(super) fn of(directory: &Uri) -> Self {
-        let host = directory.authority().map(ToString::to_string);
-        Self(host.into_iter().collect())
+        Self(host_of(directory).into_iter().collect())
     }
 
     fn add(&mut self, link: &str) -> Result<(), AuthorityError> {
-        match host_of(link) {
+        match host_in(link) {
             Some(host) => {
                 self.0.insert(host);
                 Ok(())
@@ -139,13 +138,12 @@ impl Hosts {
     }
 
     pub(super) fn contains(&self, uri: &Uri) -> bool {
-        let host = uri.authority().map(|authority| authority.as_str());
-        host.is_some_and(|host| self.0.contains(host))
+        host_of(uri).is_some_and(|host| self.0.contains(&host))
     }
 
     /// That a link leads to one of them, over HTTPS.
     pub(super) fn check(&self, link: &str) -> Result<(), AuthorityError> {
-        if host_of(link).is_some_and(|host| self.0.contains(&host)) {
+        if host_in(link).is_some_and(|host| self.0.contains(&host)) {
             return Ok(());
         }
         let shown: String = link.chars().filter(|c| !c.is_control()).take(200).collect();
@@ -153,10 +151,15 @@ impl Hosts {
     }
 }
 
-fn host_of(link: &str) -> Option<String> {
+fn host_in(link: &str) -> Option<String> {
     let uri: Uri = link.parse().ok()?;
+    (uri.scheme_str() == Some("https")).then(|| host_of(&uri))?
+}
+
+fn host_of(uri: &Uri) -> Option<String> {
     let authority = uri.authority()?;
-    let https = uri.scheme_str() == Some("https");
+    let host = authority.host().to_ascii_lowercase();
+    let port = authority.port_u16().unwrap_or(443);
     // `https://ca.example@evil.example` would go to the latter.
-    (https && !authority.as_str().contains('@')).then(|| authority.to_string())
+    (!authority.as_str().contains('@')).then(|| format!("{host}:{port}"))
 }

@@ -22,11 +22,11 @@ use crate::{
 };
 use net::{Ask, Net, Reply};
 
-mod net;
+pub(in crate::verification) mod net;
 
 /// Chance that a test can repeat: every draw differs, most bits change.
 #[derive(Default)]
-struct Counting(AtomicU16);
+pub(in crate::verification) struct Counting(AtomicU16);
 
 impl Jitter for Counting {
     fn draw(&self) -> u16 {

@@ -58,6 +58,7 @@ fn no_link_of_an_order_leads_elsewhere() {
     let good = r#"{"status":"valid","authorizations":["https://ca.example/a"],
         "finalize":"https://ca.example/f","certificate":"https://ca.example/c"}"#;
     order_of(good).unwrap();
+    order_of(&good.replace("ca.example/c", "CA.example:443/c")).unwrap();
     for (link, other) in [
         ("https://ca.example/a", "https://evil.example/a"),
         ("https://ca.example/f", "https://ca.example:444/f"),

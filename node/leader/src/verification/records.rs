@@ -1,0 +1,337 @@
+//! The records that a customer, or the operator, publishes.
+
+use std::{
+    fmt::{self, Write},
+    net::IpAddr,
+};
+
+use serde::Serialize;
+use state::Timestamp;
+
+use super::{
+    caa::Issuer,
+    claim::{Claim, Cluster, Purpose},
+    name::{DnsName, DnsNameError},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// One record to publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: RowKind,
+    /// Its owner, without final dot.
+    pub name: DnsName,
+    /// Its value as most providers ask for it: names without final dot, texts without
+    /// quotes; CAA as in a zone file.
+    pub value: String,
+    /// What it is for.
+    pub purpose: RowPurpose,
+    /// Whether it must be there.
+    pub need: Need,
+}
+
+/// A record's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RowKind {
+    /// An IPv4 address.
+    A,
+    /// An IPv6 address.
+    Aaaa,
+    /// An alias.
+    Cname,
+    /// A text.
+    Txt,
+    /// A name server.
+    Ns,
+    /// Who may issue.
+    Caa,
+}
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowPurpose {
+    /// Brings visitors here.
+    Traffic,
+    /// Proves whose the name is.
+    Ownership,
+    /// Lets us answer challenges by DNS.
+    Challenge,
+    /// Lets a CA issue to our account without a challenge each time (dns-persist-01).
+    PersistentChallenge,
+    /// Lets our account at the CA issue, and no other.
+    Caa,
+    /// Gives a zone to our own name servers.
+    Delegation,
+}
+
+/// Whether a record must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// Nothing works without it.
+    Required,
+    /// It makes something better or earlier; the purpose says what.
+    Optional,
+}
+
+/// What the records of a hostname depend on.
+#[derive(Clone, Debug)]
+pub struct Wishes<'a> {
+    /// The name stands at the top of its zone, where no CNAME may be: see
+    /// [`super::name::is_apex`], or a SOA was seen there.
+    pub apex: bool,
+    /// Challenges are to go by DNS.
+    pub by_dns: bool,
+    /// Addresses prove a first claim ([`super::ownership::Rules::traffic`]).
+    pub traffic: bool,
+    /// The CAs that may issue.
+    pub issuers: &'a [Issuer],
+    /// Those of them that offer dns-persist-01, and until when a record is to hold.
+    pub persistent: Vec<(&'a Issuer, Option<Timestamp>)>,
+}
+
+/// The records for one claim.
+///
+/// CAA records are offered where they can stand: not beside a CNAME, and never at a parent,
+/// where they would bind names that are none of ours. A name with a CNAME to us is bound by
+/// those of [`edge_rows`].
+///
+/// # Errors
+/// If the name is too long for a label more.
+pub fn hostname_rows(
+    claim: &Claim,
+    cluster: &Cluster,
+    wishes: &Wishes<'_>,
+) -> Result<Vec<Row>, DnsNameError> {
+    let host = DnsName::from(&claim.subject.host);
+    let wildcard = claim.subject.wildcard;
+    let alias = wildcard || !wishes.apex;
+    let mut rows = Vec::new();
+    if alias {
+        let name = if wildcard {
+            host.under("*")?
+        } else {
+            host.clone()
+        };
+        rows.push(cname(
+            name,
+            &claim.target,
+            RowPurpose::Traffic,
+            Need::Required,
+        ));
+    } else {
+        rows.extend(addresses(&host, cluster));
+    }
+    let other_proof = match claim.purpose {
+        Purpose::Transfer | Purpose::Contest => false,
+        Purpose::First => !wildcard && (alias || wishes.traffic),
+        Purpose::Recheck => true,
+    };
+    rows.push(Row {
+        kind: RowKind::Txt,
+        name: claim.txt_name()?,
+        value: claim.txt_value(),
+        purpose: RowPurpose::Ownership,
+        need: required(!other_proof),
+    });
+    let challenge = claim.challenge_name()?;
+    let need = required(wildcard || wishes.by_dns);
+    rows.push(cname(
+        challenge,
+        &claim.delegation,
+        RowPurpose::Challenge,
+        need,
+    ));
+    if wildcard || !alias {
+        let issuers = wishes.issuers.iter();
+        rows.extend(issuers.flat_map(|issuer| caa(&host, issuer, wildcard)));
+    }
+    for (issuer, until) in &wishes.persistent {
+        rows.extend(persistent(&host, issuer, wildcard, *until)?);
+    }
+    Ok(rows)
+}
+
+/// The records of the edge's domain, if another provider serves it: where all tenants'
+/// targets lead, and which accounts may issue for whoever points at them.
+///
+/// # Errors
+/// If the domain is too long for a label more.
+pub fn edge_rows(cluster: &Cluster, issuers: &[Issuer]) -> Result<Vec<Row>, DnsNameError> {
+    let all = cluster.edge.under("*")?;
+    let mut rows = addresses(&all, cluster);
+    rows.extend(issuers.iter().flat_map(|issuer| caa(&all, issuer, true)));
+    Ok(rows)
+}
+
+/// The records at the parent that give `zone` to our own name servers: NS, and the
+/// addresses of those whose names are within it (glue).
+pub fn delegation_rows(zone: &DnsName, servers: &[(DnsName, Vec<IpAddr>)]) -> Vec<Row> {
+    let ns = servers.iter().map(|(server, _)| Row {
+        kind: RowKind::Ns,
+        name: zone.clone(),
+        value: server.to_string(),
+        purpose: RowPurpose::Delegation,
+        need: Need::Required,
+    });
+    let within = servers.iter().filter(|(server, _)| server.is_within(zone));
+    let glue = within.flat_map(|(server, addresses)| {
+        let glue = |address: &IpAddr| address_row(server, *address, RowPurpose::Delegation);
+        addresses.iter().map(glue)
+    });
+    ns.chain(glue).collect()
+}
+
+fn addresses(name: &DnsName, cluster: &Cluster) -> Vec<Row> {
+    let row = |address: &IpAddr| address_row(name, *address, RowPurpose::Traffic);
+    cluster.addresses.iter().map(row).collect()
+}
+
+fn address_row(name: &DnsName, address: IpAddr, purpose: RowPurpose) -> Row {
+    Row {
+        kind: if address.is_ipv4() {
+            RowKind::A
+        } else {
+            RowKind::Aaaa
+        },
+        name: name.clone(),
+        value: address.to_string(),
+        purpose,
+        need: Need::Required,
+    }
+}
+
+fn cname(name: DnsName, target: &DnsName, purpose: RowPurpose, need: Need) -> Row {
+    Row {
+        kind: RowKind::Cname,
+        name,
+        value: target.to_string(),
+        purpose,
+        need,
+    }
+}
+
+/// One record for each identity and tag. A wildcard's base is issued with it, on one order.
+fn caa(name: &DnsName, issuer: &Issuer, wildcard: bool) -> Vec<Row> {
+    let tags: &[&str] = if wildcard {
+        &["issue", "issuewild"]
+    } else {
+        &["issue"]
+    };
+    let account = issuer.account.as_ref();
+    let account = account.map_or_else(String::new, |account| format!(";accounturi={account}"));
+    let row = |(identity, tag): (&String, &&str)| Row {
+        kind: RowKind::Caa,
+        name: name.clone(),
+        value: format!("0 {tag} \"{identity}{account}\""),
+        purpose: RowPurpose::Caa,
+        need: Need::Optional,
+    };
+    let identities = issuer.identities.iter().take(1);
+    identities
+        .flat_map(|identity| tags.iter().map(move |tag| (identity, tag)))
+        .map(row)
+        .collect()
+}
+
+/// `_validation-persist.<host>` (draft-ietf-acme-dns-persist). `None` without an account,
+/// for the record names it.
+fn persistent(
+    host: &DnsName,
+    issuer: &Issuer,
+    wildcard: bool,
+    until: Option<Timestamp>,
+) -> Result<Option<Row>, DnsNameError> {
+    let (Some(account), Some(identity)) = (&issuer.account, issuer.identities.first()) else {
+        return Ok(None);
+    };
+    let mut value = format!("{identity}; accounturi={account}");
+    if wildcard {
+        value.push_str("; policy=wildcard");
+    }
+    if let Some(until) = until {
+        // Writing to a string cannot fail.
+        let _ = write!(value, "; persistUntil={}", until.as_secs());
+    }
+    Ok(Some(Row {
+        kind: RowKind::Txt,
+        name: host.under("_validation-persist")?,
+        value,
+        purpose: RowPurpose::PersistentChallenge,
+        need: Need::Optional,
+    }))
+}
+
+fn required(required: bool) -> Need {
+    if required {
+        Need::Required
+    } else {
+        Need::Optional
+    }
+}
+
+impl Row {
+    /// Its line of a zone file (RFC 1035 section 5.1).
+    pub fn zone_line(&self) -> String {
+        let value = match self.kind {
+            RowKind::Cname | RowKind::Ns => format!("{}.", self.value),
+            RowKind::Txt => quoted(&self.value),
+            RowKind::A | RowKind::Aaaa | RowKind::Caa => self.value.clone(),
+        };
+        format!("{}. IN {} {value}", self.name, self.kind)
+    }
+}
+
+/// Strings of at most 255 octets, quoted.
+fn quoted(text: &str) -> String {
+    let mut strings: Vec<String> = Vec::new();
+    for chunk in text.as_bytes().chunks(255) {
+        let mut string = String::from("\"");
+        for byte in chunk {
+            match byte {
+                b'"' | b'\\' => string.extend(['\\', char::from(*byte)]),
+                0x20..=0x7e => string.push(char::from(*byte)),
+                _ => {
+                    let _ = write!(string, "\\{byte:03}");
+                }
+            }
+        }
+        string.push('"');
+        strings.push(string);
+    }
+    strings.join(" ")
+}
+
+impl fmt::Display for RowKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+            Self::Txt => "TXT",
+            Self::Ns => "NS",
+            Self::Caa => "CAA",
+        })
+    }
+}
+
+impl fmt::Display for RowPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Traffic => "brings visitors here",
+            Self::Ownership => "proves whose the name is",
+            Self::Challenge => "lets us answer challenges by DNS",
+            Self::PersistentChallenge => {
+                "lets the CA issue to our account without a challenge each time"
+            }
+            Self::Caa => "lets our account at the CA issue, and no other",
+            Self::Delegation => "gives the zone to our name servers",
+        })
+    }
+}
