@@ -265,6 +265,8 @@ pub(crate) enum State {
     Live,
     Renewing,
     Failed,
+    Unproven,
+    Parked,
 }
 
 #[derive(Debug, Subcommand)]

@@ -272,5 +272,7 @@ fn wire_state(state: State) -> wire::HostnameState {
         State::Live => wire::HostnameState::Live,
         State::Renewing => wire::HostnameState::Renewing,
         State::Failed => wire::HostnameState::Failed,
+        State::Unproven => wire::HostnameState::Unproven,
+        State::Parked => wire::HostnameState::Parked,
     }
 }

@@ -118,7 +118,7 @@ fn consensus_figures(replica: &consensus::Replica, now: Timestamp) -> Vec<Sample
 fn due(state: &state::State, now: Timestamp) -> u64 {
     state
         .due(now)
-        .filter(|(_, due)| matches!(due, state::Due::Order(_)))
+        .filter(|(_, due)| matches!(due, state::Due::Order(..)))
         .count() as u64
 }
 

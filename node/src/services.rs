@@ -339,6 +339,12 @@ struct ClusterTokens {
 }
 
 impl Tokens for ClusterTokens {
+    fn ownership(&self) -> state::OwnershipToken {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        state::OwnershipToken(bytes)
+    }
+
     fn draw(&self, state: &State) -> Result<Drawn, TokensError> {
         let cluster = state.cluster_id().ok_or(TokensError::NotFounded)?;
         let root = state

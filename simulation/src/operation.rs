@@ -68,9 +68,7 @@ impl Operation {
         let mut verifier = [0; 32];
         verifier[..8].copy_from_slice(&op.0.to_be_bytes());
         Some(match self {
-            Self::Authorize(hostname) => Change::AuthorizeHostname {
-                hostname: hostname.clone(),
-            },
+            Self::Authorize(hostname) => state::testing::authorize(hostname.as_str()),
             Self::Remove(hostname) => Change::RemoveHostname {
                 hostname: hostname.clone(),
                 revision: None,

@@ -133,6 +133,8 @@ fn state(state: wire::HostnameState) -> &'static str {
         wire::HostnameState::Live => "live",
         wire::HostnameState::Renewing => "renewing",
         wire::HostnameState::Failed => "failed",
+        wire::HostnameState::Unproven => "unproven",
+        wire::HostnameState::Parked => "parked",
     }
 }
 

@@ -2,9 +2,9 @@
 
 use proto::admin::v1;
 use state::{
-    Account, Certificate, Event, Failure, Hostname, HostnameRecord, Index, Invitation, Member,
-    NodeId, Order, Origin, OriginProtocol, Registration, Role, Standing, State, Timestamp, Zone,
-    invitation::Became, ports::NodeReport,
+    Ca, Certificate, Event, Failure, Hostname, HostnameRecord, Index, Invitation, Member, NodeId,
+    Order, Origin, OriginProtocol, Role, Standing, State, Timestamp, Zone, invitation::Became,
+    ports::NodeReport,
 };
 
 use crate::{limits, names, problem::Problem};
@@ -42,8 +42,11 @@ pub(crate) fn hostname(
 
 /// How a hostname stands at `now`.
 pub(crate) fn standing(state: &State, record: &HostnameRecord, now: Timestamp) -> Standing {
-    let certificate = record.certificate.and_then(|id| state.certificate(&id));
-    record.standing(certificate.is_some_and(|certificate| now < certificate.not_after))
+    let valid = record
+        .certificates()
+        .filter_map(|id| state.certificate(&id))
+        .any(|certificate| now < certificate.not_after);
+    record.standing(valid)
 }
 
 pub(crate) fn hostname_state(standing: Standing) -> v1::HostnameState {
@@ -53,6 +56,8 @@ pub(crate) fn hostname_state(standing: Standing) -> v1::HostnameState {
         Standing::Live => v1::HostnameState::Live,
         Standing::Renewing => v1::HostnameState::Renewing,
         Standing::Failed => v1::HostnameState::Failed,
+        Standing::Unproven => v1::HostnameState::Unproven,
+        Standing::Parked => v1::HostnameState::Parked,
     }
 }
 
@@ -178,17 +183,12 @@ pub(crate) fn revision(wire: u64) -> Option<Index> {
     (wire != 0).then_some(Index(wire))
 }
 
-pub(crate) fn acme(account: &Account, progress: Vec<String>) -> v1::Acme {
-    let (account_state, account_url) = match &account.registration {
-        Registration::None => ("none", ""),
-        Registration::KeyCommitted { .. } => ("key-committed", ""),
-        Registration::Registered { url, .. } => ("registered", url.as_str()),
-    };
+pub(crate) fn acme(ca: &Ca, progress: Vec<String>) -> v1::Acme {
     v1::Acme {
-        directory: account.directory.clone(),
-        account_state: account_state.to_owned(),
-        account_url: account_url.to_owned(),
-        contacts: account.contacts.clone(),
+        directory: ca.settings.directory.clone(),
+        account_state: ca.registration.as_str().to_owned(),
+        account_url: ca.account_url().unwrap_or_default().to_owned(),
+        contacts: ca.settings.contacts.clone(),
         progress,
     }
 }

@@ -7,8 +7,7 @@ mod tests;
 mod words;
 
 use state::{
-    Account, Certificate, Failure, FailureClass, Hostname, HostnameRecord, Order, Registration,
-    Stage, Timestamp,
+    Ca, Certificate, Failure, FailureClass, Hostname, HostnameRecord, Order, Stage, Timestamp,
 };
 
 use words::{ago, moment, span};
@@ -27,7 +26,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) record: &'a HostnameRecord,
     pub(crate) certificate: Option<&'a Certificate>,
     pub(crate) order: Option<&'a Order>,
-    pub(crate) account: Option<&'a Account>,
+    pub(crate) ca: Option<&'a Ca>,
     /// What the leader says about its work, if this node leads.
     pub(crate) progress: &'a [String],
     /// Somebody leads, as far as this node knows.
@@ -193,6 +192,14 @@ impl Situation<'_> {
                 "Check that the leader reaches the CA over https, and the CA's own status page."
                     .to_owned()
             }
+            FailureClass::Preflight => {
+                format!("Run `hostquorum hostname check {name}`: it says who must change what.")
+            }
+            FailureClass::Paused => {
+                "The CA issues nothing for this name until its own page is visited: the address is \
+                 in its words above."
+                    .to_owned()
+            }
             FailureClass::Unusable => {
                 "The CA gave something that cannot be used; the leader's log has the details."
                     .to_owned()
@@ -202,11 +209,11 @@ impl Situation<'_> {
 
     /// No order and no failure: the first order has not begun.
     fn waiting(&self) -> String {
-        match self.account {
-            Some(account) if !self.registered() => format!(
+        match self.ca {
+            Some(ca) if !self.registered() => format!(
                 "Its order begins when the account at {} is registered, which the leader does by \
                  itself.",
-                account.directory
+                ca.settings.directory
             ),
             _ => "The leader begins its order by itself, within seconds.".to_owned(),
         }
@@ -255,8 +262,7 @@ impl Situation<'_> {
     }
 
     fn registered(&self) -> bool {
-        self.account
-            .is_some_and(|account| matches!(account.registration, Registration::Registered { .. }))
+        self.ca.is_some_and(|ca| ca.account_url().is_some())
     }
 
     /// When something will be tried: what is overdue is due now.

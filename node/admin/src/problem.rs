@@ -160,6 +160,11 @@ impl Problem {
             Refusal::MayBeIssued => precondition("MAY_BE_ISSUED"),
             Refusal::WrongGeneration => precondition("WRONG_GENERATION"),
             Refusal::AccountState => precondition("ACCOUNT_STATE"),
+            Refusal::Unproven => precondition("UNPROVEN"),
+            Refusal::Limited { .. } => precondition("CA_LIMIT"),
+            Refusal::OtherTenant(_) => precondition("OTHER_TENANT"),
+            Refusal::InUse(_) => precondition("IN_USE"),
+            Refusal::Unfit(_) => precondition("UNFIT"),
         }
     }
 }
@@ -170,7 +175,11 @@ fn missing(kind: Kind) -> &'static str {
         Kind::Member => "MEMBER_NOT_FOUND",
         Kind::Invitation => "INVITATION_NOT_FOUND",
         Kind::Operator => "OPERATOR_NOT_FOUND",
-        Kind::Order | Kind::Certificate | Kind::DataKey | Kind::Account => "NOT_FOUND",
+        Kind::Ca => "CA_NOT_FOUND",
+        Kind::Certificate => "CERTIFICATE_NOT_FOUND",
+        Kind::Contest => "CONTEST_NOT_FOUND",
+        Kind::Request => "REQUEST_NOT_FOUND",
+        Kind::Order | Kind::DataKey | Kind::Limit => "NOT_FOUND",
     }
 }
 

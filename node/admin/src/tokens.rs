@@ -1,14 +1,17 @@
-//! What an invitation's token must offer. Secrets are made elsewhere; here only
+//! Tokens: what an invitation's must offer, and what proves a claim. Secrets are made elsewhere; here only
 //! their verifier and, once, their text pass through.
 
 use std::fmt;
 
-use state::{InvitationId, State};
+use state::{InvitationId, OwnershipToken, State};
 
 /// Makes tokens for invitations.
 pub trait Tokens: Send + Sync {
     /// Draws a secret for an invitation to the cluster of `state`.
     fn draw(&self, state: &State) -> Result<Drawn, TokensError>;
+
+    /// Draws what a customer is to publish to prove a claim to a hostname.
+    fn ownership(&self) -> OwnershipToken;
 }
 
 /// A secret that was drawn, before its invitation has an id.

@@ -169,7 +169,7 @@ mod tests {
             key.seal(
                 which,
                 cluster,
-                &SealContext::AccountKey,
+                &SealContext::IssuingKey,
                 b"s",
                 &SystemEntropy,
             )

@@ -10,8 +10,8 @@ use enroll::OperatorRole;
 use proto::cluster::v1 as wire;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use state::{
-    Account, Authority, Change, ClusterId, IssuedCertificate, KeyPurpose, NodeId, OperatorId,
-    Origin, Registration, Sealed, State, Timestamp,
+    Authority, Ca, CaSettings, Change, ClusterId, Index, IssuedCertificate, KeyPurpose, NodeId,
+    OperatorId, Origin, Preset, Registration, Sealed, State, Timestamp, ZoneSettings,
     command::{Found, Newcomer},
     sealed::SealContext,
 };
@@ -30,6 +30,9 @@ use crate::{
 /// The founder's id and its administrator's: the first that the counters give.
 const FOUNDER: NodeId = NodeId(1);
 const FIRST_OPERATOR: OperatorId = OperatorId(1);
+
+/// What a CA is called that we know nothing of.
+const OWN_CA: &str = "default";
 
 /// Longest URL, contact or set of roots taken; together they fit one log entry.
 const URL_MAX: usize = 2048;
@@ -97,7 +100,7 @@ impl Formation {
     ) -> Result<Self, FormError> {
         facts.check()?;
         check_operator_name(&request.admin_name)?;
-        let account = account(request.acme.as_ref().ok_or(FormError::NoAcme)?)?;
+        let ca = ca(request.acme.as_ref().ok_or(FormError::NoAcme)?)?;
         let origin = match request.origin.as_str() {
             "" => None,
             url => Some(url.parse::<Origin>()?),
@@ -123,7 +126,8 @@ impl Formation {
             admin_name: request.admin_name.clone(),
             admin_public_key,
             admin_certificate,
-            account,
+            ca,
+            zone: ZoneSettings::default(),
             origin,
         };
         Ok(Self {
@@ -263,7 +267,7 @@ impl Draft {
     }
 }
 
-fn account(acme: &wire::AcmeDirectory) -> Result<Account, FormError> {
+fn ca(acme: &wire::AcmeDirectory) -> Result<Ca, FormError> {
     let invalid = |bad: bool, why| {
         if bad {
             Err(FormError::Invalid(why))
@@ -296,12 +300,24 @@ fn account(acme: &wire::AcmeDirectory) -> Result<Account, FormError> {
         !acme.trust_roots_pem.is_empty() && !holds_certificates(&acme.trust_roots_pem),
         "the CA's trust roots must be certificates in PEM, at most 64 KB",
     )?;
-    Ok(Account {
-        directory: url.clone(),
-        trust_roots_pem: acme.trust_roots_pem.clone(),
-        contacts: acme.contacts.clone(),
-        terms_agreed: acme.terms_agreed,
+    let preset = Preset::ALL
+        .into_iter()
+        .find(|preset| preset.directory() == url);
+    let name = preset.map_or(OWN_CA, Preset::as_str);
+    Ok(Ca {
+        name: name
+            .parse()
+            .map_err(|_| FormError::Invalid("the CA's name is not usable"))?,
+        settings: CaSettings {
+            directory: url.clone(),
+            trust_roots_pem: acme.trust_roots_pem.clone(),
+            contacts: acme.contacts.clone(),
+            terms_agreed: acme.terms_agreed,
+            ..preset.map(Preset::settings).unwrap_or_default()
+        },
+        external_account: None,
         registration: Registration::None,
+        revision: Index(0),
     })
 }
 

@@ -109,9 +109,7 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
     let store: Arc<dyn Store> = Arc::new(DiskStore::new(directory.path(), Engine::Sled).unwrap());
     let (_log, mut machine, published) = open(Arc::clone(&store), 1, &Fence::new());
     let hostname = state::testing::host("shop.customer.example");
-    let authorize = Change::AuthorizeHostname {
-        hostname: hostname.clone(),
-    };
+    let authorize = state::testing::authorize(hostname.as_str());
     let remove = Change::RemoveHostname {
         hostname: hostname.clone(),
         revision: None,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use state::{Account, Change, KeyPurpose, Registration, sealed::SealContext};
+use state::{Ca, Change, KeyPurpose, Registration, State, sealed::SealContext};
 
 use crate::{
     issuance::authority::{Access, Authority, AuthorityError, Rates, Registration as NewAccount},
@@ -28,13 +28,18 @@ pub(crate) enum Step {
 pub(crate) struct TermsNotAgreed;
 
 /// What an account lacks.
-pub(crate) fn plan(account: &Account) -> Result<Option<Step>, TermsNotAgreed> {
-    match (&account.registration, account.terms_agreed) {
-        (Registration::Registered { .. }, _) => Ok(None),
+pub(crate) fn plan(ca: &Ca) -> Result<Option<Step>, TermsNotAgreed> {
+    match (&ca.registration, ca.settings.terms_agreed) {
+        (Registration::Registered { .. } | Registration::Rolling { .. }, _) => Ok(None),
         (_, false) => Err(TermsNotAgreed),
         (Registration::None, true) => Ok(Some(Step::CommitKey)),
-        (Registration::KeyCommitted { .. }, true) => Ok(Some(Step::Register)),
+        (Registration::KeyCommitted(_), true) => Ok(Some(Step::Register)),
     }
+}
+
+/// The CA that is asked: the first by rank.
+pub(crate) fn first(state: &State) -> Option<Arc<Ca>> {
+    state.cas_by_rank().first().map(|ca| Arc::clone(ca))
 }
 
 /// Why a step failed.
@@ -60,11 +65,20 @@ async fn commit_key(reign: &Reign) -> Result<(), AccountError> {
     let own = |error: &dyn std::fmt::Display| AccountError::Own(error.to_string());
     let made = reign.ports.requests.account_key();
     let made = made.map_err(|error| own(&error))?;
-    let (purpose, context) = (KeyPurpose::Control, SealContext::AccountKey);
+    let Some(ca) = first(&reign.state()) else {
+        return Ok(());
+    };
+    let (purpose, context) = (
+        KeyPurpose::Control,
+        SealContext::AccountKey(ca.name.clone()),
+    );
     let sealed = reign.ports.seal.seal(purpose, &context, made.key.expose());
     let change = Change::CommitAccountKey {
-        key: sealed.map_err(|error| own(&error))?,
-        thumbprint: made.thumbprint,
+        ca: ca.name.clone(),
+        key: state::AccountKey {
+            sealed: sealed.map_err(|error| own(&error))?,
+            thumbprint: made.thumbprint,
+        },
     };
     reign.commit(change).await?;
     Ok(())
@@ -72,11 +86,11 @@ async fn commit_key(reign: &Reign) -> Result<(), AccountError> {
 
 async fn register(reign: &Reign) -> Result<(), AccountError> {
     let state = reign.state();
-    let Some(account) = state.account() else {
+    let Some(ca) = first(&state) else {
         return Ok(());
     };
-    let authority = open(reign, account)?;
-    let registered = register_at(reign, account, &*authority).await;
+    let authority = open(reign, &ca)?;
+    let registered = register_at(reign, &ca, &*authority).await;
     if let Err(AccountError::Authority(error)) = &registered
         && error.is_outage()
     {
@@ -90,7 +104,7 @@ async fn register(reign: &Reign) -> Result<(), AccountError> {
 
 async fn register_at(
     reign: &Reign,
-    account: &Account,
+    ca: &Ca,
     authority: &dyn Authority,
 ) -> Result<(), AccountError> {
     let failpoint = reign.config.failpoint;
@@ -101,15 +115,15 @@ async fn register_at(
     let registration = NewAccount {
         // Set below: a CA that does not like them still issues.
         contacts: &[],
-        terms_agreed: account.terms_agreed,
+        terms_agreed: ca.settings.terms_agreed,
         external: None,
     };
     let url = authority.register(&registration, permit).await?;
     failpoint.after("post-new-account");
-    if !account.contacts.is_empty() {
+    if !ca.settings.contacts.is_empty() {
         let permit = reign.commit(Change::Confirm).await?.permit;
         failpoint.before("post-update-contacts");
-        let set = authority.set_contacts(&url, &account.contacts, permit);
+        let set = authority.set_contacts(&url, &ca.settings.contacts, permit);
         match set.await {
             // A CA that does not like our contacts still issues.
             Err(AuthorityError::Refused(problem)) => {
@@ -120,30 +134,28 @@ async fn register_at(
         failpoint.after("post-update-contacts");
     }
     tracing::info!(url, "registered at the CA");
-    reign.commit(Change::RegisterAccount { url }).await?;
+    let name = ca.name.clone();
+    reign
+        .commit(Change::RegisterAccount { ca: name, url })
+        .await?;
     reign.weather.clear();
     Ok(())
 }
 
 /// The CA, with the account's own key.
-pub(crate) fn open(reign: &Reign, account: &Account) -> Result<Arc<dyn Authority>, AccountError> {
-    let key = match &account.registration {
-        Registration::None => return Err(AccountError::Own("the account has no key".to_owned())),
-        Registration::KeyCommitted { key, .. } | Registration::Registered { key, .. } => key,
-    };
-    let secret = reign.ports.seal.open(key, &SealContext::AccountKey);
+pub(crate) fn open(reign: &Reign, ca: &Ca) -> Result<Arc<dyn Authority>, AccountError> {
+    let missing = || AccountError::Own("the account has no key".to_owned());
+    let key = ca.key().ok_or_else(missing)?;
+    let context = SealContext::AccountKey(ca.name.clone());
+    let secret = reign.ports.seal.open(&key.sealed, &context);
     let secret = secret.map_err(|error| AccountError::Own(error.to_string()))?;
-    let account_url = match &account.registration {
-        Registration::Registered { url, .. } => Some(url.as_str()),
-        Registration::None | Registration::KeyCommitted { .. } => None,
-    };
     let access = Access {
-        directory: &account.directory,
-        trust_roots_pem: &account.trust_roots_pem,
-        rates: Rates::at(&account.directory),
+        directory: &ca.settings.directory,
+        trust_roots_pem: &ca.settings.trust_roots_pem,
+        rates: Rates::at(&ca.settings.directory),
         key: &secret,
-        thumbprint: account.thumbprint(),
-        account_url,
+        thumbprint: ca.thumbprint(),
+        account_url: ca.account_url(),
     };
     Ok(reign.ports.authorities.open(&access)?)
 }
@@ -151,34 +163,27 @@ pub(crate) fn open(reign: &Reign, account: &Account) -> Result<Arc<dyn Authority
 #[cfg(test)]
 mod tests {
     use super::*;
-    use state::testing::found;
+    use state::testing::{account_key, found};
 
     #[test]
     fn an_account_gets_a_key_and_then_a_url_but_nothing_without_terms() {
-        let fresh = found().account;
+        let fresh = found().ca;
+        let with = |registration| Ca {
+            registration,
+            ..fresh.clone()
+        };
+        let key = account_key("t");
+        let registered = Registration::Registered {
+            key: key.clone(),
+            url: "https://ca.example/account/1".to_owned(),
+            rollover: false,
+        };
+        let committed = with(Registration::KeyCommitted(key));
         assert_eq!(plan(&fresh), Ok(Some(Step::CommitKey)));
-        let key = found().authority.root_key;
-        let committed = Account {
-            registration: Registration::KeyCommitted {
-                key: key.clone(),
-                thumbprint: "t".to_owned(),
-            },
-            ..fresh.clone()
-        };
         assert_eq!(plan(&committed), Ok(Some(Step::Register)));
-        let registered = Account {
-            registration: Registration::Registered {
-                key,
-                thumbprint: "t".to_owned(),
-                url: "https://ca.example/account/1".to_owned(),
-            },
-            ..fresh.clone()
-        };
-        assert_eq!(plan(&registered), Ok(None));
-        let unagreed = Account {
-            terms_agreed: false,
-            ..fresh
-        };
+        assert_eq!(plan(&with(registered)), Ok(None));
+        let mut unagreed = fresh.clone();
+        unagreed.settings.terms_agreed = false;
         assert_eq!(plan(&unagreed), Err(TermsNotAgreed));
     }
 }

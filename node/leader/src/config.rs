@@ -11,13 +11,6 @@ use crate::{
     membership,
 };
 
-/// Directories of CAs whose finalize is atomic: of two requests for one order, one is
-/// refused. Boulder is known to be so.
-pub const FINALIZE_ATOMIC: [&str; 2] = [
-    "https://acme-v02.api.letsencrypt.org/directory",
-    "https://acme-staging-v02.api.letsencrypt.org/directory",
-];
-
 /// The leader's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,10 +20,8 @@ pub struct Config {
     /// or the log is busy; each costs a connection and some 20 KB.
     pub orders_in_flight: usize,
     /// How long to wait after a takeover before an order is finalized again; not waited at
-    /// a CA in [`Config::finalize_atomic`].
+    /// a CA whose finalize is atomic.
     pub finalize_wait: Duration,
-    /// Directories of CAs that need no such wait.
-    pub finalize_atomic: Vec<String>,
     /// How far into its life a certificate is renewed.
     pub renew: Fraction,
     /// How long a hostname waits after failures.
@@ -57,7 +48,6 @@ impl Config {
             node,
             orders_in_flight: 32,
             finalize_wait: fence::FINALIZE_WAIT,
-            finalize_atomic: FINALIZE_ATOMIC.map(ToOwned::to_owned).to_vec(),
             renew: Fraction::TWO_THIRDS,
             backoff: Backoff::default(),
             poll: (Duration::from_millis(100), Duration::from_secs(5)),
@@ -66,14 +56,6 @@ impl Config {
             membership: membership::Config::default(),
             tick: Duration::from_millis(500),
             failpoint: Failpoint::default(),
-        }
-    }
-
-    pub(crate) fn finalize_wait_at(&self, directory: &str) -> Duration {
-        if self.finalize_atomic.iter().any(|known| known == directory) {
-            Duration::ZERO
-        } else {
-            self.finalize_wait
         }
     }
 }

@@ -13,7 +13,10 @@ pub(crate) fn plan(state: &State, now: Timestamp) -> Vec<Change> {
     let ended = state.due(now).filter_map(|(_, due)| match due {
         Due::Forget(id) => Some(Change::ForgetCertificate { id: *id }),
         Due::Sweep(id) => Some(Change::SweepInvitation { id: *id }),
-        Due::Order(_) => None,
+        Due::Bury(hostname) => Some(Change::ForgetTombstone {
+            hostname: hostname.clone(),
+        }),
+        Due::Order(..) | Due::Check(_) | Due::Contest(_) | Due::Revoke(_) => None,
     });
     ended.take(ROUND).collect()
 }

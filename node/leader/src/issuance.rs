@@ -18,11 +18,15 @@ pub mod request;
 use std::{collections::HashSet, sync::Arc};
 
 use state::{
-    Change, Done, Due, Hostname, Index, KeyPurpose, OrderId, State, Timestamp, sealed::SealContext,
+    Budget, Change, Done, Due, Hostname, Index, KeyAlgorithm, KeyPurpose, OrderId, State,
+    Timestamp, command::Admit, sealed::SealContext,
 };
 
 use self::{authority::Authority, progress::Carrier};
-use crate::reign::{CommitError, Reign};
+use crate::{
+    account,
+    reign::{CommitError, Reign},
+};
 
 /// One thing to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub(crate) fn plan(state: &State, outlook: &Outlook<'_>) -> Vec<Step> {
 
 fn due<'a>(state: &'a State, outlook: &'a Outlook<'_>) -> impl Iterator<Item = Step> + 'a {
     state.due(outlook.now).filter_map(|(_, due)| {
-        let Due::Order(hostname) = due else {
+        let Due::Order(hostname, _) = due else {
             return None;
         };
         let record = state.hostname(hostname.as_str())?;
@@ -97,12 +101,21 @@ pub(crate) async fn admit(
             .strike(&error.to_string(), error.retry_after());
         return Err(error.to_string());
     }
-    let change = Change::AdmitOrder {
+    let Some(ca) = account::first(&reign.state()) else {
+        return Err("there is no CA".to_owned());
+    };
+    let change = Change::AdmitOrder(Box::new(Admit {
+        domain: hostname.as_str().to_owned(),
         hostname,
         claim,
+        ca: ca.name.clone(),
+        algorithm: KeyAlgorithm::Ecdsa,
+        profile: None,
+        replaces: None,
+        budget: Budget::New,
         key,
         csr: made.csr,
-    };
+    }));
     let committed = match reign.commit(change).await {
         Ok(committed) => committed,
         // Somebody withdrew it meanwhile, or another order is in flight: the plan will see.

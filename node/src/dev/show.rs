@@ -115,6 +115,8 @@ fn state_name(hostname: &Hostname) -> &'static str {
         HostnameState::Live => "live",
         HostnameState::Renewing => "renewing",
         HostnameState::Failed => "failed",
+        HostnameState::Unproven => "unproven",
+        HostnameState::Parked => "parked",
     }
 }
 

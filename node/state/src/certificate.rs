@@ -93,6 +93,19 @@ impl Certificate {
         HEXLOWER.encode(&self.serial)
     }
 
+    /// From when on it may be forgotten; absent while it is served. Not before the CA was
+    /// told of a revocation, while that matters.
+    pub fn forgotten_at(&self) -> Option<Timestamp> {
+        let revocation = self.revocation.as_ref().map(|revocation| &revocation.state);
+        let revoking = matches!(revocation, Some(RevocationState::Wanted { .. }));
+        let forget_at = self.forget_at?;
+        Some(if revoking {
+            forget_at.max(self.not_after)
+        } else {
+            forget_at
+        })
+    }
+
     /// Within its validity.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
@@ -124,8 +137,8 @@ impl Window {
     }
 }
 
-/// How urgent a replacement before its time is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How urgent a replacement before its time is, the more urgent the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reissue {
     /// When there is room.
     Calm,

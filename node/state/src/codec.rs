@@ -2,13 +2,14 @@
 //!
 //! The first byte is the version, [`VERSION`]; protobuf follows. Unknown
 //! versions, kinds, variants and fields are errors and never skipped: a replica that does
-//! not know a command must halt rather than diverge. The shapes are in `wire.rs`;
-//! `tests/frozen` keeps the bytes of every released version readable.
+//! not know a command must halt rather than diverge. The shapes are in `wire.rs` and
+//! below it; `tests/frozen` keeps the bytes of every released version readable.
 
 mod command;
 mod convert;
 mod issuance;
 mod load;
+mod order;
 mod outcome;
 pub mod record;
 mod wire;

@@ -370,27 +370,25 @@ impl State {
             .map(|(at, _)| *at)
     }
 
-    /// What a hostname needs next and when; absent while an order is in flight or if it
-    /// needs nothing. A failure never brings the renewal of a certificate forward.
+    /// What a hostname needs next and when; absent if it needs nothing. Its proof is looked
+    /// at while an order of an earlier claim is in flight, but no other order is begun. A
+    /// failure never brings the renewal of a certificate forward.
     pub fn hostname_due(
         &self,
         name: &Hostname,
         record: &HostnameRecord,
     ) -> Option<(Timestamp, Due)> {
+        if !record.ownership.standing.holds() {
+            let check = record.ownership.next_check;
+            return check.map(|at| (at, Due::Check(name.clone())));
+        }
         if record.order.is_some() {
             return None;
         }
         let retry = record.failure.as_ref().map(|failure| failure.next_try);
-        let wanted = self.wanted(record);
-        let order = wanted.map(|(at, algorithm)| {
-            let at = retry.map_or(at, |retry| retry.max(at));
-            (at, Due::Order(name.clone(), algorithm))
-        });
-        if record.ownership.standing.holds() {
-            return order;
-        }
-        let check = record.ownership.next_check;
-        check.map(|at| (at, Due::Check(name.clone())))
+        let (at, algorithm) = self.wanted(record)?;
+        let at = retry.map_or(at, |retry| retry.max(at));
+        Some((at, Due::Order(name.clone(), algorithm)))
     }
 
     /// Which certificate a hostname lacks first, and since or from when.

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_label_never_changes_for_customers_have_it_in_their_dns() {
         let label = Tenant::default().label(ClusterId([7; 16]));
-        assert_eq!(label, "REPLACE");
+        assert_eq!(label, "v7cdumckskfokiae151oqsnvo2r4dash");
     }
 
     #[test]

@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    AccountKey, Actor, Authority, Batch, Budget, Ca, CaName, CaSettings, ChallengeKind, Change,
-    ClusterId, Command, DataKey, Due, Hostname, HpkeSealed, Index, IssuedCertificate, KeyAlgorithm,
-    KeyPurpose, NodeId, OrderId, Origin, Outcome, OwnershipToken, Placed, Registration, Sealed,
-    Secret, State, Tenant, Term, Timestamp, Wants, Write, ZoneSettings,
+    AccountKey, Actor, Authority, Batch, Budget, Ca, CaName, CaSettings, Certificate,
+    ChallengeKind, Change, ClusterId, Command, DataKey, Due, Hostname, HostnameRecord, HpkeSealed,
+    Index, IssuedCertificate, KeyAlgorithm, KeyPurpose, NodeId, Order, OrderId, Origin, Outcome,
+    Ownership, OwnershipToken, Placed, Proof, Registration, Sealed, Secret, Source, Stage, State,
+    Tenant, Term, Timestamp, Wants, Write, ZoneSettings,
     command::{Admit, Authorize, CertificateParts, Found, Install, Newcomer},
     order::{PlacedAuthorization, PlacedChallenge},
     ports::{Applied, Bodies, BodiesError, Clock, Propose, ProposeError, Seal, SealError},
@@ -236,6 +237,78 @@ pub fn authorize(name: &str) -> Change {
         token: OwnershipToken([1; 16]),
         wants: Wants::default(),
     }))
+}
+
+/// A hostname's record as `operator` authorized it at [`START`], vouched for.
+pub fn record(operator: &str) -> HostnameRecord {
+    HostnameRecord {
+        authorized_at: START,
+        authorized_by: format!("operator:{operator}").into(),
+        tenant: Tenant::default(),
+        claim: Index(1),
+        ownership: Ownership {
+            token: OwnershipToken([1; 16]),
+            standing: Proof::Vouched,
+            since: START,
+            checked_at: None,
+            next_check: None,
+            fault: None,
+        },
+        wants: None,
+        certificate: None,
+        order: None,
+        failure: None,
+        extra: None,
+        events: 1,
+        revision: Index(1),
+    }
+}
+
+/// A certificate of `name` for 90 days from [`START`], served.
+pub fn certificate(name: &str) -> Certificate {
+    Certificate {
+        id: crate::CertificateId([1; 32]),
+        hostname: host(name),
+        wildcard: false,
+        algorithm: KeyAlgorithm::Ecdsa,
+        source: Source::Ca(ca_name()),
+        chain: crate::ChainId([2; 32]),
+        issuer: "Test CA".into(),
+        serial: vec![0xab, 0xcd].into(),
+        not_before: START,
+        not_after: START.plus(Duration::from_secs(90 * 86400)),
+        renew_at: START.plus(Duration::from_secs(60 * 86400)),
+        window: None,
+        reissue: None,
+        revocation: None,
+        forget_at: None,
+        kept: false,
+    }
+}
+
+/// An order in flight of `name`, admitted at [`START`].
+pub fn order(id: OrderId, name: &str, stage: Stage) -> Order {
+    let admit = admit(name);
+    Order {
+        id,
+        hostname: admit.hostname,
+        tenant: Tenant::default(),
+        wildcard: false,
+        ca: admit.ca,
+        algorithm: admit.algorithm,
+        profile: None,
+        replaces: None,
+        budget: admit.budget,
+        domain: admit.domain.into(),
+        claim: Index(1),
+        attempt: 1,
+        admitted_at: START,
+        key: admit.key,
+        csr: admit.csr,
+        stage,
+        stage_at: START,
+        epoch: Term(1),
+    }
 }
 
 /// An order of `name` for its first certificate; claim and key are for the caller.

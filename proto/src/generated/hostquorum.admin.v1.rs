@@ -414,6 +414,10 @@ pub enum HostnameState {
     Renewing = 4,
     /// It has no valid certificate and the last attempt failed; see `failure`.
     Failed = 5,
+    /// Not proven to be its tenant's; nothing is ordered or served.
+    Unproven = 6,
+    /// It failed too often: looked at from time to time, tried when it has changed.
+    Parked = 7,
 }
 impl HostnameState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -428,6 +432,8 @@ impl HostnameState {
             Self::Live => "HOSTNAME_STATE_LIVE",
             Self::Renewing => "HOSTNAME_STATE_RENEWING",
             Self::Failed => "HOSTNAME_STATE_FAILED",
+            Self::Unproven => "HOSTNAME_STATE_UNPROVEN",
+            Self::Parked => "HOSTNAME_STATE_PARKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -439,6 +445,8 @@ impl HostnameState {
             "HOSTNAME_STATE_LIVE" => Some(Self::Live),
             "HOSTNAME_STATE_RENEWING" => Some(Self::Renewing),
             "HOSTNAME_STATE_FAILED" => Some(Self::Failed),
+            "HOSTNAME_STATE_UNPROVEN" => Some(Self::Unproven),
+            "HOSTNAME_STATE_PARKED" => Some(Self::Parked),
             _ => None,
         }
     }

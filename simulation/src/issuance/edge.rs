@@ -47,7 +47,7 @@ fn answer<B>(state: &State, request: &Request<B>) -> Option<String> {
         }
         Some(_) => None,
         None => {
-            let thumbprint = state.account()?.thumbprint()?;
+            let thumbprint = state.cas().next()?.thumbprint()?;
             Some(format!("{token}.{thumbprint}"))
         }
     }

@@ -176,7 +176,11 @@ async fn found(replica: &Replica, plan: &Plan) -> Result<(), String> {
     formed.map_err(|error| error.to_string())?;
     let mut command = founding();
     command.founder = newcomer(*first);
-    command.account.trust_roots_pem.clone_from(&plan.root_pem);
+    command
+        .ca
+        .settings
+        .trust_roots_pem
+        .clone_from(&plan.root_pem);
     done(replica, Change::Found(Box::new(command))).await?;
     for node in others {
         admit(replica, *node).await?;
@@ -194,7 +198,7 @@ async fn found(replica: &Replica, plan: &Plan) -> Result<(), String> {
     }
     for hostname in &plan.hostnames {
         let hostname = hostname.clone();
-        done(replica, Change::AuthorizeHostname { hostname }).await?;
+        done(replica, state::testing::authorize(hostname.as_str())).await?;
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! The sentences, as data.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
 use state::{
-    CertificateId, ChainId, Index, KeyPurpose, OrderId, Sealed, Term,
-    testing::{START, found, host, placed},
+    OrderId, Registration,
+    testing::{self, START, account_key, found, host, placed, record},
 };
 
 use super::*;
@@ -17,7 +16,7 @@ struct Case {
     record: HostnameRecord,
     certificate: Option<Certificate>,
     order: Option<Order>,
-    account: Account,
+    ca: Ca,
     progress: Vec<String>,
     led: bool,
     origin: bool,
@@ -26,27 +25,18 @@ struct Case {
 }
 
 fn case() -> Case {
-    let mut account = found().account;
-    account.registration = Registration::Registered {
-        key: key(),
-        thumbprint: "t".to_owned(),
+    let mut ca = found().ca;
+    ca.registration = Registration::Registered {
+        key: account_key("t"),
         url: "https://ca.example/account/1".to_owned(),
+        rollover: false,
     };
     Case {
         hostname: host("shop.example"),
-        record: HostnameRecord {
-            authorized_at: START,
-            authorized_by: "operator:alice".into(),
-            claim: Index(1),
-            certificate: None,
-            order: None,
-            failure: None,
-            events: 1,
-            revision: Index(1),
-        },
+        record: record("alice"),
         certificate: None,
         order: None,
-        account,
+        ca,
         progress: Vec::new(),
         led: true,
         origin: true,
@@ -55,42 +45,17 @@ fn case() -> Case {
     }
 }
 
-fn key() -> Sealed {
-    Sealed {
-        purpose: KeyPurpose::Serving,
-        generation: 1,
-        nonce: [0; 12],
-        ciphertext: Bytes::new(),
-    }
-}
-
 fn certificate(days: u64) -> Certificate {
     Certificate {
-        id: CertificateId([1; 32]),
-        hostname: host("shop.example"),
-        chain: ChainId([2; 32]),
-        issuer: Arc::from("Test CA"),
-        serial: vec![0xab, 0xcd].into(),
-        not_before: START,
         not_after: START.plus(HOUR * 24 * u32::try_from(days).unwrap()),
-        renew_at: START.plus(HOUR * 24 * 60),
-        forget_at: None,
-        kept: false,
+        ..testing::certificate("shop.example")
     }
 }
 
 fn order(stage: Stage) -> Order {
     Order {
-        id: OrderId(7),
-        hostname: host("shop.example"),
-        claim: Index(1),
         attempt: 2,
-        admitted_at: START,
-        key: key(),
-        csr: Bytes::new(),
-        stage,
-        stage_at: START,
-        epoch: Term(1),
+        ..testing::order(OrderId(7), "shop.example", stage)
     }
 }
 
@@ -99,6 +64,8 @@ fn failure(class: FailureClass, count: u32) -> Failure {
         class,
         reason: "connection refused".into(),
         count,
+        since: START,
+        parked: false,
         at: START,
         next_try: START.plus(HOUR),
     }
@@ -113,7 +80,7 @@ impl Case {
             record: &self.record,
             certificate: self.certificate.as_ref(),
             order: self.order.as_ref(),
-            account: Some(&self.account),
+            ca: Some(&self.ca),
             progress: &self.progress,
             led: self.led,
             origin: self.origin,
@@ -168,7 +135,7 @@ fn a_hostname_whose_order_has_not_begun() {
 #[test]
 fn an_account_that_is_not_registered_and_no_leader() {
     let mut case = case();
-    case.account.registration = Registration::None;
+    case.ca.registration = Registration::None;
     case.led = false;
     case.check(
         HOUR,
@@ -182,7 +149,7 @@ fn an_account_that_is_not_registered_and_no_leader() {
 #[test]
 fn what_the_leader_says_is_passed_on() {
     let mut case = case();
-    case.account.registration = Registration::None;
+    case.ca.registration = Registration::None;
     case.progress = vec!["the CA's directory cannot be reached".to_owned()];
     case.check(
         Duration::ZERO,

@@ -65,8 +65,9 @@ impl Cluster for Desk {
                 failing: counted.failing,
             }),
             acme: state
-                .account()
-                .map(|account| convert::acme(account, overview.acme_progress)),
+                .cas_by_rank()
+                .first()
+                .map(|ca| convert::acme(ca, overview.acme_progress)),
             members,
         }))
     }

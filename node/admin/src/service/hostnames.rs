@@ -8,7 +8,7 @@ use proto::admin::v1::{
     ExplainHostnameRequest, Explanation, GetHostnameRequest, ListHostnamesRequest,
     ListHostnamesResponse, WatchHostnameRequest, hostnames_server::Hostnames,
 };
-use state::{Change, Event, Hostname, State, outcome::Kind};
+use state::{Change, Event, Hostname, State, Tenant, Wants, command::Authorize, outcome::Kind};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -32,9 +32,12 @@ impl Hostnames for Desk {
         let hostname = Hostname::parse(&request.get_ref().hostname)
             .map_err(|error| Problem::field("hostname", error.to_string()))?;
         let asked = who.asks(names::hostname_name(&hostname));
-        let change = Change::AuthorizeHostname {
+        let change = Change::AuthorizeHostname(Box::new(Authorize {
             hostname: hostname.clone(),
-        };
+            tenant: Tenant::default(),
+            token: self.tokens.ownership(),
+            wants: Wants::default(),
+        }));
         let changed = self.change(asked, change, deadline).await?;
         let state = self.state_at(changed.index, deadline).await?;
         Ok(Response::new(self.shown(&state, &hostname)?))
@@ -214,12 +217,12 @@ impl Desk {
                 .and_then(|id| state.certificate(&id))
                 .map(Arc::as_ref),
             order: record.order.and_then(|id| state.order(id)).map(Arc::as_ref),
-            account: state.account().map(Arc::as_ref),
+            ca: state.cas_by_rank().first().map(|ca| Arc::as_ref(ca)),
             progress: &progress,
             led: self.leader().is_some(),
             origin: state.zone().origin.is_some(),
             behind: &behind,
-            due: state.hostname_due(record),
+            due: state.hostname_due(name, record).map(|(at, _)| at),
         }))
     }
 

@@ -47,9 +47,9 @@ async fn a_machine_with_a_token_becomes_a_member_and_can_open_what_it_serves() {
     assert_eq!(keyring.open(&sealed, &context).unwrap().expose(), b"key");
     let control = cluster
         .keyring
-        .seal(KeyPurpose::Control, &SealContext::AccountKey, b"k");
+        .seal(KeyPurpose::Control, &SealContext::IssuingKey, b"k");
     keyring
-        .open(&control.unwrap(), &SealContext::AccountKey)
+        .open(&control.unwrap(), &SealContext::IssuingKey)
         .unwrap_err();
 }
 

@@ -7,7 +7,7 @@ use cluster::serving::{HEARD_WITHIN, Health, challenge::NobodyTells};
 use state::{
     Actor, Change, Done, Index, KeyPurpose, NodeId, OrderId, Outcome, Sealed, Term,
     ports::{NodeReport, ServingSet},
-    testing::{host, placed},
+    testing::placed,
 };
 use tokio::time::{Instant, timeout};
 
@@ -157,22 +157,22 @@ fn prepare(cluster: &Cluster, name: &str, token: &str) {
             .outcome
     };
     duty(Change::CommitAccountKey {
-        key: key.clone(),
-        thumbprint: "thumbprint".to_owned(),
+        ca: state::testing::ca_name(),
+        key: state::testing::account_key("thumbprint"),
     });
-    let hostname = host(name);
-    let authorize = Change::AuthorizeHostname {
-        hostname: hostname.clone(),
-    };
+    duty(Change::RegisterAccount {
+        ca: state::testing::ca_name(),
+        url: "https://ca.example/account/1".to_owned(),
+    });
+    let authorize = state::testing::authorize(name);
     cluster
         .replica
         .apply(Actor::operator("test"), None, authorize);
-    let admitted = duty(Change::AdmitOrder {
+    let admitted = duty(Change::AdmitOrder(Box::new(state::command::Admit {
         claim: cluster.replica.state().hostname(name).unwrap().claim,
-        hostname,
         key,
-        csr: Bytes::from_static(b"csr"),
-    });
+        ..state::testing::admit(name)
+    })));
     let Outcome::Done(Done::Order(OrderId(order))) = admitted else {
         panic!("{admitted:?}");
     };

@@ -254,9 +254,7 @@ impl World {
 }
 
 pub(crate) fn authorize(number: u64) -> Change {
-    Change::AuthorizeHostname {
-        hostname: host(&name(number)),
-    }
+    state::testing::authorize(&name(number))
 }
 
 pub(crate) fn name(number: u64) -> String {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use state::{Account, Hostname, State, Timestamp};
+use state::{Ca, Hostname, State, Timestamp};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -34,7 +34,7 @@ pub(super) struct Court {
     in_hand: HashSet<Hostname>,
     resting: HashMap<Duty, Instant>,
     readiness: Readiness,
-    authority: Option<(Arc<Account>, Arc<dyn Authority>)>,
+    authority: Option<(Arc<Ca>, Arc<dyn Authority>)>,
 }
 
 enum Work {
@@ -131,10 +131,10 @@ impl Court {
     }
 
     fn account(&mut self, state: &State, now: Timestamp, calm: bool) {
-        let Some(account) = state.account() else {
+        let Some(ca) = account::first(state) else {
             return;
         };
-        match account::plan(account) {
+        match account::plan(&ca) {
             Ok(None) => {}
             Err(error) => self.note(Duty::Account, error.to_string(), now),
             Ok(Some(step)) => {
@@ -214,19 +214,16 @@ impl Court {
 
     /// The CA with our registered account; opened again when the account changes.
     fn authority(&mut self, state: &State) -> Result<Option<Arc<dyn Authority>>, String> {
-        let Some(account) = state.account() else {
+        let Some(ca) = account::first(state).filter(|ca| ca.takes_orders()) else {
             return Ok(None);
         };
-        if !matches!(account.registration, state::Registration::Registered { .. }) {
-            return Ok(None);
-        }
         if let Some((known, authority)) = &self.authority
-            && (Arc::ptr_eq(known, account) || known == account)
+            && (Arc::ptr_eq(known, &ca) || *known == ca)
         {
             return Ok(Some(authority.clone()));
         }
-        let authority = account::open(&self.reign, account).map_err(|error| error.to_string())?;
-        self.authority = Some((account.clone(), authority.clone()));
+        let authority = account::open(&self.reign, &ca).map_err(|error| error.to_string())?;
+        self.authority = Some((ca, authority.clone()));
         Ok(Some(authority))
     }
 

@@ -95,7 +95,7 @@ impl Move {
 pub(crate) fn decide(situation: &Situation<'_>) -> Move {
     match &situation.order.stage {
         Stage::Admitted => admitted(situation),
-        Stage::Prepared(placed) => prepared(situation, placed.challenge.is_some()),
+        Stage::Prepared(placed) => prepared(situation, placed.challenges().next().is_some()),
         Stage::ReadyIntent(_) => ready_intent(situation),
         Stage::FinalizeIntent(_) => finalize_intent(situation),
     }

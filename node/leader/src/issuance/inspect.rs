@@ -7,7 +7,10 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use rcgen::{KeyPair, PublicKeyData};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject};
-use state::{CertificateId, ChainId, Hostname, OrderId, Secret, Timestamp, command::Install};
+use state::{
+    CertificateId, ChainId, Hostname, OrderId, Secret, Timestamp,
+    command::{CertificateParts, Install},
+};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -94,14 +97,16 @@ pub fn inspect(
     let life = not_after.since(not_before);
     Ok(Install {
         order,
-        id: CertificateId(sha256([leaf])),
-        leaf: Bytes::copy_from_slice(leaf),
-        chain_id: ChainId(sha256(issuers)),
-        chain: issuers.iter().map(|der| der.to_vec().into()).collect(),
-        issuer: issuer(&parsed),
-        serial: serial(&parsed),
-        not_before,
-        not_after,
+        parts: CertificateParts {
+            id: CertificateId(sha256([leaf])),
+            leaf: Bytes::copy_from_slice(leaf),
+            chain_id: ChainId(sha256(issuers)),
+            chain: issuers.iter().map(|der| der.to_vec().into()).collect(),
+            issuer: issuer(&parsed),
+            serial: serial(&parsed),
+            not_before,
+            not_after,
+        },
         // A CA that hands out a certificate late in its life must not make us order again
         // at once.
         renew_at: not_before

@@ -5,8 +5,10 @@ mod setback;
 use std::{sync::Arc, time::Duration};
 
 use state::{
-    Change, Evidence, FailureClass, Order, OrderId, Placed, Refusal, Stage, order::PlacedChallenge,
-    outcome::Kind, sealed::SealContext,
+    Change, Evidence, FailureClass, Order, OrderId, Placed, Refusal, Stage,
+    order::{PlacedAuthorization, PlacedChallenge},
+    outcome::Kind,
+    sealed::SealContext,
 };
 
 use super::{
@@ -63,7 +65,7 @@ impl Carrier {
         order: &Order,
         permit: Option<Permit>,
     ) -> Self {
-        let wait = finalize_wait(&reign);
+        let wait = finalize_wait(&reign, order.ca.as_str());
         let from = if order.epoch < reign.term {
             reign.since
         } else {
@@ -227,7 +229,7 @@ impl Carrier {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
         failpoint.before("post-ready");
-        let challenge = placed(order)?.challenge.as_ref();
+        let challenge = placed(order)?.challenges().next();
         let missing = || Trouble::Own("the order has no challenge".to_owned());
         let url = &challenge.ok_or_else(missing)?.url;
         let answer = self.authority.ready(url, permit).await;
@@ -357,10 +359,10 @@ impl Carrier {
 
     async fn authorization(&mut self, placed: &Placed) -> Result<AuthorizationView, Trouble> {
         self.reign.weather.calm().await;
-        let answer = self
-            .authority
-            .authorization(&placed.authorization_url)
-            .await;
+        let first = placed.authorizations.first();
+        let missing = || Trouble::Own("the order has no authorization".to_owned());
+        let url = &first.ok_or_else(missing)?.url;
+        let answer = self.authority.authorization(url).await;
         self.answered(answer, Request::Read)
     }
 
@@ -452,6 +454,7 @@ fn describe(view: &OrderView, authorization: &AuthorizationView) -> Option<Place
         AuthorizationStatus::Pending | AuthorizationStatus::Invalid => {
             let challenge = authorization.challenge(&ChallengeKind::Http01)?;
             Some(PlacedChallenge {
+                kind: state::ChallengeKind::Http01,
                 url: challenge.url.clone(),
                 token: challenge.token.clone()?,
             })
@@ -460,16 +463,24 @@ fn describe(view: &OrderView, authorization: &AuthorizationView) -> Option<Place
     Some(Placed {
         url: view.url.clone(),
         finalize_url: view.finalize_url.clone(),
-        authorization_url: authorization.url.clone(),
-        challenge,
+        authorizations: vec![PlacedAuthorization {
+            url: authorization.url.clone(),
+            challenge,
+        }],
         expires: view.expires,
     })
 }
 
-fn finalize_wait(reign: &Reign) -> Duration {
+/// How long to wait after a takeover before an order is finalized again: not at all where
+/// of two requests for one order the CA refuses one.
+fn finalize_wait(reign: &Reign, ca: &str) -> Duration {
     let state = reign.state();
-    let directory = state.account().map(|account| account.directory.as_str());
-    reign.config.finalize_wait_at(directory.unwrap_or_default())
+    let atomic = state.ca(ca).is_some_and(|ca| ca.settings.finalize_atomic);
+    if atomic {
+        Duration::ZERO
+    } else {
+        reign.config.finalize_wait
+    }
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {

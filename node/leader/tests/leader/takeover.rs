@@ -25,11 +25,23 @@ async fn intended_and_dead(world: &World) {
     assert!(finalizing(&world.state()));
 }
 
-async fn wait_of_the_heir(edit: impl FnOnce(&mut leader::Config)) -> Duration {
+async fn wait_of_the_heir(finalize_atomic: bool) -> Duration {
     let world = World::new();
+    let settings = state::CaSettings {
+        finalize_atomic,
+        ..state::testing::found().ca.settings
+    };
+    let change = state::Change::PutCa {
+        name: state::testing::ca_name(),
+        settings: Box::new(settings),
+        revision: None,
+    };
+    world
+        .alone
+        .apply(state::Actor::operator("test"), None, change);
     intended_and_dead(&world).await;
     let taken = world.clock.boottime();
-    let mut heir = world.lead_with(Fate::Lives, edit);
+    let mut heir = world.lead_with(Fate::Lives, |_| {});
     heir.until(served(NAME)).await;
     world.check_one_certificate(NAME, "after the wait");
     let books = world.ca.books();
@@ -43,15 +55,14 @@ async fn wait_of_the_heir(edit: impl FnOnce(&mut leader::Config)) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_may_be_finalized_waits_eight_seconds_after_the_takeover() {
-    let wait = wait_of_the_heir(|_| {}).await;
+    let wait = wait_of_the_heir(false).await;
     assert!(wait >= Duration::from_secs(8), "{wait:?}");
     assert!(wait < Duration::from_secs(10), "{wait:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ca_whose_finalize_is_atomic_is_asked_at_once() {
-    let directory = "https://ca.example/directory".to_owned();
-    let wait = wait_of_the_heir(|config| config.finalize_atomic.push(directory)).await;
+    let wait = wait_of_the_heir(true).await;
     assert!(wait < Duration::from_secs(1), "{wait:?}");
 }
 

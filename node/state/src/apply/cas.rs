@@ -1,8 +1,11 @@
 //! The CAs and our accounts there.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use super::Apply;
 use crate::{
-    AccountKey, Ca, CaName, CaSettings, ExternalAccount, Index, Refusal, Registration,
+    AccountKey, Ca, CaName, CaSettings, Certificate, ExternalAccount, HostnameRecord, Index, Limit,
+    Order, Refusal, Registration, RevocationState, Source, Stage,
     outcome::{Done, Kind},
 };
 
@@ -19,9 +22,7 @@ impl Apply<'_> {
         settings: &CaSettings,
         revision: Option<Index>,
     ) -> Result<Done, Refusal> {
-        if settings.overrides.len() > OVERRIDES_MAX {
-            return Err(Refusal::TooMany(Kind::Limit));
-        }
+        check_limits(settings)?;
         let known = self.state.cas.get(name).cloned();
         let current = known.as_ref().map_or(Index(0), |ca| ca.revision);
         self.check_revision(current, revision)?;
@@ -81,19 +82,8 @@ impl Apply<'_> {
         if self.state.cas.len() == 1 {
             return Err(Refusal::InUse("it is the only CA".to_owned()));
         }
-        if self.state.orders.values().any(|order| order.ca == *name) {
-            return Err(Refusal::InUse("orders are in flight there".to_owned()));
-        }
-        let revoking = self.state.certificates.values().any(|certificate| {
-            certificate.source == crate::Source::Ca(name.clone())
-                && certificate.revocation.as_ref().is_some_and(|revocation| {
-                    matches!(revocation.state, crate::RevocationState::Wanted { .. })
-                })
-        });
-        if revoking {
-            return Err(Refusal::InUse(
-                "a revocation is to be told there".to_owned(),
-            ));
+        if let Some(by) = self.ca_user(name) {
+            return Err(Refusal::InUse(by.to_owned()));
         }
         let buckets: Vec<_> = self.state.buckets.keys().cloned().collect();
         for key in buckets.into_iter().filter(|key| key.ca == *name) {
@@ -101,6 +91,27 @@ impl Apply<'_> {
         }
         self.delete_ca(name);
         Ok(Done::Nothing)
+    }
+
+    /// What still needs a CA.
+    fn ca_user(&self, name: &CaName) -> Option<&'static str> {
+        if self.state.orders.values().any(|order| order.ca == *name) {
+            return Some("orders are in flight there");
+        }
+        let revoking = |certificate: &Certificate| {
+            let state = certificate.revocation.as_ref().map(|asked| &asked.state);
+            matches!(state, Some(RevocationState::Wanted { .. }))
+                && matches!(&certificate.source, Source::Ca(ca) if ca == name)
+        };
+        if self.state.certificates.values().any(|one| revoking(one)) {
+            return Some("a revocation is to be told there");
+        }
+        let wants = |record: &HostnameRecord| {
+            let only = record.wants.as_ref().and_then(|wants| wants.ca.as_ref());
+            only == Some(name)
+        };
+        let wanted = self.state.hostnames.values().any(wants);
+        wanted.then_some("hostnames want certificates from there only")
     }
 
     pub(super) fn roll_account_key(&mut self, name: &CaName) -> Result<Done, Refusal> {
@@ -126,8 +137,9 @@ impl Apply<'_> {
         }
     }
 
-    /// The first key, or the next one. Not while a challenge of the CA is open: its
-    /// answer ends in the thumbprint of the account's key.
+    /// The first key, or the next one. Not while a challenge of the CA is or will be open:
+    /// its answer ends in the thumbprint of the account's key. What is being finalized has
+    /// none any more, and may take long.
     pub(super) fn commit_account_key(
         &mut self,
         name: &CaName,
@@ -141,8 +153,11 @@ impl Apply<'_> {
                 url,
                 rollover: true,
             } => {
-                if self.state.orders.values().any(|order| order.ca == *name) {
-                    return Err(Refusal::InUse("orders are in flight there".to_owned()));
+                let challenged = |order: &Order| {
+                    order.ca == *name && !matches!(order.stage, Stage::FinalizeIntent(_))
+                };
+                if self.state.orders.values().any(|order| challenged(order)) {
+                    return Err(Refusal::InUse("challenges are open there".to_owned()));
                 }
                 Registration::Rolling {
                     key,
@@ -199,4 +214,27 @@ impl Apply<'_> {
             .ok_or(Refusal::NotFound(Kind::Ca))?;
         Ok((**ca).clone())
     }
+}
+
+/// One limit of each kind, one exception for each key, and none that allows nothing.
+fn check_limits(settings: &CaSettings) -> Result<(), Refusal> {
+    if settings.overrides.len() > OVERRIDES_MAX {
+        return Err(Refusal::TooMany(Kind::Limit));
+    }
+    let unfit = |why: &str| Err(Refusal::Unfit(why.to_owned()));
+    let exceptions = settings.overrides.iter().map(|exception| &exception.limit);
+    let fits = |limit: &Limit| limit.burst > 0 && limit.refill >= Duration::from_millis(1);
+    if !settings.limits.iter().chain(exceptions).all(fits) {
+        return unfit("a limit allows at least one, and one more after a millisecond or more");
+    }
+    let kinds: BTreeSet<_> = settings.limits.iter().map(|limit| limit.kind).collect();
+    if kinds.len() < settings.limits.len() {
+        return unfit("there are two limits of one kind");
+    }
+    let keys = settings.overrides.iter();
+    let keys: BTreeSet<_> = keys.map(|one| (one.limit.kind, &one.key)).collect();
+    if keys.len() < settings.overrides.len() {
+        return unfit("there are two exceptions for one key of a limit");
+    }
+    Ok(())
 }

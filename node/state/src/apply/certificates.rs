@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Apply, hostnames::shortened};
 use crate::{
-    Certificate, CertificateId, EventKind, Hostname, KeyAlgorithm, Refusal, Reissue, Revocation,
-    RevocationState, Sealed, Source, Timestamp, Window, bodies, codec,
+    Certificate, CertificateId, EventKind, Hostname, HostnameRecord, KeyAlgorithm, Refusal,
+    Reissue, Revocation, RevocationState, Sealed, Source, Timestamp, Window, bodies, codec,
     command::{CertificateParts, REISSUE_MAX, Upload},
     machine::NEVER,
     outcome::{Done, Kind},
@@ -84,11 +84,45 @@ impl Apply<'_> {
         }
     }
 
-    /// Its hostname is gone; it waits for its return until it ends.
+    /// Drops what is served with a kind of key that is wanted no more, once another kind
+    /// is served. What was uploaded stays: it is not ours to choose.
+    pub(super) fn retire_unwanted(&mut self, record: &mut HostnameRecord) {
+        let wanted = record.wants().algorithms.each();
+        let served = |algorithm: &KeyAlgorithm| record.certificate_of(*algorithm).is_some();
+        if !wanted.iter().any(served) {
+            return;
+        }
+        for algorithm in KeyAlgorithm::ALL {
+            let id = record.certificate_of(algorithm);
+            let old = id.and_then(|id| self.state.certificates.get(&id));
+            if let Some(old) = old
+                && !wanted.contains(&algorithm)
+                && old.source != Source::Uploaded
+            {
+                self.replace_certificate(old.id);
+                record.set_certificate(algorithm, None);
+            }
+        }
+    }
+
+    /// Its hostname is gone; it waits for its return until it ends. Of two the one that
+    /// is valid for longer waits. One that is revoked does not: it must not come back.
     pub(super) fn keep_certificate(&mut self, certificate: Certificate) {
         let kept = (certificate.hostname.clone(), certificate.algorithm);
-        if let Some(older) = self.state.kept.get(&kept).copied() {
-            self.replace_certificate(older);
+        let other = self.state.kept.get(&kept);
+        let other = other.and_then(|id| self.state.certificates.get(id));
+        let other = other.map(|other| (other.id, other.not_after));
+        let better = other.is_some_and(|(_, end)| end > certificate.not_after);
+        if better || certificate.revocation.is_some() {
+            let forget_at = Some(self.command.at.plus(REPLACED_KEPT));
+            self.put_certificate(Certificate {
+                forget_at,
+                ..certificate
+            });
+            return;
+        }
+        if let Some((other, _)) = other {
+            self.replace_certificate(other);
         }
         let forget_at = Some(certificate.not_after);
         self.put_certificate(Certificate {
@@ -101,15 +135,10 @@ impl Apply<'_> {
     /// Not before its time, and not before the CA was told of a revocation.
     pub(super) fn forget_certificate(&mut self, id: CertificateId) -> Result<Done, Refusal> {
         let certificate = self.certificate(id)?;
-        let revoking = matches!(
-            certificate.revocation,
-            Some(Revocation {
-                state: RevocationState::Wanted { .. },
-                ..
-            })
-        );
-        let valid = self.command.at < certificate.not_after;
-        if certificate.forget_at.is_none_or(|at| at > self.command.at) || (revoking && valid) {
+        if certificate
+            .forgotten_at()
+            .is_none_or(|at| at > self.command.at)
+        {
             return Err(Refusal::NotDue);
         }
         self.delete_certificate(&id);
@@ -130,6 +159,10 @@ impl Apply<'_> {
             (None, Some(request)) => request.key.clone(),
             (None, None) => return Err(Refusal::NotFound(Kind::Request)),
         };
+        if record.certificate_of(upload.algorithm) == Some(upload.parts.id) {
+            return Ok(Done::Unchanged);
+        }
+        self.make_way(&upload.parts.id, name)?;
         self.put_bodies(&upload.parts, &key)?;
         let certificate = Self::new_certificate(
             &upload.parts,
@@ -160,6 +193,22 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
+    /// What was replaced a moment ago may be brought again.
+    fn make_way(&mut self, id: &CertificateId, name: &Hostname) -> Result<(), Refusal> {
+        let Some(known) = self.state.certificates.get(id) else {
+            return Ok(());
+        };
+        let served = known.forget_at.is_none();
+        if served || known.hostname != *name {
+            return Err(Refusal::AlreadyExists(Kind::Certificate));
+        }
+        if known.revocation.is_some() {
+            return Err(Refusal::Unfit("it was revoked".to_owned()));
+        }
+        self.delete_certificate(id);
+        Ok(())
+    }
+
     pub(super) fn schedule_renewal(
         &mut self,
         id: CertificateId,
@@ -167,7 +216,13 @@ impl Apply<'_> {
         window: Option<Window>,
     ) -> Result<Done, Refusal> {
         let certificate = self.certificate(id)?;
-        if certificate.reissue.is_some() {
+        if certificate.source == Source::Uploaded {
+            return Err(Refusal::Unfit(
+                "it was uploaded: whoever brought it said when to replace it".to_owned(),
+            ));
+        }
+        let same = (certificate.renew_at, certificate.window) == (renew_at, window);
+        if same || certificate.reissue.is_some() {
             return Ok(Done::Unchanged);
         }
         self.put_certificate(Certificate {
@@ -178,7 +233,8 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    /// Those that are served by us; others are left as they are.
+    /// What we obtained is obtained anew, and what failed waits no longer. Hostnames that
+    /// are not authorized and certificates that were uploaded are left as they are.
     pub(super) fn reissue_certificates(
         &mut self,
         hostnames: &[Hostname],
@@ -191,21 +247,32 @@ impl Apply<'_> {
             let Ok(mut record) = self.hostname(name) else {
                 continue;
             };
-            for id in record.certificates() {
-                let certificate = self.certificate(id)?;
-                self.put_certificate(Certificate {
-                    renew_at: self.command.at,
-                    reissue: Some(urgency),
-                    ..certificate
-                });
+            let ours: Vec<Certificate> = record
+                .certificates()
+                .filter_map(|id| self.certificate(id).ok())
+                .filter(|certificate| certificate.source != Source::Uploaded)
+                .collect();
+            if ours.is_empty() && record.failure.is_none() {
+                continue;
             }
-            // What failed before waits no longer.
+            for certificate in ours {
+                self.renew_now(certificate, urgency);
+            }
             record.failure = None;
             let by = self.command.actor.as_str().to_owned();
             self.record_event(name, &mut record, EventKind::ReissueAsked, by);
             self.put_hostname(name, record);
         }
         Ok(Done::Nothing)
+    }
+
+    /// Has a certificate replaced from now on. What was more urgent or due before stays so.
+    pub(super) fn renew_now(&mut self, certificate: Certificate, urgency: Reissue) {
+        self.put_certificate(Certificate {
+            renew_at: certificate.renew_at.min(self.command.at),
+            reissue: certificate.reissue.max(Some(urgency)),
+            ..certificate
+        });
     }
 
     pub(super) fn revoke_certificate(
@@ -219,31 +286,37 @@ impl Apply<'_> {
                 "no CA is told such a reason (RFC 5280 section 5.3.1)".to_owned(),
             ));
         }
-        if certificate.source == Source::Uploaded {
-            return Err(Refusal::Unfit(
-                "it was uploaded: its own CA must revoke it".to_owned(),
-            ));
-        }
+        match &certificate.source {
+            Source::Uploaded => {
+                return Err(Refusal::Unfit(
+                    "it was uploaded: its own CA must revoke it".to_owned(),
+                ));
+            }
+            // Nobody else can be told.
+            Source::Ca(name) => self.ca(name)?,
+        };
         if certificate.revocation.is_some() {
             return Ok(Done::Unchanged);
         }
         let name = certificate.hostname.clone();
-        self.put_certificate(Certificate {
-            renew_at: self.command.at,
-            reissue: Some(Reissue::Urgent),
-            revocation: Some(Revocation {
-                reason,
-                asked_at: self.command.at,
-                state: RevocationState::Wanted {
-                    next_try: self.command.at,
-                },
-            }),
-            // A revoked one must not come back with its hostname.
+        let revocation = Revocation {
+            reason,
+            asked_at: self.command.at,
+            state: RevocationState::Wanted {
+                next_try: self.command.at,
+            },
+        };
+        let revoked = Certificate {
+            revocation: Some(revocation),
+            // It must not come back with its hostname.
             kept: false,
             ..certificate
-        });
+        };
+        self.renew_now(revoked, Reissue::Urgent);
         if let Ok(mut record) = self.hostname(&name) {
-            record.failure = None;
+            if record.certificates().any(|served| served == id) {
+                record.failure = None;
+            }
             let by = self.command.actor.as_str().to_owned();
             self.record_event(&name, &mut record, EventKind::RevocationAsked, by);
             self.put_hostname(&name, record);
@@ -260,18 +333,23 @@ impl Apply<'_> {
         let Some(revocation) = certificate.revocation.clone() else {
             return Err(Refusal::NotDue);
         };
-        let event = match state {
-            RevocationState::Wanted { .. } => None,
-            RevocationState::Done => Some((EventKind::Revoked, String::new())),
+        let (state, event) = match state {
+            RevocationState::Wanted { .. } => (state.clone(), None),
+            RevocationState::Done => (state.clone(), Some((EventKind::Revoked, String::new()))),
             RevocationState::Refused(why) => {
-                Some((EventKind::RevocationRefused, shortened(why).to_string()))
+                let why = shortened(why);
+                let event = (EventKind::RevocationRefused, why.to_string());
+                (RevocationState::Refused(why), Some(event))
             }
         };
+        if revocation.state == state {
+            return Ok(Done::Unchanged);
+        }
+        // What the CA said once is final.
+        if !matches!(revocation.state, RevocationState::Wanted { .. }) {
+            return Err(Refusal::NotDue);
+        }
         let name = certificate.hostname.clone();
-        let state = match state {
-            RevocationState::Refused(why) => RevocationState::Refused(shortened(why)),
-            other => other.clone(),
-        };
         self.put_certificate(Certificate {
             revocation: Some(Revocation {
                 state,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    Certificate, CertificateRequest, EventKind, Failure, FailureClass, Hostname, HostnameRecord,
-    Index, KeyAlgorithm, Order, Ownership, OwnershipPolicy, Proof, Refusal, Sealed, Stage,
-    Timestamp, Tombstone, Wants,
+    Certificate, CertificateRequest, ChallengeKind, EventKind, Failure, FailureClass, Hostname,
+    HostnameRecord, Index, KeyAlgorithm, Order, Ownership, OwnershipPolicy, Proof, Refusal, Sealed,
+    Source, Stage, Tenant, Timestamp, Tombstone, Wants,
     command::Authorize,
     outcome::{Done, Kind},
 };
@@ -28,6 +28,7 @@ impl Apply<'_> {
             });
         }
         self.check_wants(&authorize.wants)?;
+        // One operator's word undoes another's: a vouched claim needs no fresh proof.
         let vouched = self.state.zone.settings.ownership == OwnershipPolicy::Operator;
         let ownership = Ownership {
             token: authorize.token,
@@ -57,6 +58,7 @@ impl Apply<'_> {
         };
         if vouched {
             self.take_up_kept(name, &mut record);
+            self.delete_tombstone(name);
         }
         self.record_event(
             name,
@@ -68,25 +70,44 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    /// Serves again what was served before the hostname was removed.
+    /// Serves again what was served before the hostname was removed, and what was issued
+    /// while its proof had lapsed. The tombstone, if there is one, must still be there.
     pub(super) fn take_up_kept(&mut self, name: &Hostname, record: &mut HostnameRecord) {
         for algorithm in KeyAlgorithm::ALL {
-            let kept = self.state.kept.get(&(name.clone(), algorithm));
-            let kept = kept.and_then(|id| self.state.certificates.get(id)).cloned();
-            // One that is not valid yet is taken up too: a clock set back must not order.
-            let usable = kept.filter(|certificate| self.command.at < certificate.not_after);
-            let Some(certificate) = usable else {
+            let Some(kept) = self.usable_kept(name, algorithm, &record.tenant) else {
                 continue;
             };
-            if record.certificate_of(algorithm).is_none() {
-                record.set_certificate(algorithm, Some(certificate.id));
-                self.put_certificate(Certificate {
-                    forget_at: None,
-                    kept: false,
-                    ..(*certificate).clone()
-                });
+            let served = record.certificate_of(algorithm);
+            let served = served.and_then(|id| self.state.certificates.get(&id));
+            if let Some(served) = served {
+                if kept.not_after <= served.not_after {
+                    continue;
+                }
+                self.replace_certificate(served.id);
             }
+            record.set_certificate(algorithm, Some(kept.id));
+            self.put_certificate(Certificate {
+                forget_at: None,
+                kept: false,
+                ..kept
+            });
         }
+    }
+
+    fn usable_kept(
+        &self,
+        name: &Hostname,
+        algorithm: KeyAlgorithm,
+        tenant: &Tenant,
+    ) -> Option<Certificate> {
+        let kept = self.state.kept.get(&(name.clone(), algorithm))?;
+        let kept = self.state.certificates.get(kept)?;
+        // The key of an upload is known to whoever brought it: it serves no other tenant.
+        let brought_by = self.state.tombstones.get(name);
+        let ours = kept.source != Source::Uploaded
+            || brought_by.is_some_and(|tombstone| tombstone.tenant == *tenant);
+        // One that is not valid yet is taken up too: a clock set back must not order.
+        (ours && self.command.at < kept.not_after).then(|| (**kept).clone())
     }
 
     /// The certificates are kept for their hostname's return. An order goes with the
@@ -126,17 +147,22 @@ impl Apply<'_> {
             return;
         };
         if !matches!(order.stage, Stage::FinalizeIntent(_)) {
-            self.give_up(&order);
+            self.give_up(&order, false);
         }
     }
 
-    /// Deletes an order that was never finalized, and takes back what it was to cost.
-    pub(super) fn give_up(&mut self, order: &Order) {
+    /// Deletes an order, and settles what it was to cost: `issued` says whether the CA
+    /// has, or may have, issued.
+    pub(super) fn give_up(&mut self, order: &Order, issued: bool) {
         if order.stage == Stage::Admitted {
             // `newOrder` may have reached the CA.
             self.spend_order(order);
         }
-        self.release_certificate(order);
+        if issued {
+            self.spend_certificate(order);
+        } else {
+            self.release_certificate(order);
+        }
         self.delete_order(order.id);
     }
 
@@ -153,6 +179,7 @@ impl Apply<'_> {
             return Ok(Done::Unchanged);
         }
         record.wants = custom(wants);
+        self.retire_unwanted(&mut record);
         // A try that failed was for something else.
         record.failure = None;
         let by = self.command.actor.as_str().to_owned();
@@ -162,6 +189,15 @@ impl Apply<'_> {
     }
 
     fn check_wants(&self, wants: &Wants) -> Result<(), Refusal> {
+        if wants.wildcard
+            && wants
+                .challenge
+                .is_some_and(|kind| kind != ChallengeKind::Dns01)
+        {
+            return Err(Refusal::Unfit(
+                "a wildcard is proven by dns-01 only (RFC 8555 section 8.4)".to_owned(),
+            ));
+        }
         match &wants.ca {
             Some(ca) if !self.state.cas.contains_key(ca) => Err(Refusal::NotFound(Kind::Ca)),
             _ => Ok(()),
@@ -184,13 +220,13 @@ impl Apply<'_> {
         if record.order.is_some() {
             return Err(Refusal::Busy);
         }
-        let was_parked = record
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.parked);
         let failure = self.failed(&record, class, reason, next_try, parked);
-        // A hostname that stays parked for a year must not fill its timeline.
-        if !(was_parked && parked) {
+        let told = record.failure.as_deref().is_some_and(|before| {
+            let same = before.class == class && before.reason == failure.reason;
+            before.parked == parked && (parked || same)
+        });
+        // A hostname that waits for its owner must not fill its timeline.
+        if !told {
             let kind = if parked {
                 EventKind::Parked
             } else {

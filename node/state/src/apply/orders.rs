@@ -31,6 +31,11 @@ impl Apply<'_> {
         if !self.ca(&admit.ca)?.takes_orders() {
             return Err(Refusal::AccountState);
         }
+        if record.wants().ca.is_some_and(|only| only != admit.ca) {
+            return Err(Refusal::Unfit(
+                "the hostname wants another CA only".to_owned(),
+            ));
+        }
         let mut order = Order {
             id: OrderId(0),
             hostname: name.clone(),
@@ -139,7 +144,8 @@ impl Apply<'_> {
         self.delete_order(order.id);
         let id = certificate.id;
         let wanted = self.state.hostnames.get(&order.hostname).cloned();
-        // Another tenant's, or not proven any more: kept until it is.
+        // Not proven, or not any more: kept until it is. A tenant that has proven it since
+        // has a certificate at once: the key is nobody's but the cluster's.
         let wanted = wanted.filter(|record| record.ownership.standing.holds());
         let Some(mut record) = wanted else {
             self.keep_certificate(certificate);
@@ -156,6 +162,7 @@ impl Apply<'_> {
             self.replace_certificate(old);
         }
         record.set_certificate(order.algorithm, Some(id));
+        self.retire_unwanted(&mut record);
         record.order = None;
         record.failure = None;
         self.record_event(
@@ -189,13 +196,13 @@ impl Apply<'_> {
         if class == FailureClass::Challenge {
             self.spend_failure(&order);
         }
-        if finalizing && evidence == Evidence::Gone {
-            // It may have a certificate that we do not know of.
-            self.spend_certificate(&order);
-            self.delete_order(id);
-        } else {
-            self.give_up(&order);
-        }
+        // One that is gone may have a certificate that we do not know of.
+        let issued = match evidence {
+            Evidence::Unusable => true,
+            Evidence::Gone => finalizing,
+            _ => false,
+        };
+        self.give_up(&order, issued);
         let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned() else {
             return Ok(Done::Nothing);
         };
@@ -207,8 +214,9 @@ impl Apply<'_> {
             EventKind::OrderFailed,
             format!("{}: {}", class.as_str(), failure.reason),
         );
-        // Asking elsewhere is no failure of the hostname's.
-        if evidence != Evidence::Superseded {
+        // Asking elsewhere is no failure of the hostname's, and what another claim left
+        // behind is none of this one's.
+        if evidence != Evidence::Superseded && record.claim == order.claim {
             record.failure = Some(Box::new(failure));
         }
         self.put_hostname(&order.hostname, record);

@@ -2,8 +2,8 @@
 
 use super::{Apply, hostnames::shortened};
 use crate::{
-    Contest, EventKind, Hostname, Index, Ownership, OwnershipToken, Proof, ProofMethod, Refusal,
-    Tenant, Timestamp,
+    Contest, EventKind, Hostname, HostnameRecord, Index, Ownership, OwnershipPolicy,
+    OwnershipToken, Proof, ProofMethod, Refusal, Reissue, Source, Tenant, Timestamp,
     outcome::{Done, Kind},
 };
 
@@ -23,14 +23,13 @@ impl Apply<'_> {
             return Err(Refusal::ClaimChanged);
         }
         let was = record.ownership.standing;
-        if let Proof::Proven(method) = standing
-            && !method.names_tenant()
-            && self.is_of_another(name, &record.tenant)
-        {
-            return Err(Refusal::Unfit(
-                "another tenant had it: the proof must name the tenant".to_owned(),
-            ));
-        }
+        let standing = match (was, standing) {
+            // Who never proved it has nothing to lose, and who did loses it by lapsing.
+            (Proof::Unproven, Proof::Lapsed) => Proof::Unproven,
+            (Proof::Vouched | Proof::Proven(_) | Proof::Lapsed, Proof::Unproven) => Proof::Lapsed,
+            (_, standing) => standing,
+        };
+        self.check_proof(name, &record.tenant, was, standing)?;
         let changed = was != standing;
         record.ownership = Ownership {
             standing,
@@ -60,6 +59,28 @@ impl Apply<'_> {
         }
         self.put_hostname(name, record);
         Ok(Done::Nothing)
+    }
+
+    fn check_proof(
+        &self,
+        name: &Hostname,
+        tenant: &Tenant,
+        was: Proof,
+        standing: Proof,
+    ) -> Result<(), Refusal> {
+        let why = match standing {
+            Proof::Proven(method) if !method.names_tenant() && self.is_of_another(name, tenant) => {
+                "another tenant had it: the proof must name the tenant"
+            }
+            Proof::Vouched
+                if was != Proof::Vouched
+                    && self.state.zone.settings.ownership != OwnershipPolicy::Operator =>
+            {
+                "an operator's word is not enough in this zone"
+            }
+            _ => return Ok(()),
+        };
+        Err(Refusal::Unfit(why.to_owned()))
     }
 
     /// True if the hostname was another tenant's before.
@@ -145,6 +166,7 @@ impl Apply<'_> {
         }
         self.drop_order(&record);
         record.order = self.state.busy.get(name).copied();
+        self.replace_uploads(&record);
         let words = format!(
             "from tenant {} to {}, by {}",
             record.tenant,
@@ -162,10 +184,27 @@ impl Apply<'_> {
             next_check: None,
             fault: None,
         };
-        record.edit_extra(|extra| extra.contest = None);
+        record.edit_extra(|extra| {
+            extra.contest = None;
+            extra.request = None;
+        });
+        self.take_up_kept(name, &mut record);
+        self.delete_tombstone(name);
         self.record_event(name, &mut record, EventKind::Transferred, words);
         self.put_hostname(name, record);
         Ok(Done::Nothing)
+    }
+
+    /// Whoever brought a certificate has its key: it is served to another tenant only until
+    /// one of ours is there.
+    fn replace_uploads(&mut self, record: &HostnameRecord) {
+        for id in record.certificates() {
+            if let Some(certificate) = self.state.certificates.get(&id).cloned()
+                && certificate.source == Source::Uploaded
+            {
+                self.renew_now((*certificate).clone(), Reissue::Urgent);
+            }
+        }
     }
 
     pub(super) fn forget_tombstone(&mut self, name: &Hostname) -> Result<Done, Refusal> {

@@ -87,7 +87,7 @@ impl Preset {
         let limit = |kind, burst: u32, period: u64| Limit {
             kind,
             burst,
-            refill: Duration::from_secs(period) / burst,
+            refill: (Duration::from_secs(period) / burst).max(Duration::from_millis(1)),
         };
         match self {
             Self::LetsEncrypt => vec![

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     DecodeError,
     convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role},
-    issuance::{algorithm, bucket_from, budget, ca_name, reissue, stage_from, tenant},
+    issuance::{algorithm, bucket_from, budget, ca_name, reissue, tenant},
+    order::stage_from,
     record::kind,
     unversioned, wire,
 };

@@ -3,11 +3,7 @@
 
 use prost::Message;
 
-use super::{
-    convert::bytes_of,
-    issuance::{bucket_to, stage_to},
-    versioned, wire,
-};
+use super::{convert::bytes_of, issuance::bucket_to, order::stage_to, versioned, wire};
 use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, Hostname,
     HostnameRecord, Invitation, InvitationId, KeyAlgorithm, Member, NodeId, Operator, Order,

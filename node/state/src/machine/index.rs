@@ -249,7 +249,7 @@ fn contest_due(name: &Hostname, record: &HostnameRecord) -> Option<(Timestamp, D
 
 fn certificate_dues(certificate: &Certificate) -> impl Iterator<Item = (Timestamp, Due)> {
     let id = certificate.id;
-    let forget = certificate.forget_at.map(|at| (at, Due::Forget(id)));
+    let forget = certificate.forgotten_at().map(|at| (at, Due::Forget(id)));
     let revoke = match &certificate.revocation {
         Some(Revocation {
             state: RevocationState::Wanted { next_try },

@@ -1,42 +1,26 @@
 //! The table of 2.3 of the issuance design: what follows from each situation.
 
-use bytes::Bytes;
-use state::{
-    Index, KeyPurpose, Sealed, Term, Timestamp,
-    testing::{host, placed},
-};
+use state::{Term, testing::placed};
 
 use super::*;
 
 fn order(stage: &str) -> Order {
     let placed = placed(state::OrderId(1), "token");
     let unchallenged = state::Placed {
-        challenge: None,
+        authorizations: Vec::new(),
         ..placed.clone()
     };
+    let stage = match stage {
+        "admitted" => Stage::Admitted,
+        "prepared" => Stage::Prepared(placed),
+        "unchallenged" => Stage::Prepared(unchallenged),
+        "ready" => Stage::ReadyIntent(placed),
+        "finalize" => Stage::FinalizeIntent(placed),
+        other => panic!("no stage {other}"),
+    };
     Order {
-        id: state::OrderId(1),
-        hostname: host("shop.example"),
-        claim: Index(1),
-        attempt: 1,
-        admitted_at: Timestamp(0),
-        key: Sealed {
-            purpose: KeyPurpose::Serving,
-            generation: 1,
-            nonce: [0; 12],
-            ciphertext: Bytes::new(),
-        },
-        csr: Bytes::new(),
-        stage: match stage {
-            "admitted" => Stage::Admitted,
-            "prepared" => Stage::Prepared(placed),
-            "unchallenged" => Stage::Prepared(unchallenged),
-            "ready" => Stage::ReadyIntent(placed),
-            "finalize" => Stage::FinalizeIntent(placed),
-            other => panic!("no stage {other}"),
-        },
-        stage_at: Timestamp(0),
         epoch: Term(7),
+        ..state::testing::order(state::OrderId(1), "shop.example", stage)
     }
 }
 

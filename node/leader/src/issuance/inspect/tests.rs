@@ -75,13 +75,13 @@ fn a_good_certificate_is_described_as_it_will_be_stored() {
     let pem = mill.chain(&["shop.example"], from, from.plus(days(90)));
     let install = mill.inspect(&pem).unwrap();
     assert_eq!(install.order, OrderId(9));
-    assert_eq!(install.issuer, "Mill 1");
-    assert_eq!(install.chain.len(), 1);
+    assert_eq!(install.parts.issuer, "Mill 1");
+    assert_eq!(install.parts.chain.len(), 1);
     assert_eq!(
-        (install.not_before, install.renew_at),
+        (install.parts.not_before, install.renew_at),
         (from, from.plus(days(60)))
     );
-    assert_ne!(install.serial.first(), Some(&0));
+    assert_ne!(install.parts.serial.first(), Some(&0));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_longer_chain_is_followed_and_a_leaf_alone_is_taken() {
     let mill = Mill::new();
     let leaf = mill.leaf(&["shop.example"], START, START.plus(days(90)));
     let long = leaf.clone() + &mill.issuing.pem() + &mill.root.pem();
-    assert_eq!(mill.inspect(&long).unwrap().chain.len(), 2);
-    assert_eq!(mill.inspect(&leaf).unwrap().chain.len(), 0);
+    assert_eq!(mill.inspect(&long).unwrap().parts.chain.len(), 2);
+    assert_eq!(mill.inspect(&leaf).unwrap().parts.chain.len(), 0);
 }
 
 #[test]

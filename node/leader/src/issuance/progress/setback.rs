@@ -72,7 +72,7 @@ impl Carrier {
                 false
             }
             Reaction::Unsettled => {
-                self.unsettle(finalize_wait(&self.reign));
+                self.unsettle(finalize_wait(&self.reign, order.ca.as_str()));
                 self.memory.forget_view();
                 false
             }

@@ -1,0 +1,166 @@
+//! What the larger commands carry.
+
+use crate::{
+    Index, OrderId, Timestamp,
+    codec::{
+        DecodeError,
+        convert::{bytes_of, cluster_id, field, hostname},
+        issuance::{algorithm, budget, ca_name, tenant, token},
+        wire,
+    },
+    command::{Admit, Authorize, Found, Install, Upload},
+};
+
+impl From<&Found> for wire::Found {
+    fn from(found: &Found) -> Self {
+        Self {
+            cluster_id: bytes_of(&found.cluster_id.0),
+            authority: Some((&found.authority).into()),
+            founder: Some((&found.founder).into()),
+            founder_certificate: Some((&found.founder_certificate).into()),
+            data_keys: found.data_keys.iter().map(Into::into).collect(),
+            admin_name: found.admin_name.clone(),
+            admin_public_key: found.admin_public_key.clone(),
+            admin_certificate: Some((&found.admin_certificate).into()),
+            ca: Some((&found.ca).into()),
+            zone: Some((&found.zone).into()),
+            origin: found.origin.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::Found> for Found {
+    type Error = DecodeError;
+
+    fn try_from(found: wire::Found) -> Result<Self, DecodeError> {
+        Ok(Self {
+            cluster_id: cluster_id(&found.cluster_id)?,
+            authority: field(found.authority, "authority")?.try_into()?,
+            founder: field(found.founder, "founder")?.into(),
+            founder_certificate: field(found.founder_certificate, "founder_certificate")?.into(),
+            data_keys: found
+                .data_keys
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+            admin_name: found.admin_name,
+            admin_public_key: found.admin_public_key,
+            admin_certificate: field(found.admin_certificate, "admin_certificate")?.into(),
+            ca: field(found.ca, "ca")?.try_into()?,
+            zone: field(found.zone, "zone")?.try_into()?,
+            origin: found.origin.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<&Authorize> for wire::Authorize {
+    fn from(authorize: &Authorize) -> Self {
+        Self {
+            hostname: authorize.hostname.as_str().to_owned(),
+            tenant: authorize.tenant.as_str().to_owned(),
+            token: bytes_of(&authorize.token.0),
+            wants: Some((&authorize.wants).into()),
+        }
+    }
+}
+
+impl TryFrom<wire::Authorize> for Authorize {
+    type Error = DecodeError;
+
+    fn try_from(authorize: wire::Authorize) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&authorize.hostname)?,
+            tenant: tenant(&authorize.tenant)?,
+            token: token(&authorize.token)?,
+            wants: field(authorize.wants, "wants")?.try_into()?,
+        })
+    }
+}
+
+impl From<&Admit> for wire::AdmitOrder {
+    fn from(admit: &Admit) -> Self {
+        Self {
+            hostname: admit.hostname.as_str().to_owned(),
+            claim: admit.claim.0,
+            key: Some((&admit.key).into()),
+            csr: admit.csr.clone(),
+            ca: admit.ca.as_str().to_owned(),
+            algorithm: admit.algorithm.as_str().to_owned(),
+            profile: admit.profile.clone(),
+            replaces: admit.replaces.clone(),
+            budget: admit.budget.as_str().to_owned(),
+            domain: admit.domain.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::AdmitOrder> for Admit {
+    type Error = DecodeError;
+
+    fn try_from(admit: wire::AdmitOrder) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&admit.hostname)?,
+            claim: Index(admit.claim),
+            ca: ca_name(&admit.ca)?,
+            algorithm: algorithm(&admit.algorithm)?,
+            profile: admit.profile,
+            replaces: admit.replaces,
+            budget: budget(&admit.budget)?,
+            domain: admit.domain,
+            key: field(admit.key, "key")?.try_into()?,
+            csr: admit.csr,
+        })
+    }
+}
+
+impl From<&Upload> for wire::Upload {
+    fn from(upload: &Upload) -> Self {
+        Self {
+            hostname: upload.hostname.as_str().to_owned(),
+            wildcard: upload.wildcard,
+            algorithm: upload.algorithm.as_str().to_owned(),
+            key: upload.key.as_ref().map(Into::into),
+            parts: Some((&upload.parts).into()),
+            move_at: upload.move_at.map(|at| at.0),
+            revision: upload.revision.map(|index| index.0),
+        }
+    }
+}
+
+impl TryFrom<wire::Upload> for Upload {
+    type Error = DecodeError;
+
+    fn try_from(upload: wire::Upload) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hostname: hostname(&upload.hostname)?,
+            wildcard: upload.wildcard,
+            algorithm: algorithm(&upload.algorithm)?,
+            key: upload.key.map(TryInto::try_into).transpose()?,
+            parts: field(upload.parts, "parts")?.try_into()?,
+            move_at: upload.move_at.map(Timestamp),
+            revision: upload.revision.map(Index),
+        })
+    }
+}
+
+impl From<&Install> for wire::Install {
+    fn from(install: &Install) -> Self {
+        Self {
+            order: install.order.0,
+            parts: Some((&install.parts).into()),
+            renew_at: install.renew_at.0,
+        }
+    }
+}
+
+impl TryFrom<wire::Install> for Install {
+    type Error = DecodeError;
+
+    fn try_from(install: wire::Install) -> Result<Self, DecodeError> {
+        Ok(Self {
+            order: OrderId(install.order),
+            parts: field(install.parts, "parts")?.try_into()?,
+            renew_at: Timestamp(install.renew_at),
+        })
+    }
+}
