@@ -81,6 +81,11 @@ fn consensus_figures(replica: &consensus::Replica, now: Timestamp) -> Vec<Sample
             "Times that this node's replica ran again by itself after its disk had failed",
             float(figures.reopened),
         ),
+        Sample::counter(
+            "bodies_borrowed",
+            "Certificates and events read from other members, because the own store could not be",
+            float(figures.borrowed),
+        ),
         Sample::gauge(
             "log_last_index",
             "The last entry of the log",

@@ -117,6 +117,20 @@ impl Cluster {
         self.seats.get(&node).is_some_and(|seat| seat.disk.writes())
     }
 
+    /// `node`'s disk fails from now on, or works again; false if it did so already.
+    pub(crate) fn set_failing(&self, node: NodeId, fails: bool) -> bool {
+        self.seats
+            .get(&node)
+            .is_some_and(|seat| seat.disk.set_failing(fails))
+    }
+
+    /// Whether `node`'s disk ever failed its replica.
+    pub(crate) fn has_failed(&self, node: NodeId) -> bool {
+        self.seats
+            .get(&node)
+            .is_some_and(|seat| seat.disk.has_failed())
+    }
+
     /// `node` loses power. Answers with the number of changes that its disk lost;
     /// `None` if it is off already.
     ///

@@ -1,5 +1,6 @@
 //! A machine's disk: in memory, with flushes that take time, so that a crash finds
-//! writes that are not durable yet, and loses them.
+//! writes that are not durable yet, and loses them. It may fail for a while: then no
+//! flush succeeds, and what was not durable is gone when it is read again.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -35,6 +36,23 @@ struct Surface {
     flush_ms: u64,
     /// Changes written and not flushed, by database.
     volatile: BTreeMap<Option<u64>, usize>,
+    fails: bool,
+    /// Whether it ever refused a flush.
+    has_failed: bool,
+}
+
+impl Surface {
+    fn refuse(&mut self) -> Result<(), StoreError> {
+        if !self.fails {
+            return Ok(());
+        }
+        self.has_failed = true;
+        Err(StoreError::File {
+            action: "flush",
+            path: PathBuf::from("disk"),
+            source: std::io::Error::other("the simulated disk fails"),
+        })
+    }
 }
 
 impl Disk {
@@ -46,6 +64,8 @@ impl Disk {
             chance,
             flush_ms,
             volatile: BTreeMap::new(),
+            fails: false,
+            has_failed: false,
         };
         Self {
             memory: MemoryStore::new(snapshots),
@@ -64,6 +84,16 @@ impl Disk {
         std::mem::take(&mut lock(&self.surface).volatile)
             .into_values()
             .sum()
+    }
+
+    /// From now on it fails, or works again; false if it did so already.
+    pub(crate) fn set_failing(&self, fails: bool) -> bool {
+        std::mem::replace(&mut lock(&self.surface).fails, fails) != fails
+    }
+
+    /// Whether a replica on it had a reason to stop.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.surface).has_failed
     }
 
     fn wrap(&self, name: Option<u64>, inner: Arc<dyn Database>) -> Arc<dyn Database> {
@@ -114,6 +144,7 @@ impl Store for Disk {
     }
 
     fn probe(&self) -> Result<(), StoreError> {
+        lock(&self.surface).refuse()?;
         self.memory.probe()
     }
 
@@ -157,6 +188,7 @@ impl Database for DiskDatabase {
     }
 
     fn flush_durable(&self) -> Result<(), StoreError> {
+        lock(&self.surface).refuse()?;
         self.inner.flush_durable()?;
         lock(&self.surface).volatile.remove(&self.name);
         Ok(())

@@ -52,6 +52,8 @@ pub(crate) enum What {
     Fault(Fault),
     /// A replica has ended by itself.
     Halted { node: NodeId, why: String },
+    /// It runs again by itself.
+    Resumed { node: NodeId },
     /// No more faults, no more work.
     Calm,
     /// All replicas are alike, to the last body.
@@ -89,6 +91,7 @@ impl fmt::Display for Event {
             },
             What::Fault(fault) => write!(f, "fault: {fault}"),
             What::Halted { node, why } => write!(f, "node {node} halted: {why}"),
+            What::Resumed { node } => write!(f, "node {node} runs again"),
             What::Calm => f.write_str("calm"),
             What::Converged { index, digest } => write!(f, "converged at {index} {digest}"),
         }

@@ -1,5 +1,5 @@
-//! What is done to the cluster, drawn from the seed: one partition, and one crash
-//! with the loss of what was not flushed.
+//! What is done to the cluster, drawn from the seed: one partition, one crash with the
+//! loss of what was not flushed, and in one seed of two a disk that fails for a while.
 
 use std::fmt;
 
@@ -18,6 +18,10 @@ pub(crate) enum Fault {
     Crashed { node: NodeId, lost: usize },
     /// It is back.
     Restarted { node: NodeId },
+    /// A machine's disk takes no writes any more.
+    DiskFails { node: NodeId },
+    /// It does again.
+    DiskMended { node: NodeId },
 }
 
 impl fmt::Display for Fault {
@@ -30,6 +34,8 @@ impl fmt::Display for Fault {
             Self::Healed => f.write_str("healed"),
             Self::Crashed { node, lost } => write!(f, "node {node} lost power and {lost} changes"),
             Self::Restarted { node } => write!(f, "node {node} restarted"),
+            Self::DiskFails { node } => write!(f, "node {node}'s disk fails"),
+            Self::DiskMended { node } => write!(f, "node {node}'s disk is mended"),
         }
     }
 }
@@ -63,6 +69,8 @@ pub(crate) enum Step {
     Heal,
     Crash(NodeId),
     Restart(NodeId),
+    FailDisk(NodeId),
+    MendDisk(NodeId),
 }
 
 /// A crash may wait so many steps for the victim to write: long, for a cluster that
@@ -105,11 +113,20 @@ struct Outage {
     down: Option<(NodeId, u64)>,
 }
 
+#[derive(Debug)]
+struct Decay {
+    span: Span,
+    victim: Victim,
+    /// Whose disk fails, and when it is mended.
+    failing: Option<(NodeId, u64)>,
+}
+
 /// The faults of a run.
 #[derive(Debug)]
 pub(crate) struct Faults {
     partition: Partition,
     outage: Outage,
+    decay: Option<Decay>,
 }
 
 impl Faults {
@@ -126,7 +143,16 @@ impl Faults {
             amid_write: chance.one_in(2),
             down: None,
         };
-        Self { partition, outage }
+        let decay = chance.one_in(2).then(|| Decay {
+            span: Span::draw(chance, steps, steps / 3),
+            victim: Victim::draw(chance, nodes),
+            failing: None,
+        });
+        Self {
+            partition,
+            outage,
+            decay,
+        }
     }
 
     /// What is due at `step`, given who leads and who is just writing.
@@ -140,6 +166,8 @@ impl Faults {
         let mut due = Vec::new();
         due.extend(self.partition.due(step, leader, nodes));
         due.extend(self.outage.due(step, leader, writes));
+        let decay = self.decay.as_mut();
+        due.extend(decay.and_then(|decay| decay.due(step, leader)));
         due
     }
 }
@@ -161,6 +189,20 @@ impl Outage {
         }
         self.down = Some((node, step + self.span.length));
         Some(Step::Crash(node))
+    }
+}
+
+impl Decay {
+    fn due(&mut self, step: u64, leader: Option<NodeId>) -> Option<Step> {
+        if let Some((node, until)) = self.failing {
+            return (step == until).then_some(Step::MendDisk(node));
+        }
+        if step < self.span.begin {
+            return None;
+        }
+        let node = self.victim.find(leader);
+        self.failing = Some((node, step + self.span.length));
+        Some(Step::FailDisk(node))
     }
 }
 
@@ -186,8 +228,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_seed_brings_one_partition_and_one_crash() {
+    fn each_seed_brings_one_partition_and_one_crash_and_some_a_failing_disk() {
         let nodes = [1, 2, 3].map(NodeId);
+        let mut decays = 0;
         for seed in 0..100 {
             let mut faults = Faults::draw(&mut Chance::new(seed), 1000, &nodes);
             let due = |step| faults.due(step, Some(NodeId(2)), &nodes, |_| step % 50 == 0);
@@ -197,6 +240,10 @@ mod tests {
             assert_eq!(count(|step| matches!(step, Step::Heal)), 1);
             assert_eq!(count(|step| matches!(step, Step::Crash(_))), 1);
             assert_eq!(count(|step| matches!(step, Step::Restart(_))), 1);
+            let failed = count(|step| matches!(step, Step::FailDisk(_)));
+            assert_eq!(count(|step| matches!(step, Step::MendDisk(_))), failed);
+            decays += failed;
         }
+        assert!((30..70).contains(&decays), "{decays}");
     }
 }

@@ -66,7 +66,8 @@ struct Running {
 pub(crate) struct News {
     pub(crate) state: Option<Arc<State>>,
     pub(crate) leadership: Option<Leadership>,
-    pub(crate) halted: Option<Halt>,
+    /// Why it stands still, or that it runs again.
+    pub(crate) halted: Option<Option<Halt>>,
     pub(crate) reports: Vec<Report>,
 }
 
@@ -103,7 +104,7 @@ impl Seat {
         if let Some(running) = &mut window.running {
             news.state = changed(&mut running.state);
             news.leadership = changed(&mut running.leadership);
-            news.halted = changed(&mut running.halted).flatten();
+            news.halted = changed(&mut running.halted);
         }
         news
     }

@@ -2,8 +2,8 @@
 //!
 //! Three machines run the production crates `state` and `consensus` (openraft, gRPC
 //! and all) over a simulated network and disks in memory that forget what was not
-//! flushed. Operators' calls, a partition and a crash are drawn from a seed. What
-//! clients were promised is kept outside of the cluster; after each step the
+//! flushed. Operators' calls, a partition, a crash and a failing disk are drawn from a
+//! seed. What clients were promised is kept outside of the cluster; after each step the
 //! `invariants` are checked against it. At the end all faults are healed, and the
 //! cluster must serve fresh writes and converge.
 //!

@@ -98,14 +98,18 @@ impl Stage {
                 digest,
             })?;
         }
-        let Some(halt) = news.halted else {
-            return Ok(());
+        let why = match news.halted {
+            None => return Ok(()),
+            Some(None) => return self.record(What::Resumed { node }),
+            Some(Some(halt)) => halt.to_string(),
         };
-        let why = halt.to_string();
         self.record(What::Halted {
             node,
             why: why.clone(),
         })?;
+        if self.cluster.has_failed(node) {
+            return Ok(());
+        }
         Err(self.violation(
             "no replica halts while its disk works",
             format!("node {node}: {why}"),
@@ -151,7 +155,13 @@ impl Stage {
             Step::Restart(node) if self.cluster.restart(node) => {
                 self.record(What::Fault(Fault::Restarted { node }))
             }
-            Step::Restart(_) => Ok(()),
+            Step::FailDisk(node) if self.cluster.set_failing(node, true) => {
+                self.record(What::Fault(Fault::DiskFails { node }))
+            }
+            Step::MendDisk(node) if self.cluster.set_failing(node, false) => {
+                self.record(What::Fault(Fault::DiskMended { node }))
+            }
+            Step::Restart(_) | Step::FailDisk(_) | Step::MendDisk(_) => Ok(()),
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Tally {
     pub lost_changes: usize,
     /// Snapshots that a replica installed because it lagged behind the log's begin.
     pub snapshots: u64,
+    /// Replicas that ran again by themselves after their disk had failed.
+    pub resumed: u64,
     /// Terms in which somebody led.
     pub terms: u64,
     /// The last index published anywhere.
@@ -65,6 +67,7 @@ impl Tally {
                 self.terms = self.led.len() as u64;
             }
             What::Fault(Fault::Crashed { lost, .. }) => self.lost_changes += lost,
+            What::Resumed { .. } => self.resumed += 1,
             _ => {}
         }
     }
@@ -75,7 +78,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown; {} terms, index {}, \
-             {} snapshots installed, {} changes lost",
+             {} snapshots installed, {} changes lost, {} resumed",
             self.asked,
             self.done,
             self.refused,
@@ -85,7 +88,8 @@ impl fmt::Display for Tally {
             self.terms,
             self.index,
             self.snapshots,
-            self.lost_changes
+            self.lost_changes,
+            self.resumed
         )
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use simulation::{Options, REPEATABLE, Report, Tally, run};
 
-/// Enough for a partition, a crash, and work before, during and after them.
+/// Enough for a partition, a crash, a disk that fails, and work before, during and after them.
 const STEPS: u64 = 6000;
 
 #[track_caller]
@@ -30,6 +30,7 @@ fn fixed_seeds_hold_every_invariant_and_see_trouble() {
     assert!(sum(|tally| tally.terms) > 15, "{tallies:?}");
     assert!(sum(|tally| tally.snapshots) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.lost_changes as u64) > 0, "{tallies:?}");
+    assert!(sum(|tally| tally.resumed) > 0, "{tallies:?}");
 }
 
 /// Seeds that once showed a bug, with the steps they need and what it was.

@@ -13,7 +13,8 @@ pub struct Config {
     pub election_min: Duration,
     /// See `election_min`.
     pub election_max: Duration,
-    /// A write that takes longer to become durable ends the replica.
+    /// A write that takes longer to become durable stops the replica, until the disk is
+    /// well again.
     pub write_limit: Duration,
     /// After this long a proposal or barrier is answered, with "unknown" if need be.
     /// Callers promise an answer within 3 s.

@@ -7,7 +7,7 @@
 //! replication would not tell.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,8 +35,10 @@ pub(crate) struct Elsewhere {
     /// Not those of a run: they fall silent with it.
     links: Links,
     places: Semaphore,
-    /// Who is asked first, so that no one member is asked for all.
-    turn: AtomicUsize,
+    /// The place of who answered last and is asked first: each one that is down as well
+    /// costs [`ANSWER_WITHIN`].
+    good: AtomicUsize,
+    borrowed: AtomicU64,
 }
 
 impl Elsewhere {
@@ -44,8 +46,14 @@ impl Elsewhere {
         Self {
             links,
             places: Semaphore::new(AT_ONCE),
-            turn: AtomicUsize::new(0),
+            good: AtomicUsize::new(0),
+            borrowed: AtomicU64::new(0),
         }
+    }
+
+    /// Bodies that others gave.
+    pub(crate) fn borrowed(&self) -> u64 {
+        self.borrowed.load(Ordering::Relaxed)
     }
 
     /// The body under `key` of the first of `members` that has it; `None` if all of them
@@ -72,12 +80,16 @@ impl Elsewhere {
     ) -> Result<Option<Bytes>, String> {
         // Never closed.
         let _place = self.places.acquire().await;
-        let first = self.turn.fetch_add(1, Ordering::Relaxed) % members.len();
-        let in_turn = members.iter().cycle().skip(first).take(members.len());
+        let first = self.good.load(Ordering::Relaxed) % members.len();
+        let in_turn = members.iter().enumerate().cycle().skip(first);
         let mut failed = Vec::new();
-        for (node, address) in in_turn {
+        for (place, (node, address)) in in_turn.take(members.len()) {
             match self.ask(*node, address, key.clone()).await {
-                Ok(Some(body)) => return Ok(Some(body)),
+                Ok(Some(body)) => {
+                    self.good.store(place, Ordering::Relaxed);
+                    self.borrowed.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Some(body));
+                }
                 Ok(None) => {}
                 Err(why) => failed.push(why),
             }

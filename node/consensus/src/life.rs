@@ -161,6 +161,7 @@ impl Life {
         let run = self.run();
         Figures {
             reopened: self.reopened.load(Ordering::Relaxed),
+            borrowed: self.elsewhere.borrowed(),
             ..run.map_or_else(|| *self.last(), |run| run.figures())
         }
     }

@@ -15,7 +15,6 @@
 //! missing that was promised. Leadership is not inherited either: a majority must
 //! acknowledge it anew.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,13 +213,8 @@ impl Stopped {
             sleep(CLOSED_EVERY).await;
         }
         let handles = std::mem::take(&mut self.handles);
-        // An engine writes as it closes, and sled panics if it cannot.
-        self.on_disk(move |_| {
-            for handle in handles {
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(handle)));
-            }
-        })
-        .await;
+        // An engine writes as it closes.
+        self.on_disk(move |_| drop(handles)).await;
         Ok(())
     }
 }

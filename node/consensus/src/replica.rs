@@ -232,4 +232,6 @@ pub struct Figures {
     pub quorum: bool,
     /// How often the store was opened anew after the disk had failed.
     pub reopened: u64,
+    /// Bodies that were read from other members, because the own store could not be.
+    pub borrowed: u64,
 }

@@ -58,7 +58,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The present figures.
+    /// The present figures of this run.
     pub(crate) fn figures(&self) -> Figures {
         let quorum = self.has_quorum();
         self.metrics(|metrics| Figures {
@@ -67,7 +67,7 @@ impl Shared {
             snapshot: metrics.snapshot.index().unwrap_or(0),
             purged: metrics.purged.index().unwrap_or(0),
             quorum,
-            reopened: 0,
+            ..Figures::default()
         })
     }
 

@@ -1,10 +1,29 @@
-//! The development CA: an RFC 8555 ACME server over HTTPS, as a library.
+//! The development CA: an RFC 8555 ACME server over HTTPS, as a library; and the CA on
+//! which issuance is rehearsed, because it can behave as Let's Encrypt's does, and break.
 //!
 //! It is what `hostquorumd dev`, the end-to-end tests and the simulation obtain their
 //! certificates from, so it is strict where public CAs are strict: signatures, nonces,
 //! one-time authorizations, and an order that is finalized exactly once however many ask
 //! at the same time. It counts what it did in a [`Ledger`], from which a test can tell
-//! that one certificate was issued and not two.
+//! that one certificate was issued and not two, and when each finalization came and was
+//! through; every POST is in a log of its own ([`Core::posts`]).
+//!
+//! Three values say how it differs from that plain self. All are off at first, and can be
+//! changed while it runs, by a [`Control`] or, from another process, by JSON over a
+//! listener of its own ([`Config::control`]):
+//!
+//! - [`Behaviour`]: what Boulder is known to do. Orders and proofs that are used again (with
+//!   the order that shadows others), renewal information and `replaces` (RFC 9773),
+//!   profiles, external account binding, dns-01 and wildcards, alternate chains, slowness;
+//!   and two certificates from simultaneous finalizations, as Pebble 2.4 makes them.
+//!   [`Behaviour::boulder`] has them together.
+//! - [`Limits`], a part of it: Let's Encrypt's table as buckets on the given clock, with
+//!   its exemptions, `Retry-After` and paused names. [`limits::Meter`] is usable alone.
+//! - [`Fault`]: requests that are refused, answered wrongly, cut off or never answered, by
+//!   endpoint, count or chance; certificates and chains that are not right.
+//!
+//! What it does without any of them is held equal to Pebble by one suite for both
+//! (`tests/harness/tests/base`).
 //!
 //! [`Server::start`] runs it on sockets. [`Core`] is the same CA without any: requests,
 //! time and chance go in, answers, records and effects come out, so that a simulation can
@@ -16,14 +35,19 @@
 //!                         └── validate, delay ◀──── effects
 //! ```
 //!
-//! Validation is by http-01 and tls-alpn-01, at addresses and ports of the caller's choice
-//! ([`Probing`]). Plain HTTP resources beside ACME: `/management/root` (PEM) and
-//! `/management/ledger` (JSON).
+//! Validation is by http-01, tls-alpn-01 and, where it is switched on, dns-01, at
+//! addresses, ports and a DNS server of the caller's choice ([`Probing`]). Plain resources
+//! beside ACME: `/management/root` (PEM) and `/management/ledger` (JSON).
 //!
-//! What it never does: issue for wildcards (it has no dns-01), reuse an authorization,
-//! answer before what it answers is on disk, read a clock of its own, or break on purpose.
-//! It publishes no revocation list; that a certificate is revoked shows in the ledger.
-//! Nobody should trust its root beyond a developer's machine.
+//! What it never does: answer before what it answers is on disk, read a clock of its own,
+//! or misbehave unless it was told to. What was spent of limits, who is paused, the log of
+//! POSTs and alternate roots are in memory only. It checks no CAA, publishes no revocation
+//! list (that a certificate is revoked shows in the ledger and in its renewal window), and
+//! logs to no transparency log.
+//!
+//! It is not for production, and cannot be made so: its keys are plain files, whoever
+//! reaches its control commands it, and it proves nothing to anybody who was not told to
+//! trust it. Nobody should trust its root beyond a developer's machine.
 
 mod account;
 mod authenticate;

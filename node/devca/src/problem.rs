@@ -1,6 +1,7 @@
 //! What the CA says when it refuses: problem documents (RFC 7807) of RFC 8555 section 6.7.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +128,7 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// A `Retry-After` header to send along, in seconds.
     #[serde(skip)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<NonZeroU32>,
 }
 
 /// The part of a problem that concerns one identifier.
@@ -195,7 +196,7 @@ impl Problem {
     }
 
     pub(crate) fn with_retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.retry_after = u32::try_from(seconds).ok().and_then(NonZeroU32::new);
         self
     }
 

@@ -51,7 +51,7 @@ impl Reply {
             reply = reply.location(url);
         }
         if let Some(seconds) = problem.retry_after {
-            reply = reply.retry_after(seconds);
+            reply = reply.retry_after(seconds.get().into());
         }
         if let Some(methods) = problem.allow {
             reply.set(ALLOW, methods);

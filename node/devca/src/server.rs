@@ -174,7 +174,8 @@ struct Places {
 
 /// A CA that runs; dropping it stops it without waiting.
 pub struct Running {
-    places: Places,
+    /// Boxed, so that whoever holds a CA among other things need not.
+    places: Box<Places>,
     control: Control,
     probing: watch::Sender<Probing>,
     events: mpsc::Sender<Event>,
@@ -227,7 +228,7 @@ impl Running {
             tasks.spawn(served);
         }
         Self {
-            places,
+            places: Box::new(places),
             control,
             probing,
             events: sender,

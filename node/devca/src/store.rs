@@ -305,6 +305,8 @@ mod tests {
 
     /// The first journal ever written: it must stay readable.
     const FROZEN: &str = include_str!("../tests/frozen/journal-v1.jsonl");
+    /// The same form with all that a CA writes which behaves otherwise than plainly.
+    const REHEARSAL: &str = include_str!("../tests/frozen/journal-v1-rehearsal.jsonl");
 
     fn generate() -> Result<Keyring, AuthorityError> {
         Keyring::generate(Timestamp::from_unix(1_800_000_000), &mut SystemEntropy)
@@ -320,11 +322,13 @@ mod tests {
     }
 
     #[test]
-    fn the_frozen_journal_is_read_and_written_alike() {
-        let (directory, records) = open_with(FROZEN);
-        assert_eq!(records.unwrap().len(), 5);
-        let rewritten = fs::read_to_string(directory.path().join(JOURNAL)).unwrap();
-        assert_eq!(rewritten, FROZEN);
+    fn the_frozen_journals_are_read_and_written_alike() {
+        for frozen in [FROZEN, REHEARSAL] {
+            let (directory, records) = open_with(frozen);
+            assert_eq!(records.unwrap().len(), 5);
+            let rewritten = fs::read_to_string(directory.path().join(JOURNAL)).unwrap();
+            assert_eq!(rewritten, frozen);
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@
 //! - a new leader reads an order from the CA before it goes on, and sends `finalize` again
 //!   only when what its predecessor sent can no longer arrive.
 //!
+//! Whose a name is, and whether an order for it can succeed, is judged by [`verification`]:
+//! rules over what was seen, and the probes that look at DNS and HTTP from several places.
+//!
 //! This crate knows nothing of openraft, has no listening socket and reads no clock and no
 //! configuration; of files it reads the system's trust roots only (and, with the feature
 //! `failpoints`, one that a test writes). It never deactivates an authorization: Boulder

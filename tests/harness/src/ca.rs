@@ -21,18 +21,16 @@ pub enum Ca {
 }
 
 impl Ca {
-    /// The development CA, which looks at every one of `addresses`.
-    pub async fn development(
-        dir: &Path,
-        addresses: &[Ipv4Addr],
-        http_port: u16,
-        validity: Duration,
-    ) -> Self {
+    /// The development CA, which looks for challenges as `probing` says.
+    pub async fn development(dir: &Path, probing: devca::Probing, validity: Duration) -> Self {
         let ahead = Arc::<AtomicU64>::default();
         let shift = ahead.clone();
-        let clock: devca::Clock = Arc::new(move || unix_seconds() + shift.load(Relaxed));
-        let probing = crate::cluster::probing(addresses, http_port);
+        let precise: devca::PreciseClock =
+            Arc::new(move || since_epoch() + Duration::from_secs(shift.load(Relaxed)));
+        let seconds = precise.clone();
+        let clock: devca::Clock = Arc::new(move || seconds().as_secs());
         let mut config = devca::Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock);
+        config.precise_clock = Some(precise);
         config.directory = Some(dir.join("ca"));
         config.certificate_validity = validity;
         Self::Development(devca::Server::start(config).await.unwrap(), ahead)
@@ -43,6 +41,14 @@ impl Ca {
         match self {
             Self::Development(_, ahead) => ahead.store(by.as_secs(), Relaxed),
             Self::Pebble(_) => panic!("Pebble has no clock of its own"),
+        }
+    }
+
+    /// A hand on the development CA: how it behaves, what it does wrong, what it did.
+    pub fn control(&self) -> devca::Control {
+        match self {
+            Self::Development(ca, _) => ca.control(),
+            Self::Pebble(_) => panic!("Pebble does not misbehave on command"),
         }
     }
 
@@ -91,9 +97,8 @@ impl Ca {
     clippy::disallowed_methods,
     reason = "the CA of a test lives in real time, as its cluster does"
 )]
-fn unix_seconds() -> u64 {
+fn since_epoch() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs()
 }

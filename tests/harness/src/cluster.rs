@@ -11,11 +11,11 @@ use devca::{Agreement, Probing, Vantage};
 use node::dev::{
     origin::DemoOrigin,
     process::{NodeFiles, NodeProcess, Ports},
-    request::HttpsClient,
+    request::{self, HttpsClient},
 };
 use tempfile::TempDir;
 
-use crate::{Ca, Cli, binaries, pebble::Pebble, wait};
+use crate::{Ca, Cli, Disk, binaries, pebble::Pebble, wait};
 
 /// Starting a process of an unoptimised build on two busy cores.
 pub const START: Duration = Duration::from_secs(60);
@@ -32,6 +32,9 @@ pub struct Options {
     pub pebble: bool,
     /// How long certificates are valid.
     pub validity: Duration,
+    /// How many nodes must answer rightly when the development CA looks for a challenge:
+    /// all that are up, unless a load balancer would leave one out.
+    pub agreement: Agreement,
     /// More TOML for each node.
     pub extra: String,
 }
@@ -42,6 +45,7 @@ impl Default for Options {
             nodes: 3,
             pebble: std::env::vars_os().any(|(name, value)| name == "HOSTQUORUM_E2E_CA" && value == "pebble"),
             validity: Duration::from_secs(90 * 86400),
+            agreement: Agreement::EveryReachable,
             extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
         }
     }
@@ -64,13 +68,13 @@ pub struct Cluster {
     dir: TempDir,
 }
 
-/// All challenges of all names are looked for at each of `addresses` that answers.
-pub(crate) fn probing(addresses: &[Ipv4Addr], http_port: u16) -> Probing {
+/// All challenges of all names are looked for at each of `addresses`.
+fn probing(addresses: &[Ipv4Addr], http_port: u16, agreement: Agreement) -> Probing {
     let vantages = addresses.iter().map(|ip| Vantage {
         http: (*ip, http_port).into(),
         tls: (*ip, 1).into(),
     });
-    Probing::vantages(vantages.collect(), Agreement::EveryReachable)
+    Probing::vantages(vantages.collect(), agreement)
 }
 
 impl Cluster {
@@ -84,7 +88,8 @@ impl Cluster {
             let pebble = Pebble::start(dir.path(), &addresses, http_port, options.validity);
             Ca::Pebble(Box::new(pebble.await))
         } else {
-            Ca::development(dir.path(), &addresses, http_port, options.validity).await
+            let probing = probing(&addresses, http_port, options.agreement);
+            Ca::development(dir.path(), probing, options.validity).await
         };
         let origin = DemoOrigin::start((Ipv4Addr::LOCALHOST, 0).into())
             .await
@@ -309,6 +314,34 @@ impl Cluster {
         let files = self.nodes[place].files.clone();
         self.nodes[place] = self.spawn(&files, &[], variables);
         self.nodes[place].ready(START).await.unwrap();
+    }
+
+    /// The disk under `folder` of node `place`'s data; the node is restarted on it.
+    pub async fn on_a_disk_that_may_fail(&mut self, place: usize, folder: &str) -> Disk {
+        let folder = self.nodes[place].files.data().join(folder);
+        let disk = Disk::under(self.dir(), &folder);
+        self.nodes[place].stop(SOON).await.unwrap();
+        self.restart(place, &disk.variables()).await;
+        self.settled().await;
+        disk
+    }
+
+    /// What node `place` says to `/readyz`: the status and the reason.
+    pub async fn readiness(&self, place: usize) -> Option<(u16, String)> {
+        let health = self.nodes[place].files.health();
+        let (status, body) = request::plain(health, "/readyz").await.ok()?;
+        Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// The figure `name` of node `place`.
+    pub async fn figure(&self, place: usize, name: &str) -> Option<f64> {
+        let health = self.nodes[place].files.health();
+        let (_, body) = request::plain(health, "/metrics").await.ok()?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let line = text
+            .lines()
+            .find(|line| line.split(' ').next() == Some(name))?;
+        line.rsplit(' ').next()?.parse().ok()
     }
 
     /// Where node `place` serves customers.

@@ -15,12 +15,15 @@ pub mod binaries;
 pub mod ca;
 pub mod cli;
 pub mod cluster;
+pub mod disk;
 pub mod pebble;
 pub mod wait;
 
 pub use ca::Ca;
 pub use cli::{Cli, Said};
 pub use cluster::{Cluster, Options};
+pub use devca::Agreement;
+pub use disk::{Disk, Failure};
 pub use node::{
     dev::{process, request},
     failpoint::{ACCOUNT as ACCOUNT_FAILPOINTS, ORDER as FAILPOINTS},

@@ -136,10 +136,21 @@ impl Pebble {
 
     /// From now on all names resolve to `address`.
     pub(crate) async fn look_at(&self, address: Ipv4Addr) {
-        let body = serde_json::json!({ "ip": address.to_string() }).to_string();
+        let body = serde_json::json!({ "ip": address.to_string() });
+        self.tell_dns("set-default-ipv4", &body).await;
+    }
+
+    /// From now on `name` has this text, too.
+    pub async fn add_text(&self, name: &str, text: &str) {
+        let body = serde_json::json!({ "host": format!("{name}."), "value": text });
+        self.tell_dns("set-txt", &body).await;
+    }
+
+    async fn tell_dns(&self, command: &str, body: &serde_json::Value) {
+        let body = body.to_string();
         let length = body.len();
         let request =
-            format!("POST /set-default-ipv4 HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
+            format!("POST /{command} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
         let mut stream = tokio::net::TcpStream::connect(self.dns_management)
             .await
             .unwrap();

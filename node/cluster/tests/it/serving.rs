@@ -156,12 +156,13 @@ fn prepare(cluster: &Cluster, name: &str, token: &str) {
             .apply(Actor::leader(), Some(Term(1)), change)
             .outcome
     };
+    let ca = cluster.replica.state().cas().next().unwrap().name.clone();
     duty(Change::CommitAccountKey {
-        ca: state::testing::ca_name(),
+        ca: ca.clone(),
         key: state::testing::account_key("thumbprint"),
     });
     duty(Change::RegisterAccount {
-        ca: state::testing::ca_name(),
+        ca: ca.clone(),
         url: "https://ca.example/account/1".to_owned(),
     });
     let authorize = state::testing::authorize(name);
@@ -170,6 +171,7 @@ fn prepare(cluster: &Cluster, name: &str, token: &str) {
         .apply(Actor::operator("test"), None, authorize);
     let admitted = duty(Change::AdmitOrder(Box::new(state::command::Admit {
         claim: cluster.replica.state().hostname(name).unwrap().claim,
+        ca,
         key,
         ..state::testing::admit(name)
     })));

@@ -20,11 +20,16 @@ const DATA_FILE: &str = "db";
 const CONF_FILE: &str = "conf";
 
 pub(super) struct SledDatabase {
-    trees: [sled::Tree; 4],
-    database: sled::Db,
+    /// Taken when it is closed.
+    open: Option<Open>,
     /// Our own handle on sled's data file, opened before anything is written, so
     /// that the kernel reports to it every failed write-back.
     data: File,
+}
+
+struct Open {
+    trees: [sled::Tree; 4],
+    database: sled::Db,
 }
 
 impl SledDatabase {
@@ -55,8 +60,7 @@ impl SledDatabase {
             .open(&data_path)
             .map_err(|error| StoreError::file("open sled's data file", &data_path, error))?;
         let opened = Self {
-            trees,
-            database,
+            open: Some(Open { trees, database }),
             data,
         };
         opened.flush_durable()?;
@@ -66,8 +70,16 @@ impl SledDatabase {
         Ok(opened)
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "taken only in drop, after which none calls"
+    )]
+    fn open_database(&self) -> &Open {
+        self.open.as_ref().expect("open until it is dropped")
+    }
+
     fn tree(&self, tree: Tree) -> &sled::Tree {
-        &self.trees[tree as usize]
+        &self.open_database().trees[tree as usize]
     }
 
     fn piece(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -165,13 +177,29 @@ impl Database for SledDatabase {
 
     fn flush_durable(&self) -> Result<(), StoreError> {
         guarded("flush", || {
-            self.database
+            self.open_database()
+                .database
                 .flush()
                 .map_err(|error| StoreError::engine("flush", error))?;
             self.data
                 .sync_data()
                 .map_err(|error| StoreError::engine("fdatasync", error))
         })
+    }
+}
+
+/// sled writes and fsyncs as it closes, and panics if it cannot; whoever closes a
+/// database because its disk has failed must survive that.
+impl Drop for SledDatabase {
+    fn drop(&mut self) {
+        let open = self.open.take();
+        let closed = guarded("close", || {
+            drop(open);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "a database was not closed in order; what was promised is durable");
+        }
     }
 }
 

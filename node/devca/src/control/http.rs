@@ -11,6 +11,8 @@
 //! GET /duplicates/{seconds}        sets with certificates less than so far apart
 //! GET /overlaps                    finalizations under way at the same time
 //! ```
+//!
+//! Nobody is asked who they are, and what is shown includes the keys of external accounts.
 
 use std::convert::Infallible;
 use std::time::Duration;

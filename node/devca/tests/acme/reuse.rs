@@ -209,6 +209,31 @@ fn a_refused_finalization_overlaps_too() {
 }
 
 #[test]
+fn slowness_can_be_changed_while_it_runs() {
+    let mut bench = Bench::new();
+    let account = bench.account();
+    bench.adjust(|it| {
+        it.issue_delay_seconds = Some(7);
+        it.validation_delay_millis = 1_500;
+    });
+    let order = bench.order(&account, &["a.example"]);
+    let url = format!("{}/http-01", order.authorizations[0]);
+    bench.post(&account, &url, &json!({})).expect(200);
+    let validation = bench.due_validation().unwrap();
+    assert_eq!(validation.delay, Duration::from_millis(1_500));
+    bench.conclude(&validation, Ok(()));
+    let payload = csr(&KeyPair::generate().unwrap(), &["a.example"]);
+    let answer = bench.post(&account, &order.finalize, &payload).expect(200);
+    assert_eq!(answer.json()["status"], "processing");
+    assert_eq!(answer.header("retry-after"), "7");
+    bench.restart();
+    assert_eq!(bench.effects.len(), 1);
+    bench.now += 7;
+    bench.issue_due();
+    assert_eq!(bench.status(&account, &order.url), "valid");
+}
+
+#[test]
 fn boulder_hides_what_belongs_to_others_and_keeps_no_list_of_orders() {
     let mut bench = Bench::behaving(Behaviour::boulder());
     let account = bench.account();

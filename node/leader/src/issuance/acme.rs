@@ -262,7 +262,7 @@ impl Authority for Acme {
     async fn authorization(&self, url: &str) -> Result<AuthorizationView, AuthorityError> {
         let answer = self.read(url).await?;
         let directory = self.site.directory().await?;
-        document::authorization(&answer, url, &directory.hosts)
+        document::authorization(&answer, url, &directory.hosts, self.site.now())
     }
 
     /// What the challenge has come to is for the next look at its authorization to tell.

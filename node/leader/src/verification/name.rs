@@ -135,6 +135,32 @@ pub fn is_apex(hostname: &Hostname) -> bool {
     registered_domain(hostname).is_none_or(|domain| domain.as_str() == hostname.as_str())
 }
 
+/// Why no public CA issues for a name, however it is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPublic {
+    /// Its top-level domain is not known to the public suffix list.
+    UnknownSuffix,
+    /// It is a registry's own suffix, such as `co.uk`: nobody's name, but many people's.
+    IsSuffix,
+}
+
+/// Whether public CAs take the name at all (Boulder's policy). The private part of the list,
+/// such as `github.io`, is somebody's name and may be taken.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn issuable(hostname: &Hostname) -> Result<(), NotPublic> {
+    let name = hostname.as_str().as_bytes();
+    let Some(suffix) = psl::suffix(name).filter(psl::Suffix::is_known) else {
+        return Err(NotPublic::UnknownSuffix);
+    };
+    let registry = suffix.typ() == Some(psl::Type::Icann);
+    if registry && suffix.as_bytes() == name {
+        return Err(NotPublic::IsSuffix);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +231,24 @@ mod tests {
             let found = registered_domain(&hostname).map(|domain| domain.to_string());
             assert_eq!(found.as_deref(), domain, "{text}");
             assert_eq!(is_apex(&hostname), apex, "{text}");
+        }
+    }
+
+    #[test]
+    fn public_cas_take_names_below_public_suffixes_only() {
+        for (text, expected) in [
+            ("client.com", Ok(())),
+            ("shop.client.co.uk", Ok(())),
+            ("github.io", Ok(())),
+            ("co.uk", Err(NotPublic::IsSuffix)),
+            ("client.example", Err(NotPublic::UnknownSuffix)),
+            ("client.internal", Err(NotPublic::UnknownSuffix)),
+        ] {
+            assert_eq!(
+                issuable(&Hostname::parse(text).unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     caa::{self, Issuer, Names, Permission},
     claim::{Claim, Cluster, Who},
     method::{Challenge, Circumstances, choose},
-    name::DnsName,
+    name::{DnsName, NotPublic, issuable},
     page::{Fetched, Page, Port},
     seen::Seen,
 };
@@ -264,35 +264,13 @@ impl Inspection<'_> {
     }
 
     fn offers(&self, challenges: &[Challenge], faults: &mut Vec<Fault>) -> Vec<Offer> {
-        let wildcard = self.order.claim.subject.wildcard;
-        // A wildcard is ordered with its base.
-        let names = if wildcard { Names::Both } else { Names::Base };
         let mut offers = Vec::new();
         for (place, issuer) in self.order.issuers.iter().enumerate() {
-            let (agreement, cluster) = (self.agreement, self.cluster);
-            let may = caa::permission(&self.seen.caa, issuer, names, agreement, cluster);
-            let mut challenges = challenges.to_vec();
-            match may {
-                Permission::Granted(methods) => {
-                    let none_before = challenges.is_empty();
-                    challenges.retain(|kind| methods.contains(kind));
-                    if challenges.is_empty() && !none_before {
-                        faults.push(self.methods_fault(issuer, place));
-                    }
-                }
-                Permission::Denied(denial) => {
-                    challenges.clear();
-                    faults.push(Fault {
-                        class: Class::Caa,
-                        what: What::Caa(denial.why),
-                        record: format!("{} CAA", denial.at),
-                        have: denial.have,
-                        want: wanted(issuer, wildcard),
-                        who: denial.who,
-                        bars: place == 0,
-                    });
-                }
-            }
+            let (challenges, fault) = self.offer(issuer, challenges);
+            faults.extend(fault.map(|fault| Fault {
+                bars: place == 0,
+                ..fault
+            }));
             offers.push(Offer {
                 issuer: issuer.name.clone(),
                 challenges,
@@ -301,8 +279,57 @@ impl Inspection<'_> {
         offers
     }
 
+    /// What of `challenges` remains at one CA, and what is wrong if that is less than all.
+    fn offer(&self, issuer: &Issuer, challenges: &[Challenge]) -> (Vec<Challenge>, Option<Fault>) {
+        if let Some(fault) = self.policy_fault(issuer) {
+            return (Vec::new(), Some(fault));
+        }
+        // A wildcard is ordered with its base.
+        let wildcard = self.order.claim.subject.wildcard;
+        let names = if wildcard { Names::Both } else { Names::Base };
+        let (agreement, cluster) = (self.agreement, self.cluster);
+        match caa::permission(&self.seen.caa, issuer, names, agreement, cluster) {
+            Permission::Granted(methods) => {
+                let allowed = challenges.iter().filter(|kind| methods.contains(kind));
+                let allowed: Vec<Challenge> = allowed.copied().collect();
+                let none_left = allowed.is_empty() && !challenges.is_empty();
+                (allowed, none_left.then(|| self.methods_fault(issuer)))
+            }
+            Permission::Denied(denial) => {
+                let fault = Fault {
+                    class: Class::Caa,
+                    what: What::Caa(denial.why),
+                    record: format!("{} CAA", denial.at),
+                    have: denial.have,
+                    want: wanted(issuer, wildcard),
+                    who: denial.who,
+                    bars: false,
+                };
+                (Vec::new(), Some(fault))
+            }
+        }
+    }
+
+    /// What a public CA refuses whatever is proven.
+    fn policy_fault(&self, issuer: &Issuer) -> Option<Fault> {
+        let host = &self.order.claim.subject.host;
+        let broken = issuable(host).err().filter(|_| issuer.public)?;
+        Some(Fault {
+            class: Class::Dns,
+            what: match broken {
+                NotPublic::UnknownSuffix => What::UnknownSuffix,
+                NotPublic::IsSuffix => What::PublicSuffix,
+            },
+            record: host.to_string(),
+            have: host.to_string(),
+            want: "a registered domain, or a name below one".to_owned(),
+            who: Who::Owner,
+            bars: false,
+        })
+    }
+
     /// The records allow challenges, but none that is possible here.
-    fn methods_fault(&self, issuer: &Issuer, place: usize) -> Fault {
+    fn methods_fault(&self, issuer: &Issuer) -> Fault {
         let deciding = self.seen.caa.iter().find(|look| {
             look.answers()
                 .any(|answer| answer.properties().next().is_some())
@@ -315,7 +342,7 @@ impl Inspection<'_> {
             have: deciding.map_or_else(|| "nothing".to_owned(), Look::have),
             want: wanted(issuer, self.order.claim.subject.wildcard),
             who: Who::Owner,
-            bars: place == 0,
+            bars: false,
         }
     }
 }

@@ -28,6 +28,7 @@ use walk::Walk;
 mod exchange;
 mod read;
 mod walk;
+mod zone;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -100,7 +101,7 @@ pub struct Dns {
 struct Inner {
     config: Config,
     exchange: Exchange,
-    tops: walk::Tops,
+    tops: zone::Tops,
     places: Semaphore,
 }
 
@@ -116,7 +117,7 @@ impl Dns {
             inner: Arc::new(Inner {
                 config,
                 exchange,
-                tops: walk::Tops::default(),
+                tops: zone::Tops::default(),
                 places: Semaphore::new(QUESTIONS_MOST),
             }),
         }

@@ -136,6 +136,7 @@ pub(super) fn lets_encrypt() -> Issuer {
         name: "letsencrypt".to_owned(),
         identities: vec!["letsencrypt.org".to_owned()],
         account: Some("https://ca.test/acct/1".to_owned()),
+        public: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use devca::{Behaviour, Endpoint, ExternalAccounts, Fault, Mishap};
 use leader::{
     fence::Shut,
@@ -16,6 +16,7 @@ use state::{Secret, testing::host};
 use crate::{
     client::{Client, Site, new_key, plain},
     pebble::server::{Manners, Server as Pebble},
+    recorder::{Answer, Recorder},
 };
 
 #[tokio::test]
@@ -233,7 +234,7 @@ async fn a_permission_that_has_ended_registers_nothing() {
 
 #[tokio::test]
 async fn a_ca_without_change_of_keys_is_asked_for_none() {
-    let recorder = crate::recorder::Recorder::start(|_, _| None).await;
+    let recorder = Recorder::start(|_, _| None).await;
     let directory = format!("{}/directory", recorder.base);
     let client = Client::now(&directory, &recorder.root_pem);
     let url = format!("{}/account/1", recorder.base);
@@ -337,4 +338,70 @@ async fn a_binding_that_is_good_for_one_use_is_not_lost_with_an_answer() {
         matches!(error, Err(AuthorityError::Refused(_))),
         "{error:?}"
     );
+}
+
+/// The private scalar of a key, as PKCS #8 (RFC 5915) holds it, in the forms in which it
+/// could be shown.
+fn canaries(key: &Secret) -> [String; 4] {
+    let der = key.expose();
+    let at = der.windows(2).position(|two| two == [4, 32]).unwrap() + 2;
+    let scalar = &der[at..at + 32];
+    [
+        HEXLOWER.encode(scalar),
+        BASE64URL_NOPAD.encode(scalar),
+        // Of the whole, whose beginning is no secret.
+        BASE64.encode(der)[60..].to_owned(),
+        format!("{scalar:?}"),
+    ]
+}
+
+#[tokio::test]
+async fn no_key_is_in_what_is_sent_or_in_what_is_said() {
+    for page in ["<html>", r#"{"type":"x","detail":"y"}"#] {
+        let recorder = Recorder::start(move |line, _| {
+            let directory = r#"{"newNonce":"{base}/nonce","newAccount":"{base}/account",
+                "newOrder":"{base}/new","keyChange":"{base}/roll"}"#;
+            match line.split(' ').next() {
+                Some("GET") => Some(Answer::Say("200 OK", directory.to_owned())),
+                Some("POST") => Some(Answer::Say("500 Oops", page.to_owned())),
+                _ => None,
+            }
+        })
+        .await;
+        let directory = format!("{}/directory", recorder.base);
+        let client = Client::now(&directory, &recorder.root_pem);
+        let (key, next) = (new_key(), new_key());
+        let url = format!("{}/account/1", recorder.base);
+        let authority = client.open(&key, Some(&url));
+        let hmac = Secret::new(key.expose().to_vec());
+        let bound = Registration {
+            external: Some(ExternalAccount {
+                kid: "kid-1",
+                hmac: &hmac,
+            }),
+            ..plain()
+        };
+        let permit = client.permit();
+        let name = host("shop.example");
+        let request = OrderRequest::of(&name);
+        let said = [
+            format!("{:?}", authority.register(&bound, permit).await),
+            format!("{:?}", authority.find().await),
+            format!("{:?}", authority.set_contacts(&url, &[], permit).await),
+            format!("{:?}", authority.roll_key(&url, &next, permit).await),
+            format!("{:?}", authority.new_order(&request, permit).await),
+            format!("{bound:?} {key:?}"),
+        ];
+        let all = recorder.requests().into_iter().chain(said);
+        let all: String = all.collect();
+        let payloads: String = all.split('"').filter_map(decoded).collect();
+        for canary in canaries(&key).into_iter().chain(canaries(&next)) {
+            assert!(!all.contains(&canary) && !payloads.contains(&canary));
+        }
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

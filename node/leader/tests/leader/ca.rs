@@ -221,6 +221,7 @@ impl Ca {
                 error: (status == AuthorizationStatus::Invalid)
                     .then(|| problem("unauthorized", word)),
             }],
+            retry_after: None,
         })
     }
 

@@ -11,7 +11,7 @@ use leader::{
         acme::{AcmeAuthorities, Tcp},
         authority::{
             Access, Authorities, Authority, AuthorityError, FinalizeRequest, OrderRequest,
-            OrderStatus, Rates,
+            OrderStatus, Rates, RevocationReason,
         },
     },
 };
@@ -99,35 +99,114 @@ async fn a_warm_road_makes_an_act_one_request_on_one_connection() {
     assert_eq!(bench.recorder.connections(), 1);
 }
 
+/// All that has an effect, whoever signs it.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Register,
+    Contacts,
+    RollKey,
+    Order,
+    Ready,
+    Finalize,
+    Revoke,
+}
+
+const ACTS: [Act; 7] = [
+    Act::Register,
+    Act::Contacts,
+    Act::RollKey,
+    Act::Order,
+    Act::Ready,
+    Act::Finalize,
+    Act::Revoke,
+];
+
+impl Bench {
+    async fn act(&self, act: Act, permit: Permit) -> Result<(), AuthorityError> {
+        let (authority, base) = (&self.authority, &self.recorder.base);
+        let account = format!("{base}/account/1");
+        match act {
+            Act::Register => authority.register(&plain(), permit).await.map(|_| ()),
+            Act::Contacts => authority.set_contacts(&account, &[], permit).await,
+            Act::RollKey => authority.roll_key(&account, &new_key(), permit).await,
+            Act::Order => self.order(permit).await,
+            Act::Ready => authority.ready(&format!("{base}/challenge"), permit).await,
+            Act::Finalize => {
+                let request = FinalizeRequest {
+                    order_url: &self.order_url(),
+                    finalize_url: &format!("{base}/finalize/1"),
+                    csr: b"csr",
+                };
+                authority.finalize(&request, permit).await.map(|_| ())
+            }
+            Act::Revoke => {
+                let reason = RevocationReason::Unspecified;
+                authority.revoke(b"leaf", reason, permit).await
+            }
+        }
+    }
+
+    /// A CA that offers everything.
+    async fn generous() -> Self {
+        let bench = Self::with(|line, _| {
+            let directory = r#"{"newNonce":"{base}/nonce","newAccount":"{base}/account",
+                "newOrder":"{base}/new","revokeCert":"{base}/revoke","keyChange":"{base}/roll"}"#;
+            let body = if line.starts_with("GET /directory") {
+                directory
+            } else if line.contains("/account") {
+                r#"{"status":"valid"}"#
+            } else {
+                return None;
+            };
+            Some(Answer::Say("200 OK", body.to_owned()))
+        })
+        .await;
+        bench.authority.warm().await.unwrap();
+        bench
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_holds_lets_each_act_out_once() {
+    let bench = Bench::generous().await;
+    for (at, act) in ACTS.into_iter().enumerate() {
+        bench.act(act, bench.permit()).await.unwrap();
+        assert_eq!(bench.recorder.posts(), at + 1, "{act:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_expired_permission_lets_no_byte_out() {
-    let bench = Bench::new().await;
-    bench.authority.warm().await.unwrap();
+    let bench = Bench::generous().await;
     let permit = bench.permit();
     bench.clock.advance(Duration::from_secs(3));
-    let error = bench.order(permit).await.unwrap_err();
-    assert_eq!(error, AuthorityError::Fenced(Shut::Late));
+    for act in ACTS {
+        let error = bench.act(act, permit).await.unwrap_err();
+        assert_eq!(error, AuthorityError::Fenced(Shut::Late), "{act:?}");
+    }
     assert_eq!(bench.recorder.posts(), 0);
 }
 
 #[tokio::test]
 async fn a_lost_lease_lets_no_byte_out() {
-    let bench = Bench::new().await;
-    bench.authority.warm().await.unwrap();
+    let bench = Bench::generous().await;
     bench.lease().0.store(0, SeqCst);
-    let error = bench.order(bench.permit()).await.unwrap_err();
-    assert_eq!(error, AuthorityError::Fenced(Shut::Deposed));
+    for act in ACTS {
+        let error = bench.act(act, bench.permit()).await.unwrap_err();
+        assert_eq!(error, AuthorityError::Fenced(Shut::Deposed), "{act:?}");
+    }
     assert_eq!(bench.recorder.posts(), 0);
 }
 
 #[tokio::test]
 async fn a_lease_that_is_lost_while_the_request_is_made_lets_no_byte_out() {
-    let bench = Bench::new().await;
-    bench.authority.warm().await.unwrap();
-    // It holds when the call begins, and no more at the write.
-    bench.lease().0.store(1, SeqCst);
-    let error = bench.order(bench.permit()).await.unwrap_err();
-    assert_eq!(error, AuthorityError::Fenced(Shut::Deposed));
+    let bench = Bench::generous().await;
+    for act in ACTS {
+        // It holds when the call begins, and no more at the write.
+        bench.lease().0.store(1, SeqCst);
+        let error = bench.act(act, bench.permit()).await.unwrap_err();
+        assert_eq!(error, AuthorityError::Fenced(Shut::Deposed), "{act:?}");
+    }
     sleep(Duration::from_millis(50)).await;
     assert_eq!(bench.recorder.posts(), 0);
 }

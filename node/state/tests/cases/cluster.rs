@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use state::{Batch, Hostname, Index, NodeId, State, Timestamp, Write, bodies, codec, testing};
+use data_encoding::BASE64URL_NOPAD;
+use state::{
+    Batch, Hostname, Index, NodeId, Share, State, Timestamp, Write, bodies, codec, testing,
+};
 
 use crate::{
     command::{self, Words},
@@ -97,6 +100,19 @@ impl Cluster {
                 vec!["ok".to_owned()]
             }
             "due" => self.due(),
+            "ledger" => show::ledger(&self.state, self.now),
+            "free" => vec![self.free(words)?],
+            "tenants" => {
+                let tenants = self.state.tenants();
+                tenants
+                    .map(|(tenant, count)| format!("{tenant} {count}"))
+                    .collect()
+            }
+            "cas" => {
+                let cas = self.state.cas_by_rank();
+                cas.iter().map(|ca| ca.name.to_string()).collect()
+            }
+            "answers" => self.answers(words)?,
             "challenge" => vec![match self.state.challenge(words.at(1)?) {
                 Some(challenge) => format!(
                     "order {} of {} answers {}",
@@ -137,6 +153,39 @@ impl Cluster {
         };
         output.push('\n');
         Ok(Some(output))
+    }
+
+    /// From when on a limit allows one more.
+    fn free(&self, words: &Words<'_>) -> Result<String, String> {
+        let share = match words.get("share").unwrap_or("new") {
+            "new" => Share::New,
+            "renewal" => Share::Renewal,
+            "urgent" => Share::Urgent,
+            other => return Err(format!("`{other}` is no share")),
+        };
+        let bucket = command::cas::bucket(words)?;
+        let free = self.state.free_at(&bucket, share, self.now);
+        Ok(if free <= self.now {
+            "now".to_owned()
+        } else {
+            show::moment(free)
+        })
+    }
+
+    /// What edges answer for a hostname by tls-alpn-01, and by dns-01 at its tenant's
+    /// delegation.
+    fn answers(&self, words: &Words<'_>) -> Result<Vec<String>, String> {
+        let hostname = command::hostnames::hostname(words)?;
+        let tenant = command::hostnames::tenant(words)?;
+        let cluster = self.state.cluster_id().ok_or("no cluster")?;
+        let label = tenant.delegation_label(cluster, &hostname);
+        let alpn = self.state.alpn_challenge(hostname.as_str());
+        let alpn = alpn.map(|digest| format!("alpn {}", BASE64URL_NOPAD.encode(&digest)));
+        let texts = self.state.dns_challenges(&label).into_iter();
+        Ok(alpn
+            .into_iter()
+            .chain(texts.map(|text| format!("dns {text}")))
+            .collect())
     }
 
     /// All that will ever be due, with a line where now is.

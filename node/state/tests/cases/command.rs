@@ -1,13 +1,16 @@
 //! Lines of a script as commands.
 
+pub(crate) mod cas;
+pub(crate) mod hostnames;
+mod orders;
+
 use std::str::FromStr;
 
 use bytes::Bytes;
 use state::{
-    Actor, CertificateId, Change, Command, Evidence, FailureClass, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol, Role,
-    Sealed, Term,
-    testing::{self, host},
+    Actor, CaName, CertificateId, Change, Command, HpkeSealed, Index, InvitationId,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin, OriginProtocol, Registration, Role,
+    Sealed, Term, Timestamp, testing,
 };
 
 use crate::{
@@ -46,9 +49,29 @@ impl<'a> Words<'a> {
         number::<u64>(self.at(place)?).map(T::from)
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.named.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value)
+    }
+
+    /// `name=yes`.
+    fn is(&self, name: &str) -> bool {
+        self.get(name) == Some("yes")
+    }
+
+    /// The moment `name=1h` from now on.
+    fn moment(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, String> {
+        let later = self.get(name).map(show::parse_duration).transpose()?;
+        Ok(later.map(|later| now.plus(later)))
+    }
+
+    fn revision(&self) -> Result<Option<Index>, String> {
+        Ok(self.number("revision")?.map(Index))
+    }
+
+    /// The CA of that name, `test-ca` if none is named.
+    pub(crate) fn ca(&self) -> Result<CaName, String> {
+        self.get("ca").map_or(Ok(testing::ca_name()), ca_name)
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>, String> {
@@ -76,7 +99,8 @@ pub(crate) fn certificate_id(leaf: &str) -> CertificateId {
 }
 
 /// A line as a command, stamped with the cluster's time. A duty is proposed for
-/// the present term unless `term=` says otherwise; `term=none` leaves it out.
+/// the present term, at first 1, unless `term=` says otherwise; `term=none` leaves it
+/// out.
 pub(crate) fn parse(line: &str, cluster: &Cluster) -> Result<Command, String> {
     let words = Words::new(line);
     stamped(&words, cluster).map_err(|error| format!("`{line}`: {error}"))
@@ -87,7 +111,9 @@ fn stamped(words: &Words<'_>, cluster: &Cluster) -> Result<Command, String> {
     let duty = match words.get("term") {
         Some("none") => None,
         Some(term) => Some(Term(number(term)?)),
-        None => change.is_duty().then(|| cluster.state.epoch().term),
+        None => change
+            .is_duty()
+            .then(|| cluster.state.epoch().term.max(Term(1))),
     };
     let actor = match words.get("by") {
         Some(name) => Actor::operator(name),
@@ -109,26 +135,31 @@ fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Change, String> {
     if let Some(change) = member_change(words, cluster)? {
         return Ok(change);
     }
-    order_change(words, cluster)?.ok_or_else(|| format!("`{}` is unknown", words.name()))
+    for kind in [cas::change, hostnames::change, orders::change] {
+        if let Some(change) = kind(words, cluster)? {
+            return Ok(change);
+        }
+    }
+    Err(format!("`{}` is unknown", words.name()))
 }
 
 fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
-    let revision = words.number("revision")?.map(Index);
     Ok(Some(match words.name() {
         "found" => {
             let mut found = testing::found();
             found.origin = words.get("origin").map(origin).transpose()?;
+            found.zone = cas::zone(words)?;
+            if let Some(thumbprint) = words.get("account") {
+                found.ca.registration = Registration::Registered {
+                    key: testing::account_key(thumbprint),
+                    url: "https://ca.example/acct/1".to_owned(),
+                    rollover: false,
+                };
+            }
             Change::Found(Box::new(found))
         }
         "take-over" => Change::TakeOver { node: words.id(1)? },
         "confirm" => Change::Confirm,
-        "authorize" => Change::AuthorizeHostname {
-            hostname: host(words.at(1)?),
-        },
-        "remove" => Change::RemoveHostname {
-            hostname: host(words.at(1)?),
-            revision,
-        },
         "origin" => {
             let protocol = match words.get("protocol") {
                 None => OriginProtocol::Auto,
@@ -138,16 +169,9 @@ fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
             };
             Change::SetOrigin {
                 origin: origin(words.at(1)?)?.with_protocol(protocol),
-                revision,
+                revision: words.revision()?,
             }
         }
-        "account-key" => Change::CommitAccountKey {
-            key: sealed(KeyPurpose::Control, "account key"),
-            thumbprint: words.at(1)?.to_owned(),
-        },
-        "register-account" => Change::RegisterAccount {
-            url: words.at(1)?.to_owned(),
-        },
         _ => return Ok(None),
     }))
 }
@@ -213,78 +237,8 @@ fn member_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>,
     }))
 }
 
-fn order_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>, String> {
-    let now = cluster.now;
-    Ok(Some(match words.name() {
-        "admit-order" => {
-            let hostname = host(words.at(1)?);
-            let record = cluster.state.hostname(hostname.as_str());
-            let present = record.map(|record| record.claim).unwrap_or_default();
-            Change::AdmitOrder {
-                claim: words.number("claim")?.map_or(present, Index),
-                key: sealed(KeyPurpose::Serving, words.get("key").unwrap_or("key")),
-                csr: bytes("csr"),
-                hostname,
-            }
-        }
-        "intend-order" => Change::IntendOrder {
-            order: words.id(1)?,
-        },
-        "prepare" => {
-            let order: OrderId = words.id(1)?;
-            let mut placed = testing::placed(order, words.get("token").unwrap_or("token"));
-            if let Some(url) = words.get("url") {
-                placed.url = url.to_owned();
-            }
-            if words.get("challenge") == Some("none") {
-                placed.challenge = None;
-            }
-            Change::PrepareOrder { order, placed }
-        }
-        "ready" => Change::IntendReady {
-            order: words.id(1)?,
-        },
-        "finalize" => Change::IntendFinalize {
-            order: words.id(1)?,
-        },
-        "install" => {
-            let leaf = bytes(words.get("leaf").unwrap_or("leaf"));
-            let chain = vec![bytes(words.get("chain").unwrap_or("issuer"))];
-            let mut install = testing::install(words.id(1)?, leaf, chain, now);
-            install.issuer = words.get("issuer").unwrap_or("Test-CA").to_owned();
-            Change::InstallCertificate(Box::new(install))
-        }
-        "fail" => Change::FailOrder {
-            order: words.id(1)?,
-            evidence: evidence(words.at(2)?)?,
-            class: class(words.get("class").unwrap_or("challenge"))?,
-            reason: words.get("reason").unwrap_or("no-answer").to_owned(),
-            next_try: now.plus(show::parse_duration(words.get("retry").unwrap_or("5m"))?),
-        },
-        "forget" => Change::ForgetCertificate {
-            id: certificate_id(words.at(1)?),
-        },
-        _ => return Ok(None),
-    }))
-}
-
-fn evidence(name: &str) -> Result<Evidence, String> {
-    Ok(match name {
-        "never-placed" => Evidence::NeverPlaced,
-        "invalid" => Evidence::Invalid,
-        "gone" => Evidence::Gone,
-        "withdrawn" => Evidence::Withdrawn,
-        "unusable" => Evidence::Unusable,
-        _ => return Err(format!("`{name}` is no evidence")),
-    })
-}
-
-fn class(name: &str) -> Result<FailureClass, String> {
-    use FailureClass::{Challenge, RateLimited, Rejected, Unavailable, Unusable};
-    [Challenge, Rejected, RateLimited, Unavailable, Unusable]
-        .into_iter()
-        .find(|class| class.as_str() == name)
-        .ok_or_else(|| format!("`{name}` is no class of failure"))
+fn ca_name(text: &str) -> Result<CaName, String> {
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn origin(text: &str) -> Result<Origin, String> {

@@ -1,18 +1,23 @@
 //! Values as the scripts write them.
 
+mod issuance;
+
 use std::time::Duration;
 
 use state::{
-    Done, Due, Failure, Hostname, InvitationId, KeyPurpose, NodeId, OperatorId, OrderId, Outcome,
-    Stage, State, Timestamp, codec::record::kind, invitation::Became, testing,
+    Done, Due, InvitationId, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId, Outcome,
+    Refusal, State, Timestamp, codec::record::kind, invitation::Became, testing,
 };
 
-use crate::command;
+pub(crate) use issuance::ledger;
 
 /// `T` is where scripts begin.
 pub(crate) fn moment(at: Timestamp) -> String {
     if at < testing::START {
         return format!("T-{}", duration(testing::START.since(at)));
+    }
+    if at == Timestamp(u64::MAX) {
+        return "never".to_owned();
     }
     match at.since(testing::START) {
         Duration::ZERO => "T".to_owned(),
@@ -74,13 +79,22 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         Outcome::Done(Done::Operator(id)) => format!("operator {id}"),
         Outcome::Done(Done::Invitation(id)) => format!("invitation {id}"),
         Outcome::Done(Done::Order(id)) => format!("order {id}"),
+        // Its own words count milliseconds.
+        Outcome::Refused(Refusal::Limited { limit, until }) => {
+            format!("refused: limit {limit} until {}", moment(*until))
+        }
         Outcome::Refused(refusal) => format!("refused: {refusal}"),
     }
 }
 
 pub(crate) fn due((at, due): &(Timestamp, Due)) -> String {
     let what = match due {
-        Due::Order(hostname) => format!("order {hostname}"),
+        Due::Order(hostname, KeyAlgorithm::Ecdsa) => format!("order {hostname}"),
+        Due::Order(hostname, KeyAlgorithm::Rsa) => format!("order {hostname} with rsa"),
+        Due::Check(hostname) => format!("check {hostname}"),
+        Due::Contest(hostname) => format!("contest {hostname}"),
+        Due::Revoke(id) => format!("revoke {}", text(&id.0)),
+        Due::Bury(hostname) => format!("bury {hostname}"),
         Due::Forget(id) => format!("forget {}", text(&id.0)),
         Due::Sweep(id) => format!("sweep invitation {id}"),
     };
@@ -97,7 +111,18 @@ pub(crate) fn record_name(key: &[u8]) -> String {
     match *kind {
         kind::CLUSTER => "cluster".to_owned(),
         kind::AUTHORITY => "authority".to_owned(),
-        kind::ACCOUNT => "account".to_owned(),
+        kind::CA => format!("ca {}", text(id)),
+        kind::BUCKET => {
+            let words: Vec<_> = id.split(|byte| *byte == 0).map(text).collect();
+            let key = words.last().filter(|key| !key.is_empty());
+            format!(
+                "bucket {} {} {}",
+                words[0],
+                words[1],
+                key.map_or("-", |key| key)
+            )
+        }
+        kind::TOMBSTONE => format!("tombstone {}", text(id)),
         kind::ZONE => "zone".to_owned(),
         kind::MEMBER => format!("member {}", number(id)),
         kind::REMOVED => format!("removed {}", number(id)),
@@ -122,16 +147,18 @@ pub(crate) fn record(state: &State, key: &[u8]) -> String {
     let value = match *kind {
         kind::CLUSTER => cluster(state),
         kind::AUTHORITY => authority(state),
-        kind::ACCOUNT => account(state),
-        kind::ZONE => zone(state),
+        kind::CA => issuance::ca(state, &text(id)),
+        kind::BUCKET => issuance::bucket(state, id),
+        kind::TOMBSTONE => issuance::tombstone(state, &text(id)),
+        kind::ZONE => issuance::zone(state),
         kind::MEMBER => member(state, NodeId(number(id))),
         kind::REMOVED => removed(state, NodeId(number(id))),
         kind::OPERATOR => operator(state, OperatorId(number(id))),
         kind::INVITATION => invitation(state, InvitationId(number(id))),
         kind::DATA_KEY => data_key(state, id),
-        kind::CERTIFICATE => certificate(state, id),
-        kind::ORDER => order(state, OrderId(number(id))),
-        kind::HOSTNAME => hostname(state, &text(id)),
+        kind::CERTIFICATE => issuance::certificate(state, id),
+        kind::ORDER => issuance::order(state, OrderId(number(id))),
+        kind::HOSTNAME => issuance::hostname(state, &text(id)),
         other => panic!("a record of kind {other:#x}"),
     };
     format!("{name}: {}", value.expect("what was written is there"))
@@ -159,30 +186,6 @@ fn authority(state: &State) -> Option<String> {
         text(&authority.issuing),
         moment(authority.issuing_not_after),
         moment(authority.issuing_renew_at)
-    ))
-}
-
-fn account(state: &State) -> Option<String> {
-    use state::Registration;
-    let account = state.account()?;
-    let stage = match &account.registration {
-        Registration::None => "no key".to_owned(),
-        Registration::KeyCommitted { thumbprint, .. } => format!("key {thumbprint}"),
-        Registration::Registered {
-            thumbprint, url, ..
-        } => format!("key {thumbprint} at {url}"),
-    };
-    Some(format!("{} {stage}", account.directory))
-}
-
-fn zone(state: &State) -> Option<String> {
-    let zone = state.zone();
-    let origin = zone.origin.as_deref();
-    let origin = origin.map(|origin| format!("{origin} {:?}", origin.protocol).to_lowercase());
-    Some(format!(
-        "origin {} revision {}",
-        origin.as_deref().unwrap_or("none"),
-        zone.revision
     ))
 }
 
@@ -256,68 +259,6 @@ fn data_key(state: &State, id: &[u8]) -> Option<String> {
         list(key.sealed_for.keys().map(|node| node.to_string())),
         key.created
     ))
-}
-
-fn certificate(state: &State, id: &[u8]) -> Option<String> {
-    let certificate = state.certificate(&command::certificate_id(&text(id)))?;
-    Some(format!(
-        "{} by {} serial {} {} to {} renew {}{}{}",
-        certificate.hostname,
-        text(&certificate.chain.0),
-        certificate.serial_hex(),
-        moment(certificate.not_before),
-        moment(certificate.not_after),
-        moment(certificate.renew_at),
-        optional("forget", certificate.forget_at, moment),
-        if certificate.kept { " kept" } else { "" }
-    ))
-}
-
-fn order(state: &State, id: OrderId) -> Option<String> {
-    let order = state.order(id)?;
-    let url = order.stage.placed().map(|placed| &placed.url);
-    let token = order
-        .stage
-        .placed()
-        .and_then(|placed| placed.challenge.as_ref());
-    debug_assert!(url.is_none() == matches!(order.stage, Stage::Admitted));
-    Some(format!(
-        "{} claim {} attempt {} {} since {} in term {}{}{}",
-        order.hostname,
-        order.claim,
-        order.attempt,
-        order.stage.as_str(),
-        moment(order.stage_at),
-        order.epoch,
-        optional("url", url, |url| url.clone()),
-        optional("token", token, |challenge| challenge.token.clone()),
-    ))
-}
-
-fn hostname(state: &State, name: &str) -> Option<String> {
-    let name = Hostname::parse(name).ok()?;
-    let record = state.hostname(name.as_str())?;
-    let due = state.hostname_due(record);
-    Some(format!(
-        "claim {} by {}{}{}{} events {} revision {} due {}",
-        record.claim,
-        record.authorized_by,
-        optional("certificate", record.certificate, |id| text(&id.0)),
-        optional("order", record.order, |id| id.to_string()),
-        optional("failure", record.failure.as_deref(), failure),
-        record.events,
-        record.revision,
-        due.map_or_else(|| "never".to_owned(), moment),
-    ))
-}
-
-fn failure(failure: &Failure) -> String {
-    format!(
-        "{} {} ({})",
-        failure.count,
-        failure.class.as_str(),
-        failure.reason
-    )
 }
 
 /// What a body is.

@@ -9,6 +9,7 @@
 
 mod certificate;
 mod crash;
+mod disk;
 mod failover;
 mod join;
 mod operators;

@@ -4,8 +4,8 @@
 //! of the last of three nodes.
 //! `figures failover [COUNT]`: from the leader's kill -9 to the next acknowledged
 //! write, with handshakes on the surviving nodes all the while.
-//! `figures hung-disk [COUNT]`: the same, with a leader whose fdatasync hangs
-//! (needs a C compiler).
+//! `figures hung-disk [COUNT]`: the same, with a leader whose fdatasync hangs for a
+//! while, and until it is back by itself (needs a C compiler).
 
 #![expect(
     clippy::unwrap_used,
@@ -15,9 +15,6 @@
 )]
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -28,7 +25,9 @@ use std::{
 use harness::{
     Cluster, Options,
     admin::{self, Admin},
+    cluster::SOON,
     request::HttpsClient,
+    wait,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -203,61 +202,15 @@ async fn ask(https: &HttpsClient, address: std::net::SocketAddr) -> bool {
         .is_ok_and(|answer| answer.status == 200)
 }
 
-/// fdatasync hangs while the file named by HANG exists.
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static void hang(void) {
-    const char *file = getenv("HANG");
-    while (file && access(file, F_OK) == 0) usleep(10000);
-}
-int fdatasync(int fd) {
-    static int (*real)(int);
-    if (!real) real = dlsym(RTLD_NEXT, "fdatasync");
-    hang();
-    return real(fd);
-}
-int fsync(int fd) {
-    static int (*real)(int);
-    if (!real) real = dlsym(RTLD_NEXT, "fsync");
-    hang();
-    return real(fd);
-}
-"#;
-
-fn build_shim(dir: &Path) -> PathBuf {
-    let (source, shim) = (dir.join("hang.c"), dir.join("hang.so"));
-    fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&shim)
-        .arg(&source)
-        .args(["-ldl"])
-        .status();
-    assert!(built.expect("cc is there; install gcc").success());
-    shim
-}
-
 async fn hung_disk(count: usize) {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("known.customer.example").await;
-    let shim = build_shim(cluster.dir()).display().to_string();
-    let hangs: Vec<PathBuf> = (0..3)
-        .map(|place| cluster.dir().join(format!("hang-{place}")))
-        .collect();
-    for (place, hang) in hangs.iter().enumerate() {
-        let hang = hang.display().to_string();
-        cluster.nodes[place].kill().await.unwrap();
-        cluster
-            .restart(place, &[("LD_PRELOAD", &shim), ("HANG", &hang)])
-            .await;
-        cluster.settled().await;
+    let mut disks = Vec::new();
+    for place in 0..3 {
+        disks.push(cluster.on_a_disk_that_may_fail(place, "replica").await);
     }
     let admin = Admin::read(&cluster.context());
-    let (mut times, mut failed) = (Vec::new(), 0);
+    let (mut times, mut back, mut failed) = (Vec::new(), Vec::new(), 0);
     for number in 0..count {
         let leader = cluster.leader().await;
         let survivors: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
@@ -271,17 +224,23 @@ async fn hung_disk(count: usize) {
                     .unwrap(),
             );
         }
-        fs::write(&hangs[leader], "").unwrap();
+        disks[leader].hang();
         times.push(next_write(&channels, &format!("write-{number}.customer.example")).await);
+        wait::until("the hung node says so", SOON, || async {
+            (cluster.readiness(leader).await?.0 == 503).then_some(())
+        })
+        .await;
+        disks[leader].mend();
+        let mended = Instant::now();
+        wait::until("it runs again", SOON, || async {
+            (cluster.readiness(leader).await?.0 == 200).then_some(())
+        })
+        .await;
+        back.push(mended.elapsed());
         failed += watch.stop().await.1;
-        fs::remove_file(&hangs[leader]).unwrap();
-        cluster.nodes[leader].kill().await.unwrap();
-        let hang = hangs[leader].display().to_string();
-        cluster
-            .restart(leader, &[("LD_PRELOAD", &shim), ("HANG", &hang)])
-            .await;
         cluster.settled().await;
     }
     tell("leader's fdatasync hangs to next acknowledged write", times);
+    tell("disk mended to the node ready again, by itself", back);
     println!("failed handshakes meanwhile, the hung node's own among them: {failed}");
 }

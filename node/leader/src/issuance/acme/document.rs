@@ -64,6 +64,7 @@ pub(super) fn authorization(
     answer: &Answer,
     url: &str,
     hosts: &Hosts,
+    now: Timestamp,
 ) -> Result<AuthorizationView, AuthorityError> {
     let document: AuthorizationDocument = answer.document("authorization")?;
     let status = match document.status.as_str() {
@@ -87,6 +88,7 @@ pub(super) fn authorization(
         challenges: challenges
             .map(|challenge| challenge.into_view(hosts))
             .collect::<Result<_, _>>()?,
+        retry_after: answer.retry_after(now),
     })
 }
 

@@ -82,6 +82,8 @@ pub struct AuthorizationView {
     pub expires: Option<Timestamp>,
     /// The ways to prove it, in the CA's order.
     pub challenges: Vec<ChallengeView>,
+    /// How long to wait before the next look, if the CA says (RFC 8555 section 7.5.1).
+    pub retry_after: Option<Duration>,
 }
 
 impl AuthorizationView {

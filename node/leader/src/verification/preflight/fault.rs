@@ -41,6 +41,10 @@ pub enum What {
     DelegatedElsewhere,
     /// A TXT record where the CNAME should be.
     ChallengeTxt,
+    /// Public CAs do not know the name's suffix.
+    UnknownSuffix,
+    /// The name is a registry's suffix.
+    PublicSuffix,
     /// Some views have it and some do not.
     Spreading,
     /// Too few answered.
@@ -133,6 +137,8 @@ impl What {
             Self::NotDelegated => "not_delegated",
             Self::DelegatedElsewhere => "delegated_elsewhere",
             Self::ChallengeTxt => "challenge_txt",
+            Self::UnknownSuffix => "unknown_suffix",
+            Self::PublicSuffix => "public_suffix",
             Self::Spreading => "spreading",
             Self::Unseen => "unseen",
             Self::Dnssec => "dnssec",
@@ -168,6 +174,10 @@ impl fmt::Display for What {
             Self::ChallengeTxt => {
                 "a TXT record stands where the CNAME for challenges must; remove it, for a name with a CNAME can have nothing else"
             }
+            Self::UnknownSuffix => {
+                "the name is not below a public suffix, and public CAs issue for no other"
+            }
+            Self::PublicSuffix => "the name is a registry's suffix, and no CA issues for it",
             Self::Spreading => {
                 "some servers have the right record and some do not; they lag behind or differ"
             }

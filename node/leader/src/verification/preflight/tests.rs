@@ -17,6 +17,7 @@ fn other_ca() -> Issuer {
         name: "other".to_owned(),
         identities: vec!["other.test".to_owned()],
         account: None,
+        public: false,
     }
 }
 
@@ -415,4 +416,28 @@ fn a_fault_says_what_is_there_and_what_should_be() {
             "0 issue \"letsencrypt.org\"",
         )
     );
+}
+
+#[test]
+fn a_public_ca_is_not_asked_for_what_is_no_public_name() {
+    for (host, expected) in [
+        ("shop.client.test", "unknown_suffix! Owner; => "),
+        ("co.uk", "public_suffix! Owner; => "),
+        ("shop.client.co.uk", "=> http-01 tls-alpn-01"),
+    ] {
+        let mut claim = claim(Purpose::First, false);
+        claim.subject.host = super::super::sketch::host(host);
+        let issuers = [Issuer {
+            public: true,
+            ..lets_encrypt()
+        }];
+        let order = Order {
+            claim: &claim,
+            forced: None,
+            issuers: &issuers,
+            member_silent: false,
+        };
+        let flight = preflight(&order, &cluster(), &agreement(), &seen(|_| {}));
+        assert_eq!(said(&flight), expected, "{host}");
+    }
 }

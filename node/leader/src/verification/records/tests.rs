@@ -5,6 +5,7 @@ use super::{
         claim::Subject,
         sketch::{TOKEN, claim, cluster, host, lets_encrypt, name},
     },
+    row::quoted,
     *,
 };
 

@@ -88,7 +88,7 @@ fn config(net: &Net) -> Config {
         recursive: Vec::new(),
         roots: vec![Net::address(ROOT)],
         authoritative_port: net.port,
-        attempt: Duration::from_millis(300),
+        attempt: Duration::from_secs(1),
         attempts: 2,
         look: Duration::from_secs(8),
         egress: Egress {

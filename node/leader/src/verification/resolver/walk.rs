@@ -3,20 +3,18 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{
     Inner,
     exchange::Question,
     read::{self, CHAIN_MOST, Delegation, Reading},
+    zone::{Server, Zone},
 };
 use crate::verification::{
     answer::{Answer, Kind, Outcome, Sighting, Vantage},
@@ -33,47 +31,6 @@ const STEPS_MOST: usize = 16;
 const QUESTIONS_MOST: u32 = 80;
 /// How long one server is waited for before the next is asked as well.
 const STAGGER: Duration = Duration::from_millis(400);
-/// How long we remember where a top-level domain's servers are. They change within days.
-const TOPS_LIFE: Duration = Duration::from_secs(3600);
-/// Most top-level domains that we remember: all that exist.
-const TOPS_MOST: usize = 2000;
-
-/// A server of a zone.
-#[derive(Clone, Debug)]
-struct Server {
-    name: DnsName,
-    address: SocketAddr,
-}
-
-/// A zone and whom to ask about it.
-#[derive(Clone, Debug)]
-struct Zone {
-    name: DnsName,
-    servers: Vec<Server>,
-}
-
-/// Top-level domains whose servers are known.
-#[derive(Default)]
-pub(super) struct Tops(Mutex<HashMap<DnsName, (Instant, Zone)>>);
-
-impl Tops {
-    fn find(&self, name: &DnsName) -> Option<Zone> {
-        let top = name.climb().pop()?;
-        let tops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, zone) = tops.get(&top)?;
-        (at.elapsed() < TOPS_LIFE).then(|| zone.clone())
-    }
-
-    fn keep(&self, zone: &Zone) {
-        let mut tops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if zone.name.labels().count() == 1
-            && (tops.len() < TOPS_MOST || tops.contains_key(&zone.name))
-        {
-            tops.insert(zone.name.clone(), (Instant::now(), zone.clone()));
-        }
-    }
-}
-
 /// One step down.
 enum Step {
     /// Another zone knows.

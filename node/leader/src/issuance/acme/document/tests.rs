@@ -26,7 +26,7 @@ fn order_of(body: &str) -> Result<OrderView, AuthorityError> {
 }
 
 fn authorization_of(body: &str) -> Result<AuthorizationView, AuthorityError> {
-    authorization(&answer(body), "https://ca.example/authz/1", &hosts())
+    authorization(&answer(body), "https://ca.example/authz/1", &hosts(), NOW)
 }
 
 #[test]
@@ -104,6 +104,7 @@ fn an_authorization_shows_all_its_challenges() {
     let view = view.unwrap();
     assert_eq!(view.hostname.as_str(), "shop.example");
     assert!(view.wildcard);
+    assert_eq!(view.retry_after, Some(Duration::from_secs(3)));
     assert_eq!(view.expires, Some(Timestamp(1_800_000_010_000)));
     let kinds: Vec<&str> = view.challenges.iter().map(|it| it.kind.as_str()).collect();
     assert_eq!(

@@ -25,6 +25,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
     task::JoinSet,
+    time::{Instant, sleep},
 };
 
 /// What a scripted server does with a question.
@@ -108,10 +109,18 @@ impl Net {
         (Self::address(host), self.port).into()
     }
 
+    /// Another test's question may hold the port for a moment: waits until it is free.
     async fn bind(&self, host: u8) -> Sockets {
-        let udp = UdpSocket::bind(self.at(host)).await.unwrap();
-        let tcp = TcpListener::bind(self.at(host)).await.unwrap();
-        (udp, tcp)
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let udp = UdpSocket::bind(self.at(host)).await;
+            let tcp = TcpListener::bind(self.at(host)).await;
+            match (udp, tcp) {
+                (Ok(udp), Ok(tcp)) => return (udp, tcp),
+                (udp, tcp) => assert!(Instant::now() < deadline, "{udp:?} {tcp:?}"),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A real server at 127.0.0.`host` with these zones: each its name and its file.
