@@ -22,6 +22,7 @@
 mod limits;
 mod metrics;
 mod name;
+mod present;
 mod query;
 mod rate;
 mod reply;
@@ -41,10 +42,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{runtime, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::present::FromView;
 pub use self::{
     limits::Limits,
     metrics::Snapshot,
     name::{Name, NameError},
+    present::Behind,
     zone::{Caa, Nameserver, Settings, Zones},
 };
 use self::{

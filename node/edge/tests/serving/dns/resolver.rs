@@ -49,13 +49,16 @@ impl Unbound {
         std::fs::write(files.path().join("client.zone"), CUSTOMER).unwrap();
         let configuration = files.path().join("unbound.conf");
         std::fs::write(&configuration, configured(&files, address, server, road)).unwrap();
-        let child = Command::new("unbound")
-            .args(["-d", "-c"])
-            .arg(&configuration)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = child else {
+        let run = |program| {
+            Command::new(program)
+                .args(["-d", "-c"])
+                .arg(&configuration)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        // Debian keeps it where only root's PATH leads.
+        let Ok(child) = run("unbound").or_else(|_| run("/usr/sbin/unbound")) else {
             skipped("unbound", "unbound");
             return None;
         };
