@@ -24,7 +24,7 @@ pub enum Exemption {
     /// of the set and of failures count.
     SameSet,
     /// It replaces a certificate, and came within its suggested window (RFC 9773): no
-    /// limit counts.
+    /// limit holds it up.
     RenewalWindow,
 }
 
@@ -116,17 +116,20 @@ impl Meter {
         Ok(())
     }
 
-    /// Spends what a certificate costs. A bucket that is empty by now stays so.
-    pub fn issued(&mut self, limits: &Limits, order: Admission<'_>, now: Moment) {
-        if order.exemption == Exemption::None {
-            for domain in domains(order.names) {
+    /// Spends what a certificate costs: one of its set, and, unless there was one for the
+    /// same set in the last 120 days (`is_renewal`), one of each of its domains.
+    ///
+    /// So it is at Boulder whatever the order was freed from when it was made: one that
+    /// came within its renewal window is let in at an empty bucket, and still takes from
+    /// one that is not. A bucket that is empty stays as it is.
+    pub fn issued(&mut self, limits: &Limits, names: &[String], is_renewal: bool, now: Moment) {
+        if !is_renewal {
+            for domain in domains(names) {
                 let _ = self.spend(limits, LimitName::CertificatesPerDomain, domain, now);
             }
         }
-        if order.exemption != Exemption::RenewalWindow {
-            let set = order.names.join(",");
-            let _ = self.spend(limits, LimitName::CertificatesPerSet, &set, now);
-        }
+        let set = names.join(",");
+        let _ = self.spend(limits, LimitName::CertificatesPerSet, &set, now);
     }
 
     /// Counts a validation that failed; true when the name is paused by it.
@@ -325,7 +328,8 @@ mod tests {
         };
         let denied = meter.admit(&limits, order, at(now)).err();
         if denied.is_none() {
-            meter.issued(&limits, order, at(now));
+            let is_renewal = exemption != Exemption::None;
+            meter.issued(&limits, &names, is_renewal, at(now));
         }
         denied.map(|denial| denial.limit)
     }
@@ -346,7 +350,7 @@ mod tests {
         let set = "a.client.com,b.client.com";
         assert_eq!(left(&meter, LimitName::NewOrdersPerAccount, "a"), Some(0));
         assert_eq!(left(&meter, LimitName::CertificatesPerSet, set), Some(2));
-        meter.issued(&limits, order, at(100));
+        meter.issued(&limits, &names, false, at(100));
         assert_eq!(left(&meter, LimitName::CertificatesPerSet, set), Some(1));
         let domain = left(&meter, LimitName::CertificatesPerDomain, "client.com");
         assert_eq!(domain, Some(2));
@@ -390,6 +394,17 @@ mod tests {
         assert_eq!(order(&mut meter, "a.com", Exemption::SameSet, 130), None);
         let orders = LimitName::NewOrdersPerAccount;
         assert_eq!(meter.left(&Limits::tiny(), orders, "a", at(100)), Some(3));
+    }
+
+    #[test]
+    fn a_renewal_in_its_window_takes_from_the_set_all_the_same() {
+        let mut meter = Meter::default();
+        for _ in 0..2 {
+            let free = order(&mut meter, "a.com", Exemption::RenewalWindow, 100);
+            assert_eq!(free, None);
+        }
+        let late = order(&mut meter, "a.com", Exemption::SameSet, 100);
+        assert_eq!(late, Some(LimitName::CertificatesPerSet));
     }
 
     #[test]
