@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One thread with a runtime of its own, and bounds on all that can be asked of
-//! it: a flood of queries takes a tenth of a core and never a thread that serves
+//! it: a flood of queries takes a fifth of a core at most and never a thread that serves
 //! customers' traffic. It answers from what this node knows and waits for nobody;
 //! who may lack the newest challenges says so (SERVFAIL) instead of denying them.
 //!
