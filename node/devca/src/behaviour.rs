@@ -64,7 +64,7 @@ pub struct Behaviour {
     pub terms_of_service: Option<String>,
     /// `meta.website`, in place of this CA's own page.
     pub website: Option<String>,
-    /// Connections are accepted, and nothing is ever said on them.
+    /// New connections are accepted, and nothing is ever said on them.
     pub black_hole: bool,
 }
 

@@ -81,6 +81,7 @@ mod moment;
 mod new_order;
 mod nonce;
 mod order;
+mod page;
 mod post;
 mod problem;
 mod refusal;
