@@ -179,6 +179,7 @@ impl Rooms {
                 bodies: self.replica.clone(),
                 seal: self.keyring.clone(),
                 challenges,
+                reach: self.keyring.clone(),
                 behind,
             },
         )?;

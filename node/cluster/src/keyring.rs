@@ -104,7 +104,7 @@ impl Keyring {
     /// The generation that seals: the newest that the cluster has. One that is out
     /// of use is never sealed under, even if it is all that we hold: a removed node
     /// may know it.
-    fn current(&self, purpose: KeyPurpose) -> u32 {
+    pub(crate) fn current(&self, purpose: KeyPurpose) -> u32 {
         let agreed = self.state.get().and_then(|state| {
             let state = state.borrow();
             state.current_data_key(purpose).map(|key| key.generation)

@@ -37,6 +37,7 @@ pub mod key_source;
 pub mod keyring;
 pub mod operators;
 pub mod peer;
+mod reach;
 pub mod request;
 pub mod roster;
 pub mod serving;

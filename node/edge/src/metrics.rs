@@ -125,6 +125,8 @@ counters! {
     Counter challenges_stateless,
     /// Requests for challenges that nobody knows.
     Counter challenges_unknown,
+    /// Looks from outside answered, which ask whether one of our nodes is here.
+    Counter reach_answered,
     /// Handshakes that proved a name to a CA (tls-alpn-01).
     Counter validations,
     /// Such handshakes refused, because the name has no such challenge.

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use state::{
     Index, State,
-    ports::{Bodies, Seal},
+    ports::{Bodies, Reach, Seal},
 };
 use tokio::{
     runtime::{self, Runtime},
@@ -60,6 +60,8 @@ pub struct Inputs {
     pub seal: Arc<dyn Seal>,
     /// Who may know a challenge that the state does not hold yet.
     pub challenges: Arc<dyn ChallengeSource>,
+    /// What makes this node known to a look from outside, whether it serves the name or not.
+    pub reach: Arc<dyn Reach>,
     /// Whether others may have published what this node has not: asked for DNS
     /// queries that would be denied.
     pub behind: dns::Behind,
@@ -181,6 +183,7 @@ impl Edge {
             opener: Arc::new(opener),
             dialer,
             challenges: Challenges::new(inputs.challenges),
+            reach: inputs.reach,
             limits: Arc::new(config.limits),
             https_port: config.public_https_port.unwrap_or(addresses.https.port()),
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
+use state::ports::Reach;
 use tokio::{
     runtime,
     sync::{oneshot, watch},
@@ -33,6 +34,7 @@ pub(crate) struct Worker {
     pub(crate) proofs: Proofs,
     pub(crate) upstream: Upstream,
     pub(crate) challenges: Arc<Challenges>,
+    pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
     /// Where clients reach the https port.
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) opener: Arc<Opener>,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) challenges: Arc<Challenges>,
+    pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) https_port: u16,
 }
@@ -74,6 +77,7 @@ impl Worker {
             opener,
             dialer,
             challenges,
+            reach,
             limits,
             https_port,
         } = shared;
@@ -83,6 +87,7 @@ impl Worker {
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
             upstream: Upstream::new(dialer, Arc::clone(&limits), Arc::clone(&counters)),
             challenges,
+            reach,
             limits,
             counters,
             https_port,

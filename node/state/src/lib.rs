@@ -42,6 +42,7 @@ pub mod order;
 pub mod outcome;
 pub mod ownership;
 pub mod ports;
+pub mod reach;
 pub mod sealed;
 pub mod tenant;
 #[cfg(feature = "testing")]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::{
     Actor, Certificate, CertificateBody, CertificateId, Change, Event, Hostname, HostnameRecord,
     Index, KeyPurpose, Member, NodeId, Operator, OperatorId, Outcome, Role, Sealed, Secret, State,
-    Term, Timestamp, bodies, codec, event, sealed::SealContext,
+    Term, Timestamp, bodies, codec, event, reach::Nonce, sealed::SealContext,
 };
 
 /// The door to the replicated log.
@@ -286,6 +286,14 @@ pub enum SealError {
     /// Another key, another context or damaged bytes.
     #[error("a secret under the {0} key could not be opened: it is damaged or belongs elsewhere")]
     Damaged(KeyPurpose),
+}
+
+/// What only nodes of this cluster can say: see [`crate::reach`].
+pub trait Reach: Send + Sync {
+    /// What nodes say when `host` is asked for `nonce`: what this node says, and then what
+    /// those say that have not met the newest key yet. Empty if this node has no key. `host`
+    /// is in lower case and without a port.
+    fn answers(&self, host: &str, nonce: &Nonce) -> Vec<String>;
 }
 
 /// Time, as an argument.

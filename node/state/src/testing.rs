@@ -18,12 +18,23 @@ use crate::{
     Tenant, Term, Timestamp, Wants, Write, ZoneSettings,
     command::{Admit, Authorize, CertificateParts, Found, Install, Newcomer},
     order::{PlacedAuthorization, PlacedChallenge},
-    ports::{Applied, Bodies, BodiesError, Clock, Propose, ProposeError, Seal, SealError},
+    ports::{Applied, Bodies, BodiesError, Clock, Propose, ProposeError, Reach, Seal, SealError},
+    reach::Nonce,
     sealed::SealContext,
 };
 
 /// A moment to begin at: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// Nodes that say whom they were asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Known;
+
+impl Reach for Known {
+    fn answers(&self, host: &str, nonce: &Nonce) -> Vec<String> {
+        vec![format!("known at {host} by {}", nonce.as_str())]
+    }
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! The http port: answers to challenges, and the way to https.
+//! The http port: answers to challenges and to looks from outside, and the way to https.
 
 use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
+use state::reach::Nonce;
 
 use super::{
     answer::Reason,
@@ -35,6 +36,9 @@ pub(crate) async fn serve(
 async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason> {
     framing::check(head)?;
     let authority = Authority::of(head, Scheme::Http)?;
+    if let Some(known) = reach(worker, head, &authority.name) {
+        return Ok(known);
+    }
     let asked = Asked {
         scheme: Scheme::Http,
         session: "",
@@ -65,6 +69,15 @@ async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason
         Decision::Refuse(reason) => Err(reason),
         Decision::Forward(_) => Err(Reason::HostUnknown), // never over plain HTTP
     }
+}
+
+/// For a look from outside that asks whether one of our nodes is here ([`state::reach`]):
+/// before all else, for whatever host, so that it tells nothing about the host.
+fn reach(worker: &Worker, head: &Parts, host: &str) -> Option<Response<Bytes>> {
+    let nonce = Nonce::in_path(head.uri.path())?;
+    let known = worker.reach.answers(host, &nonce).into_iter().next()?;
+    worker.counters.reach_answered.add();
+    Some(challenge(&known))
 }
 
 fn challenge(key_authorization: &str) -> Response<Bytes> {

@@ -182,3 +182,21 @@ async fn the_http_port_is_as_strict_as_the_other() {
         400,
     );
 }
+
+#[tokio::test]
+async fn a_look_from_outside_is_answered_for_any_host_before_all_else() {
+    let rig = Rig::start();
+    let path = "/.well-known/hostquorum/reach/BwcHBwcHBwcHBwcHBwcHBw";
+    for host in [HOST, "unknown.example", "UNKNOWN.example:80"] {
+        let name = host.to_ascii_lowercase();
+        let name = name.trim_end_matches(":80");
+        let answer = ask(&rig, &format!("GET {path}"), host).await;
+        answers(
+            &answer,
+            &format!("known at {name} by BwcHBwcHBwcHBwcHBwcHBw"),
+        );
+    }
+    let other = ask(&rig, "GET /.well-known/hostquorum/reach/short", HOST).await;
+    refuses(&other, 308);
+    assert_eq!(rig.edge.metrics().reach_answered, 3);
+}

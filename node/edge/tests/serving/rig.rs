@@ -26,7 +26,7 @@ use state::{
     order::{PlacedAuthorization, PlacedChallenge},
     ports::{Bodies, Clock, Seal},
     sealed::SealContext,
-    testing::{Alone, ManualClock, MaskSeal, host, placed},
+    testing::{Alone, Known, ManualClock, MaskSeal, host, placed},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -111,6 +111,7 @@ impl Rig {
             bodies: Arc::clone(&store) as Arc<dyn Bodies>,
             seal: Arc::new(MaskSeal),
             challenges: options.leader,
+            reach: Arc::new(Known),
             behind: Arc::new({
                 let behind = Arc::clone(&behind);
                 move || behind.load(Ordering::Relaxed)
