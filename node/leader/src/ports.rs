@@ -8,7 +8,10 @@ use state::{
 };
 use tokio::sync::watch;
 
-use crate::issuance::{authority::Authorities, pace::Jitter, request::Requests};
+use crate::{
+    issuance::{authority::Authorities, pace::Jitter, request::Requests},
+    verification::survey::Surveyor,
+};
 
 /// All that the leader is given.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The ACME CA.
     pub authorities: Arc<dyn Authorities>,
+    /// Looks at hostnames.
+    pub surveyor: Surveyor,
     /// New keys.
     pub requests: Arc<dyn Requests>,
     /// Chance.

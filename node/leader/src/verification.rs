@@ -18,19 +18,23 @@ mod before;
 pub mod caa;
 pub mod check;
 pub mod claim;
+mod duty;
 pub mod egress;
 pub mod fetch;
 pub mod method;
 pub mod name;
 pub mod ownership;
 pub mod page;
-pub mod parking;
+mod parking;
 pub mod preflight;
 pub mod probe;
-pub mod reach;
 pub mod records;
 pub mod resolver;
+mod schedule;
 pub mod seen;
+pub mod situation;
+pub mod survey;
+mod told;
 
 #[allow(unused_imports, reason = "issuance asks before each order from its next change on")]
 pub(crate) use before::{Approach, Deferral, before_order, methods};

@@ -22,7 +22,8 @@ use value::IssueValue;
 pub struct Issuer {
     /// Our name for it.
     pub name: String,
-    /// The domains by which records may name it, such as `letsencrypt.org`.
+    /// The domains by which records may name it, such as `letsencrypt.org`; empty if that is
+    /// not known.
     pub identities: Vec<String>,
     /// Our account there; `None` before it is registered.
     pub account: Option<String>,
@@ -219,6 +220,10 @@ fn allows(
 /// What one `issue` or `issuewild` value grants.
 fn grant(value: &str, issuer: &Issuer) -> Result<BTreeSet<Challenge>, Why> {
     let value = IssueValue::parse(value).ok_or(Why::Other)?;
+    // How this one is named is not known: it will judge for itself.
+    if issuer.identities.is_empty() && !value.domain.is_empty() {
+        return Ok(Challenge::ALL.into());
+    }
     let names = |identity: &String| identity.eq_ignore_ascii_case(value.domain);
     if !issuer.identities.iter().any(names) {
         return Err(Why::Other);

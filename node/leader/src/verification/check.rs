@@ -7,6 +7,7 @@ use super::{
     answer::{Answer, Look},
     claim::{Claim, Cluster, Who},
     method::Challenge,
+    name::DnsName,
     ownership::{self, Method, Reason, Rules, Verdict},
     preflight::{Class, Fault, Order, Preflight, preflight},
     seen::Seen,
@@ -125,7 +126,10 @@ fn wanted(claim: &Claim, cluster: &Cluster, method: Method) -> (String, String) 
             below(super::claim::TXT_LABEL, "TXT"),
             format!("\"{}\"", claim.txt_value()),
         ),
-        Method::Cname => (format!("{host} CNAME"), claim.target.to_string()),
+        Method::Cname => (
+            format!("{host} CNAME"),
+            named(claim.target.as_ref()),
+        ),
         Method::Http => (
             format!("http://{host}{}", claim.http_path()),
             claim.http_body(),
@@ -133,9 +137,14 @@ fn wanted(claim: &Claim, cluster: &Cluster, method: Method) -> (String, String) 
         Method::Address => (format!("{host} A, AAAA"), cluster.have()),
         Method::Delegation => (
             below(super::claim::CHALLENGE_LABEL, "CNAME"),
-            claim.delegation.to_string(),
+            named(claim.delegation.as_ref()),
         ),
     }
+}
+
+/// A name of ours, if there is one.
+fn named(name: Option<&DnsName>) -> String {
+    name.map_or_else(|| "nothing".to_owned(), ToString::to_string)
 }
 
 fn fault_row(fault: &Fault) -> Row {
@@ -184,11 +193,11 @@ fn good_rows(
             rows.push(good(record, look.have(), cluster.have()));
         }
     }
-    let target = &order.claim.delegation;
-    let delegated = |answer: &Answer| answer.chain.last() == Some(target);
+    let target = order.claim.delegation.as_ref();
+    let delegated = |answer: &Answer| target.is_some() && answer.chain.last() == target;
     if rules.agreement.weigh(&seen.challenge, delegated) == Opinion::Yes {
-        let record = format!("{} CNAME", seen.challenge.name);
-        rows.push(good(record, target.to_string(), target.to_string()));
+        let (target, record) = (named(target), format!("{} CNAME", seen.challenge.name));
+        rows.push(good(record, target.clone(), target));
     }
     let denied = flight.faults.iter().any(|fault| fault.class == Class::Caa);
     if let Some(look) = seen.caa.first().filter(|_| !denied) {
@@ -209,7 +218,7 @@ fn good_rows(
         ));
     }
     for fetched in &seen.port_80 {
-        if fetched.shows(&seen.own_token) {
+        if seen.is_ours(fetched) {
             let record = format!("{} port 80", fetched.address);
             rows.push(good(
                 record,
@@ -247,6 +256,7 @@ impl Reason {
             Self::Unseen { unseen, .. } => Some(unseen.have()),
             Self::AddressMissing => Some("nothing".to_owned()),
             Self::HttpPointsHere
+            | Self::NameTooLong
             | Self::AddressNotEnough
             | Self::WildcardNeedsTxt
             | Self::AnotherTenantNeedsTxt => None,

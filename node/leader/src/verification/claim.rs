@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use aws_lc_rs::digest;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
-use state::Hostname;
+use state::{Hostname, OwnershipToken};
 
 use super::name::{DnsName, DnsNameError};
 
@@ -42,10 +42,11 @@ pub struct Claim {
     /// Drawn at random for this claim: who publishes it means this claim and no other.
     pub token: Token,
     /// The tenant's own name below the edge's domain. It is nobody else's, so a CNAME to it
-    /// says which tenant is meant.
-    pub target: DnsName,
-    /// Where challenges for this claim are answered; no other claim has the same.
-    pub delegation: DnsName,
+    /// says which tenant is meant. `None` if the zone has no such domain.
+    pub target: Option<DnsName>,
+    /// Where challenges for this claim are answered; no other claim has the same. `None` if
+    /// the zone has no DNS servers.
+    pub delegation: Option<DnsName>,
     /// What the claim is for.
     pub purpose: Purpose,
 }
@@ -55,7 +56,8 @@ pub struct Claim {
 pub enum Purpose {
     /// Nobody else holds the name, or held it lately.
     First,
-    /// The claim was proven before, and this is the look before a renewal.
+    /// The claim was proven before: this is the look before an order, or one that looks
+    /// whether a lapsed proof is back.
     Recheck,
     /// Another tenant held the name: it was removed there and left a tombstone.
     Transfer,
@@ -89,6 +91,12 @@ impl Token {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<OwnershipToken> for Token {
+    fn from(token: OwnershipToken) -> Self {
+        Self(token.to_text())
     }
 }
 
@@ -135,8 +143,8 @@ impl Claim {
 /// What is true of the whole cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// The domain below which tenants' targets stand.
-    pub edge: DnsName,
+    /// The domain below which tenants' targets stand, if there is one.
+    pub edge: Option<DnsName>,
     /// The addresses that customers are told to point at: those of the accelerator or
     /// balancer, or of the nodes.
     pub addresses: Vec<IpAddr>,
@@ -151,7 +159,8 @@ impl Cluster {
     /// The first name in a chain of CNAMEs that is below the edge's domain: the tenant that
     /// it names.
     pub fn tenant_of<'a>(&self, chain: &'a [DnsName]) -> Option<&'a DnsName> {
-        chain.iter().find(|target| target.is_within(&self.edge))
+        let edge = self.edge.as_ref()?;
+        chain.iter().find(|target| target.is_within(edge))
     }
 
     /// Its addresses as text.

@@ -4,9 +4,9 @@
 //! | --- | --- | --- |
 //! | TXT `_hostquorum.<host>` with the claim's token | whoever runs the DNS means this claim | everything |
 //! | CNAME to the tenant's own target | whoever runs the DNS means this tenant, now or once | a first claim of a plain name, rechecks |
-//! | token by HTTP | whoever runs the server that the name points to means this claim | a first claim of a plain name |
+//! | token by HTTP | whoever runs the server that the name points to means this claim | a first claim of a plain name, rechecks |
 //! | A/AAAA of the cluster | traffic comes here, for whichever tenant | a first claim of a plain name if the operator accepts it, rechecks |
-//! | `_acme-challenge` CNAME to the claim's own target | whoever runs the DNS means this claim | rechecks of a wildcard |
+//! | `_acme-challenge` CNAME to the claim's own target | whoever runs the DNS means this claim | rechecks |
 //!
 //! To take a name from another tenant only the TXT record will do: a CNAME may have been
 //! left behind by an earlier stay with this tenant, and proves nothing of today. A wildcard
@@ -125,12 +125,18 @@ impl Court<'_> {
             }
             (Purpose::First, true) => trials.push(Err(Reason::WildcardNeedsTxt)),
             (Purpose::First, false) => {
-                trials.push(self.cname());
+                trials.extend(self.cname());
                 trials.extend(self.http());
                 trials.push(self.address());
             }
-            (Purpose::Recheck, true) => trials.push(self.delegation()),
-            (Purpose::Recheck, false) => trials.extend([self.cname(), self.address()]),
+            (Purpose::Recheck, true) => trials.extend(self.delegation()),
+            (Purpose::Recheck, false) => {
+                trials.extend(self.cname());
+                trials.push(self.address());
+                trials.extend(self.http());
+                // Most never delegate, and need not hear of it.
+                trials.extend(self.delegation().filter(Result::is_ok));
+            }
         }
         trials
     }
@@ -150,19 +156,20 @@ impl Court<'_> {
         }
     }
 
-    /// The first name below the edge's domain decides: what it leads to is ours.
-    fn cname(&self) -> Trial {
+    /// The first name below the edge's domain decides: what it leads to is ours. `None` if
+    /// the tenant has no target.
+    fn cname(&self) -> Option<Trial> {
         let look = &self.seen.a;
-        let target = &self.claim.target;
+        let target = self.claim.target.as_ref()?;
         let ours = |answer: &Answer| self.cluster.tenant_of(&answer.chain) == Some(target);
-        match self.rules.agreement.weigh(look, ours) {
+        Some(match self.rules.agreement.weigh(look, ours) {
             Opinion::Yes => Ok((Method::Cname, format!("{} CNAME {target}", look.name))),
             Opinion::No => Err(self
                 .other_tenant()
                 .unwrap_or(Reason::CnameElsewhere { have: look.have() })),
             Opinion::Split(split) => Err(spreading(look, split)),
             Opinion::Unseen(unseen) => Err(hidden(look, unseen)),
-        }
+        })
     }
 
     /// Whether any view sees a CNAME to a target of ours that is not this tenant's.
@@ -172,7 +179,7 @@ impl Court<'_> {
             .into_iter()
             .flat_map(Look::answers)
             .filter_map(|answer| self.cluster.tenant_of(&answer.chain));
-        let other = named.find(|target| **target != self.claim.target)?;
+        let other = named.find(|target| Some(*target) != self.claim.target.as_ref())?;
         Some(Reason::CnameOtherTenant {
             have: other.clone(),
         })
@@ -239,16 +246,17 @@ impl Court<'_> {
         Ok((Method::Address, have))
     }
 
-    fn delegation(&self) -> Trial {
+    /// `None` if there is nowhere to delegate to.
+    fn delegation(&self) -> Option<Trial> {
         let look = &self.seen.challenge;
-        let target = &self.claim.delegation;
+        let target = self.claim.delegation.as_ref()?;
         let ours = |answer: &Answer| answer.chain.contains(target);
-        match self.rules.agreement.weigh(look, ours) {
+        Some(match self.rules.agreement.weigh(look, ours) {
             Opinion::Yes => Ok((Method::Delegation, format!("{} CNAME {target}", look.name))),
             Opinion::No => Err(Reason::DelegationMissing { have: look.have() }),
             Opinion::Split(split) => Err(spreading(look, split)),
             Opinion::Unseen(unseen) => Err(hidden(look, unseen)),
-        }
+        })
     }
 }
 

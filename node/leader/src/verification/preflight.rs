@@ -11,16 +11,16 @@ use serde::Serialize;
 use super::{
     agreement::Agreement,
     answer::{Answer, Look},
-    caa::{self, Issuer, Names, Permission},
+    caa::Issuer,
     claim::{Claim, Cluster, Who},
     method::{Challenge, Circumstances, choose},
-    name::{DnsName, NotPublic, issuable},
     page::{Fetched, Page, Port},
     seen::Seen,
 };
 pub use fault::{Class, Fault, What};
 
 mod fault;
+mod offers;
 
 #[cfg(test)]
 mod tests;
@@ -133,11 +133,19 @@ impl Inspection<'_> {
 
     /// What is wrong with the name's addresses.
     fn addresses(&self) -> Vec<Fault> {
-        let want = format!(
-            "{}, or CNAME {}",
-            self.cluster.have(),
-            self.order.claim.target
-        );
+        if self.cluster.addresses.is_empty() {
+            return vec![Fault::of_look(
+                What::NoZoneAddresses,
+                &self.seen.a,
+                "addresses of the zone, where names are to point",
+                Who::Operator,
+            )];
+        }
+        let target = self.order.claim.target.as_ref();
+        let want = match target {
+            Some(target) => format!("{}, or CNAME {target}", self.cluster.have()),
+            None => self.cluster.have(),
+        };
         let mut faults = Vec::new();
         let mut some = false;
         for (look, elsewhere) in [
@@ -159,15 +167,11 @@ impl Inspection<'_> {
             faults.push(self.blame(fault, &self.seen.a));
         }
         let chains = self.seen.a.answers().chain(self.seen.aaaa.answers());
-        let tenants: Vec<&DnsName> = chains
-            .filter_map(|answer| self.cluster.tenant_of(&answer.chain))
-            .collect();
-        if tenants
-            .iter()
-            .any(|target| **target != self.order.claim.target)
+        let mut tenants = chains.filter_map(|answer| self.cluster.tenant_of(&answer.chain));
+        if let Some(target) = target
+            && tenants.any(|other| other != target)
         {
-            let what = What::OtherTenant;
-            let want = format!("CNAME {}", self.order.claim.target);
+            let (what, want) = (What::OtherTenant, format!("CNAME {target}"));
             faults.push(Fault::of_look(what, &self.seen.a, &want, Who::Owner));
         }
         faults
@@ -175,12 +179,13 @@ impl Inspection<'_> {
 
     /// What is wrong behind our own target is not for the customer to mend.
     fn blame(&self, fault: Fault, look: &Look) -> Fault {
-        let target = Some(&self.order.claim.target);
+        let target = self.order.claim.target.as_ref();
         let mut answers = look
             .answers()
             .filter(|answer| answer.outcome.is_answer())
             .peekable();
-        let ours = answers.peek().is_some()
+        let ours = target.is_some()
+            && answers.peek().is_some()
             && answers.all(|answer| self.cluster.tenant_of(&answer.chain) == target);
         match fault.who {
             Who::Owner if ours => Fault {
@@ -194,7 +199,10 @@ impl Inspection<'_> {
     /// What is wrong with the delegation of challenges; `None` if it is in place.
     fn delegation(&self) -> Option<Fault> {
         let look = &self.seen.challenge;
-        let target = &self.order.claim.delegation;
+        let Some(target) = &self.order.claim.delegation else {
+            let want = "a DNS zone of this cluster to delegate challenges to";
+            return Some(Fault::of_look(What::NoDnsZone, look, want, Who::Operator));
+        };
         let want = format!("CNAME {target}");
         let ours = |answer: &Answer| answer.chain.last() == Some(target);
         let opinion = self.agreement.weigh(look, ours);
@@ -224,7 +232,7 @@ impl Inspection<'_> {
         }
         let strangers: Vec<&Fetched> = asked
             .into_iter()
-            .filter(|fetched| !fetched.shows(&self.seen.own_token))
+            .filter(|fetched| !self.seen.is_ours(fetched))
             .collect();
         let faults = strangers.iter().map(|fetched| Fault {
             class: Class::Reach,
@@ -262,99 +270,9 @@ impl Inspection<'_> {
             .collect();
         (Some(faults.is_empty()), faults)
     }
-
-    fn offers(&self, challenges: &[Challenge], faults: &mut Vec<Fault>) -> Vec<Offer> {
-        let mut offers = Vec::new();
-        for (place, issuer) in self.order.issuers.iter().enumerate() {
-            let (challenges, fault) = self.offer(issuer, challenges);
-            faults.extend(fault.map(|fault| Fault {
-                bars: place == 0,
-                ..fault
-            }));
-            offers.push(Offer {
-                issuer: issuer.name.clone(),
-                challenges,
-            });
-        }
-        offers
-    }
-
-    /// What of `challenges` remains at one CA, and what is wrong if that is less than all.
-    fn offer(&self, issuer: &Issuer, challenges: &[Challenge]) -> (Vec<Challenge>, Option<Fault>) {
-        if let Some(fault) = self.policy_fault(issuer) {
-            return (Vec::new(), Some(fault));
-        }
-        // A wildcard is ordered with its base.
-        let wildcard = self.order.claim.subject.wildcard;
-        let names = if wildcard { Names::Both } else { Names::Base };
-        let (agreement, cluster) = (self.agreement, self.cluster);
-        match caa::permission(&self.seen.caa, issuer, names, agreement, cluster) {
-            Permission::Granted(methods) => {
-                let allowed = challenges.iter().filter(|kind| methods.contains(kind));
-                let allowed: Vec<Challenge> = allowed.copied().collect();
-                let none_left = allowed.is_empty() && !challenges.is_empty();
-                (allowed, none_left.then(|| self.methods_fault(issuer)))
-            }
-            Permission::Denied(denial) => {
-                let fault = Fault {
-                    class: Class::Caa,
-                    what: What::Caa(denial.why),
-                    record: format!("{} CAA", denial.at),
-                    have: denial.have,
-                    want: wanted(issuer, wildcard),
-                    who: denial.who,
-                    bars: false,
-                };
-                (Vec::new(), Some(fault))
-            }
-        }
-    }
-
-    /// What a public CA refuses whatever is proven.
-    fn policy_fault(&self, issuer: &Issuer) -> Option<Fault> {
-        let host = &self.order.claim.subject.host;
-        let broken = issuable(host).err().filter(|_| issuer.public)?;
-        Some(Fault {
-            class: Class::Dns,
-            what: match broken {
-                NotPublic::UnknownSuffix => What::UnknownSuffix,
-                NotPublic::IsSuffix => What::PublicSuffix,
-            },
-            record: host.to_string(),
-            have: host.to_string(),
-            want: "a registered domain, or a name below one".to_owned(),
-            who: Who::Owner,
-            bars: false,
-        })
-    }
-
-    /// The records allow challenges, but none that is possible here.
-    fn methods_fault(&self, issuer: &Issuer) -> Fault {
-        let deciding = self.seen.caa.iter().find(|look| {
-            look.answers()
-                .any(|answer| answer.properties().next().is_some())
-        });
-        let name = deciding.map_or_else(String::new, |look| look.name.to_string());
-        Fault {
-            class: Class::Caa,
-            what: What::Caa(caa::Why::Methods),
-            record: format!("{name} CAA"),
-            have: deciding.map_or_else(|| "nothing".to_owned(), Look::have),
-            want: wanted(issuer, self.order.claim.subject.wildcard),
-            who: Who::Owner,
-            bars: false,
-        }
-    }
 }
 
 /// Nothing there, as far as anybody can see.
 fn is_bare(answer: &Answer) -> bool {
     answer.chain.is_empty() && answer.records().is_empty()
-}
-
-/// A record that would allow `issuer`.
-fn wanted(issuer: &Issuer, wildcard: bool) -> String {
-    let tag = if wildcard { "issuewild" } else { "issue" };
-    let identity = issuer.identities.first();
-    format!("0 {tag} \"{}\"", identity.map_or("", String::as_str))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use state::{ports::Reach, reach::Nonce};
 
 use super::{
     answer::{Kind, Look},
@@ -13,10 +14,10 @@ use super::{
     fetch::Fetch,
     name::{DnsName, DnsNameError},
     page::Fetched,
-    reach::{Nonce, ReachKey},
     resolver::Resolver,
     seen::Seen,
 };
+use crate::issuance::pace::Jitter;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,10 @@ pub struct Prober {
     pub resolver: Arc<dyn Resolver>,
     /// The road by HTTP.
     pub fetch: Arc<dyn Fetch>,
+    /// What our nodes say to a look from outside.
+    pub reach: Arc<dyn Reach>,
+    /// For names that nobody can guess; must be unpredictable outside of tests.
+    pub jitter: Arc<dyn Jitter>,
     /// Where clear text is served: 80.
     pub http_port: u16,
     /// Where TLS is served: 443.
@@ -57,10 +62,9 @@ impl Prober {
         claim: &Claim,
         cluster: &Cluster,
         scope: Scope,
-        key: &ReachKey,
-        nonce: &Nonce,
     ) -> Result<Seen, DnsNameError> {
         let host = DnsName::from(&claim.subject.host);
+        let nonce = self.nonce();
         let plain = !claim.subject.wildcard;
         let climb = if scope.order {
             host.climb()
@@ -83,7 +87,7 @@ impl Prober {
             caa,
             pages: Vec::new(),
             port_80: Vec::new(),
-            own_token: key.answer(&claim.subject.host, nonce),
+            own_tokens: self.reach.answers(host.as_str(), &nonce),
             port_443: Vec::new(),
         };
         let addresses = seen.addresses();
@@ -109,6 +113,14 @@ impl Prober {
             (seen.port_80, seen.port_443) = tokio::join!(http, tls);
         }
         Ok(seen)
+    }
+
+    fn nonce(&self) -> Nonce {
+        let mut bytes = [0; 16];
+        for pair in bytes.chunks_exact_mut(2) {
+            pair.copy_from_slice(&self.jitter.draw().to_be_bytes());
+        }
+        Nonce::new(bytes)
     }
 
     async fn look_if(&self, wanted: bool, name: DnsName, kind: Kind) -> Look {

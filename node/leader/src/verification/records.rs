@@ -49,7 +49,7 @@ pub fn hostname_rows(
     let wildcard = claim.subject.wildcard;
     let alias = wildcard || !wishes.apex;
     let mut rows = Vec::new();
-    if alias {
+    if let Some(target) = claim.target.as_ref().filter(|_| alias) {
         let name = if wildcard {
             host.under("*")?
         } else {
@@ -57,13 +57,16 @@ pub fn hostname_rows(
         };
         rows.push(cname(
             name,
-            &claim.target,
+            target,
             RowPurpose::Traffic,
             Need::Required,
         ));
+    } else if wildcard {
+        rows.extend(addresses(&host.under("*")?, cluster));
     } else {
         rows.extend(addresses(&host, cluster));
     }
+    let alias = alias && claim.target.is_some();
     let other_proof = match claim.purpose {
         Purpose::Transfer | Purpose::Contest => false,
         Purpose::First => !wildcard && (alias || wishes.traffic),
@@ -76,14 +79,11 @@ pub fn hostname_rows(
         purpose: RowPurpose::Ownership,
         need: required(!other_proof),
     });
-    let challenge = claim.challenge_name()?;
-    let need = required(wildcard || wishes.by_dns);
-    rows.push(cname(
-        challenge,
-        &claim.delegation,
-        RowPurpose::Challenge,
-        need,
-    ));
+    if let Some(target) = &claim.delegation {
+        let need = required(wildcard || wishes.by_dns);
+        let challenge = claim.challenge_name()?;
+        rows.push(cname(challenge, target, RowPurpose::Challenge, need));
+    }
     if wildcard || !alias {
         let issuers = wishes.issuers.iter();
         rows.extend(issuers.flat_map(|issuer| caa(&host, issuer, wildcard)));
@@ -100,7 +100,10 @@ pub fn hostname_rows(
 /// # Errors
 /// If the domain is too long for a label more.
 pub fn edge_rows(cluster: &Cluster, issuers: &[Issuer]) -> Result<Vec<Row>, DnsNameError> {
-    let all = cluster.edge.under("*")?;
+    let Some(edge) = &cluster.edge else {
+        return Ok(Vec::new());
+    };
+    let all = edge.under("*")?;
     let mut rows = addresses(&all, cluster);
     rows.extend(issuers.iter().flat_map(|issuer| caa(&all, issuer, true)));
     Ok(rows)

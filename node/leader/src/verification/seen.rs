@@ -24,13 +24,18 @@ pub struct Seen {
     pub pages: Vec<Fetched>,
     /// What port 80 of the cluster's addresses said when asked for our own token.
     pub port_80: Vec<Fetched>,
-    /// What one of our nodes says when asked for it.
-    pub own_token: String,
+    /// What our nodes say when asked for it: the newest, and what those say that lag.
+    pub own_tokens: Vec<String>,
     /// Port 443 of the cluster's addresses.
     pub port_443: Vec<(IpAddr, Port)>,
 }
 
 impl Seen {
+    /// True if it was one of our nodes that answered.
+    pub fn is_ours(&self, fetched: &Fetched) -> bool {
+        self.own_tokens.iter().any(|token| fetched.shows(token))
+    }
+
     /// The addresses that the name has in any view, each once.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let looks = [&self.a, &self.aaaa].into_iter();

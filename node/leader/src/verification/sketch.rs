@@ -109,15 +109,15 @@ pub(super) fn claim(purpose: Purpose, wildcard: bool) -> Claim {
             wildcard,
         },
         token: Token::parse(TOKEN).unwrap(),
-        target: name("acme.edge.example"),
-        delegation: name("h1.acme-dns.example"),
+        target: Some(name("acme.edge.example")),
+        delegation: Some(name("h1.acme-dns.example")),
         purpose,
     }
 }
 
 pub(super) fn cluster() -> Cluster {
     Cluster {
-        edge: name("edge.example"),
+        edge: Some(name("edge.example")),
         addresses: ["198.51.100.7", "198.51.100.8", "2001:db8::7"]
             .map(|address| address.parse().unwrap())
             .to_vec(),
@@ -152,7 +152,7 @@ pub(super) fn seen(change: impl FnOnce(&mut Seen)) -> Seen {
         caa: names.map(|name| look(name, Kind::Caa, "nothing")).to_vec(),
         pages: Vec::new(),
         port_80: Vec::new(),
-        own_token: "own".to_owned(),
+        own_tokens: vec!["own".to_owned()],
         port_443: Vec::new(),
     };
     change(&mut seen);

@@ -55,6 +55,8 @@ pub enum Reason {
         /// What is there.
         have: String,
     },
+    /// No record fits below the name.
+    NameTooLong,
     /// Some views have it and some do not.
     Spreading {
         /// Name and kind.
@@ -89,6 +91,7 @@ impl Reason {
             Self::WildcardNeedsTxt => "wildcard_needs_txt",
             Self::AnotherTenantNeedsTxt => "another_tenant_needs_txt",
             Self::DelegationMissing { .. } => "delegation_missing",
+            Self::NameTooLong => "name_too_long",
             Self::Spreading { .. } => "spreading",
             Self::Unseen { .. } => "unseen",
         }
@@ -149,6 +152,9 @@ impl fmt::Display for Reason {
                 f,
                 "the challenges of the wildcard are not delegated to this claim (there is {have})"
             ),
+            Self::NameTooLong => {
+                f.write_str("the name is so long that no record fits below it")
+            }
             Self::Spreading { record, yes, no } => write!(
                 f,
                 "{record} is seen by {yes} and not by {no}; servers lag behind or differ, this is looked at again"

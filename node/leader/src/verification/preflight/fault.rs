@@ -33,6 +33,10 @@ pub enum What {
     Ipv6Elsewhere,
     /// There is no address.
     NoAddress,
+    /// Nobody told where names are to point.
+    NoZoneAddresses,
+    /// There are no DNS servers of ours to delegate challenges to.
+    NoDnsZone,
     /// The CNAME is to another tenant's target.
     OtherTenant,
     /// Nothing at `_acme-challenge`.
@@ -133,6 +137,8 @@ impl What {
             Self::PointsElsewhere => "points_elsewhere",
             Self::Ipv6Elsewhere => "ipv6_elsewhere",
             Self::NoAddress => "no_address",
+            Self::NoZoneAddresses => "no_zone_addresses",
+            Self::NoDnsZone => "no_dns_zone",
             Self::OtherTenant => "other_tenant",
             Self::NotDelegated => "not_delegated",
             Self::DelegatedElsewhere => "delegated_elsewhere",
@@ -168,6 +174,12 @@ impl fmt::Display for What {
                 "the name has an IPv6 address that is not ours, and CAs prefer IPv6; remove or change it"
             }
             Self::NoAddress => "the name has no address",
+            Self::NoZoneAddresses => {
+                "the zone has no addresses, so no name can be seen to point here"
+            }
+            Self::NoDnsZone => {
+                "this cluster has no DNS zone, so challenges by DNS cannot be answered"
+            }
             Self::OtherTenant => "the name points here, but to the target of another tenant",
             Self::NotDelegated => "challenges by DNS are not delegated to us",
             Self::DelegatedElsewhere => "challenges by DNS are delegated elsewhere",

@@ -76,15 +76,13 @@ async fn asked(a: &'static str, wildcard: bool, scope: Scope) -> Vec<String> {
     let prober = Prober {
         resolver: world.clone(),
         fetch: world.clone(),
+        reach: Arc::new(Known),
+        jitter: Arc::new(Counting::default()),
         http_port: 80,
         tls_port: 443,
     };
     let claim = claim(Purpose::First, wildcard);
-    let (key, nonce) = (ReachKey::new(&[1; 32]), Nonce::new([2; 16]));
-    prober
-        .look(&claim, &cluster(), scope, &key, &nonce)
-        .await
-        .unwrap();
+    prober.look(&claim, &cluster(), scope).await.unwrap();
     let mut asked = world.asked.lock().unwrap().clone();
     asked.sort();
     asked
@@ -235,18 +233,14 @@ async fn checked(config: &Config, port: u16) -> Check {
     };
     let claim = claim(Purpose::First, false);
     let cluster = Cluster {
-        edge: name("edge.example"),
+        edge: Some(name("edge.example")),
         addresses: vec!["127.0.0.1".parse().unwrap()],
     };
     let both = Scope {
         ownership: true,
         order: true,
     };
-    let (key, nonce) = (ReachKey::new(&[1; 32]), Nonce::new([2; 16]));
-    let seen = prober
-        .look(&claim, &cluster, both, &key, &nonce)
-        .await
-        .unwrap();
+    let seen = prober.look(&claim, &cluster, both).await.unwrap();
     let issuers = [lets_encrypt()];
     let order = Order {
         claim: &claim,
