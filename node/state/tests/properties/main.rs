@@ -7,5 +7,9 @@
 mod bytes;
 mod history;
 mod invariants;
+mod ledger;
+mod ownership;
+mod reach;
 mod replicas;
+mod served;
 mod step;
