@@ -14,7 +14,7 @@ use crate::{
 };
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn no_order_begins_for_a_hostname_that_is_not_proven(plan in plan()) {

@@ -162,7 +162,7 @@ impl Step {
                 .filter(|_| self.how % 16 != 2)
                 .unwrap_or_else(|| self.ca()),
             algorithm,
-            profile: (self.how % 3 == 0).then(|| "tlsserver".to_owned()),
+            profile: self.how.is_multiple_of(3).then(|| "tlsserver".to_owned()),
             replaces: (budget == Budget::Exempt).then(|| "aki.serial".to_owned()),
             budget,
             domain: DOMAIN.to_owned(),
@@ -224,7 +224,7 @@ impl Step {
         Change::UploadCertificate(Box::new(Upload {
             hostname: self.hostname(),
             wildcard: self.how % 8 == 7,
-            algorithm: KeyAlgorithm::ALL[usize::from(self.how % 3 == 0)],
+            algorithm: KeyAlgorithm::ALL[usize::from(self.how.is_multiple_of(3))],
             key: (self.how % 8 != 3).then(|| sealed(KeyPurpose::Serving, unique)),
             parts: testing::parts(number(unique), leaf, chain, at),
             move_at: (self.how % 4 == 1).then(|| self.later(at)),
