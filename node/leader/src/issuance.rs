@@ -8,12 +8,14 @@
 pub mod acme;
 pub mod authority;
 mod decide;
+pub(crate) mod fallback;
 pub mod inspect;
 mod memory;
 pub mod pace;
 mod progress;
 mod react;
 pub mod request;
+pub mod weather;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -115,7 +117,7 @@ pub(crate) async fn admit(
     if let Err(error) = authority.warm().await {
         reign.counters.outage();
         reign
-            .weather
+            .weather(&ticket.ca)
             .strike(&error.to_string(), error.retry_after());
         return Err(error.to_string());
     }

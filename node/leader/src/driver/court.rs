@@ -82,7 +82,7 @@ impl Court {
         let clock = self.reign.clock_doubt();
         let trusted = clock.is_none();
         let next_due = state.next_due(now);
-        let pause = self.reign.weather.pause();
+        let pause = account::first(state).and_then(|ca| self.reign.weather(&ca.name).pause());
         let calm = pause.is_none();
         self.reign.board.edit(|status| {
             status.clock = clock;
