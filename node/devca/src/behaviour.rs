@@ -184,6 +184,8 @@ impl Behaviour {
             order_reuse: true,
             authorization_reuse_seconds: Some(30 * DAY),
             forget_expired_orders: true,
+            // It answers before it has signed, so that there always is something to poll.
+            issue_delay_seconds: Some(1),
             renewal_info: Some(RenewalInfo::default()),
             profiles: profiles(),
             dns_01: true,
