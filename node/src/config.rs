@@ -31,6 +31,8 @@ pub struct Config {
     pub peer: Endpoint,
     /// Operators.
     pub admin: Endpoint,
+    /// Resolvers, by UDP and TCP; empty: no DNS server.
+    pub dns: Vec<SocketAddr>,
     /// Health and metrics.
     pub health: SocketAddr,
     /// The data plane.
@@ -137,8 +139,8 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 10] = [
-    "key", "https", "http", "peer", "admin", "health", "edge", "raft", "issuance", "log",
+const SECTIONS: [&str; 11] = [
+    "key", "https", "http", "peer", "admin", "dns", "health", "edge", "raft", "issuance", "log",
 ];
 
 impl Config {
@@ -160,6 +162,7 @@ impl Config {
         let http = file.read("http", "listen").unwrap_or(any(8080));
         let peer = endpoint(&mut file, "peer", any(7443));
         let admin = endpoint(&mut file, "admin", any(7444));
+        let dns = dns(&mut file);
         let health = file.read("health", "listen").unwrap_or(any(9080));
         let config = Self {
             name,
@@ -170,6 +173,7 @@ impl Config {
             http,
             peer,
             admin,
+            dns,
             health,
             edge: edge(&mut file, base),
             raft: raft(&mut file),
@@ -186,13 +190,14 @@ impl Config {
     }
 
     fn check_ports(&self, file: &mut File<'_>) {
-        let listeners = [
+        let mut listeners = vec![
             ("https", self.https),
             ("http", self.http),
             ("peer", self.peer.listen),
             ("admin", self.admin.listen),
             ("health", self.health),
         ];
+        listeners.extend(self.dns.iter().map(|address| ("dns", *address)));
         for (place, (section, address)) in listeners.iter().enumerate() {
             for (earlier, other) in &listeners[..place] {
                 let overlap = address.ip() == other.ip()
@@ -305,6 +310,21 @@ fn endpoint(file: &mut File<'_>, section: &str, default: SocketAddr) -> Endpoint
         }
     };
     Endpoint { listen, advertise }
+}
+
+/// Most addresses of the DNS server: a machine has few.
+const DNS_ADDRESSES_MAX: usize = 16;
+
+fn dns(file: &mut File<'_>) -> Vec<SocketAddr> {
+    let listen: Vec<SocketAddr> = file.read("dns", "listen").unwrap_or_default();
+    if listen.len() > DNS_ADDRESSES_MAX {
+        file.fault(
+            "dns",
+            "listen",
+            &format!("{} addresses; at most {DNS_ADDRESSES_MAX}", listen.len()),
+        );
+    }
+    listen
 }
 
 fn is_host_and_port(text: &str) -> bool {
@@ -493,6 +513,43 @@ red = 1
                 "line 13: edge.lame_duck: a integer stands here; a duration such as \"250ms\", \"30s\" or \"24h\" in quotes is wanted",
             ]
         );
+    }
+
+    #[test]
+    fn dns_is_answered_where_it_is_said_and_nowhere_else() {
+        let listen = |line: &str| {
+            let text = format!("{LEAST}[dns]\n{line}\n");
+            let config = Config::parse(&text, Path::new("/base")).unwrap();
+            config
+                .dns
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(listen(""), [""; 0]);
+        assert_eq!(listen("listen = \"0.0.0.0:53\""), ["0.0.0.0:53"]);
+        let two = listen("listen = [\"192.0.2.1:53\", \"[2001:db8::1]:53\"]");
+        assert_eq!(two, ["192.0.2.1:53", "[2001:db8::1]:53"]);
+        for (line, fault) in [
+            (
+                "53",
+                "line 11: dns.listen: a integer stands here; an address and port such as \"0.0.0.0:53\", or a list of them, in quotes is wanted",
+            ),
+            (
+                "[\"192.0.2.1\"]",
+                "line 11: dns.listen: `192.0.2.1` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
+            ),
+            (
+                "\"0.0.0.0:8443\"",
+                "line 11: dns.listen: port 8443 is taken by https.listen",
+            ),
+            (
+                "[\"0.0.0.0:53\", \"192.0.2.1:53\"]",
+                "line 11: dns.listen: port 53 is taken by dns.listen",
+            ),
+        ] {
+            assert_eq!(faults(&format!("{LEAST}[dns]\nlisten = {line}\n")), [fault]);
+        }
     }
 
     #[test]

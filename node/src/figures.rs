@@ -27,6 +27,12 @@ pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
             .map(|snapshot| edge_figures(&snapshot))
             .unwrap_or_default()
     });
+    let edge = open.edge.clone();
+    metrics.add(move || {
+        edge.dns_metrics()
+            .map(|snapshot| rendered("dns", snapshot.figures()))
+            .unwrap_or_default()
+    });
     let leader = open.leader.clone();
     metrics.add(move || leader_figures(&leader.metrics()));
     let serving = open.serving.clone();
@@ -128,18 +134,7 @@ fn due(state: &state::State, now: Timestamp) -> u64 {
 }
 
 fn edge_figures(snapshot: &edge::Snapshot) -> Vec<Sample> {
-    let mut samples: Vec<Sample> = snapshot
-        .figures()
-        .into_iter()
-        .map(|figure| {
-            let name = format!("edge_{}", figure.name);
-            let help = figure.help.trim_end_matches('.');
-            match figure.kind {
-                edge::Kind::Counter => Sample::counter(&name, help, float(figure.value)),
-                edge::Kind::Gauge => Sample::gauge(&name, help, float(figure.value)),
-            }
-        })
-        .collect();
+    let mut samples = rendered("edge", snapshot.figures());
     samples.extend(snapshot.reasons.iter().map(|(reason, count)| {
         Sample::counter(
             "edge_answers",
@@ -149,6 +144,18 @@ fn edge_figures(snapshot: &edge::Snapshot) -> Vec<Sample> {
         .labelled("reason", *reason)
     }));
     samples
+}
+
+fn rendered(prefix: &str, figures: Vec<edge::Figure>) -> Vec<Sample> {
+    let sample = |figure: edge::Figure| {
+        let name = format!("{prefix}_{}", figure.name);
+        let help = figure.help.trim_end_matches('.');
+        match figure.kind {
+            edge::Kind::Counter => Sample::counter(&name, help, float(figure.value)),
+            edge::Kind::Gauge => Sample::gauge(&name, help, float(figure.value)),
+        }
+    };
+    figures.into_iter().map(sample).collect()
 }
 
 fn leader_figures(snapshot: &leader::metrics::Snapshot) -> Vec<Sample> {

@@ -5,6 +5,7 @@
 //! joins their ends. `run` is one node's life; `dev` shows a whole cluster on
 //! loopback.
 
+mod abreast;
 pub mod config;
 pub mod data_dir;
 pub mod dev;

@@ -32,6 +32,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::watch};
 use tonic::{Request, Status, service::InterceptorLayer, transport::Server};
 
 use crate::{
+    abreast,
     config::Config,
     figures,
     health::{self, Readiness},
@@ -83,7 +84,8 @@ impl Open {
             rooms.replica.clone(),
             rooms.replica.leadership(),
         ));
-        let edge = rooms.edge(config, Arc::new(AskLeader(challenges.clone())))?;
+        let asking = Arc::new(AskLeader(challenges.clone()));
+        let edge = rooms.edge(config, asking, abreast::watch(rooms, serving.clone()))?;
         tokio::spawn(forward(edge.published(), publish));
         tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);

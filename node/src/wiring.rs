@@ -141,6 +141,7 @@ impl Rooms {
         &self,
         config: &Config,
         challenges: Arc<dyn edge::ChallengeSource>,
+        behind: edge::dns::Behind,
     ) -> Result<OpenEdge> {
         let cores = match usize::try_from(config.edge.threads) {
             Ok(0) | Err(_) => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -168,16 +169,21 @@ impl Rooms {
                 origin_roots: roots,
                 lame_duck: config.edge.lame_duck,
                 limits,
+                dns: (!config.dns.is_empty()).then(|| edge::dns::Config {
+                    listen: config.dns.clone(),
+                    limits: edge::dns::Limits::default(),
+                }),
             },
             edge::Inputs {
                 states: self.replica.state(),
                 bodies: self.replica.clone(),
                 seal: self.keyring.clone(),
                 challenges,
+                behind,
             },
         )?;
         let addresses = running.addresses();
-        tracing::info!(https = %addresses.https, http = %addresses.http, threads = cores, "serving");
+        tracing::info!(https = %addresses.https, http = %addresses.http, dns = ?running.dns_addresses(), threads = cores, "serving");
         Ok(OpenEdge::new(running))
     }
 }
@@ -272,6 +278,15 @@ impl OpenEdge {
             .map(edge::Running::metrics)
     }
 
+    /// What its DNS server counted; absent if it has none, or once it drains.
+    pub(crate) fn dns_metrics(&self) -> Option<edge::dns::Snapshot> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .and_then(edge::Running::dns_metrics)
+    }
+
     /// Ends it.
     pub(crate) async fn drain(&self, grace: Duration) {
         let running = self
@@ -324,7 +339,9 @@ pub(crate) async fn watch_readiness(
         } else {
             match edge.health() {
                 Some(health) if health.is_ready() => Readiness::Ready,
-                Some(_) => not_ready("a serving thread has ended: restart this node"),
+                Some(_) => {
+                    not_ready("a thread that serves clients or DNS has ended: restart this node")
+                }
                 None => not_ready("draining"),
             }
         };

@@ -175,3 +175,21 @@ fn generations_are_apart_and_switched_in_one_step() {
         assert_eq!(again.get(Tree::Records, b"generation").unwrap(), None);
     });
 }
+
+#[test]
+fn what_was_flushed_is_there_once_the_cache_is_forgotten_and_a_probe_leaves_nothing() {
+    on_every_store(|store| {
+        let database = store.open_log().unwrap();
+        put(database.as_ref(), &[(b"kept", b"1")]);
+        database.flush_durable().unwrap();
+        store.probe().unwrap();
+        drop(database);
+        store.forget_cached().unwrap();
+        let database = store.open_log().unwrap();
+        let kept = database.get(Tree::Records, b"kept").unwrap();
+        assert_eq!(kept.as_deref(), Some(&b"1"[..]));
+        let directory = store.snapshots();
+        let beside = directory.parent().unwrap();
+        assert!(!beside.join("probe").exists() && !beside.join("probe.tmp").exists());
+    });
+}

@@ -31,6 +31,9 @@ pub struct Authorization {
     /// For how many seconds after its proof other orders may use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) valid_for: Option<u64>,
+    /// The profile of the order that it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
 }
 
 /// Where the proof stands.

@@ -18,13 +18,16 @@ const DAY: u64 = 24 * HOUR;
 #[serde(default, deny_unknown_fields)]
 pub struct Behaviour {
     /// newOrder answers with the account's pending or ready order for the same names and
-    /// profile, if the earliest-expiring order for those names that was not finalized is
-    /// such a one. As Boulder, only that one is looked at: an invalid order shadows the
-    /// others until it expires.
+    /// profile, if the earliest-expiring order for those names that has no certificate is
+    /// such a one. As Boulder, only that one is looked at: an invalid order, one that is
+    /// being processed and one of another account shadow the others until they expire.
     pub order_reuse: bool,
-    /// For how long a name that was proven needs no new proof by the same account. Without
-    /// it each order has authorizations of its own.
+    /// For how long a name that was proven needs no new proof by the same account under the
+    /// same profile. Without it each order has authorizations of its own. A proof with
+    /// less than an eighth of the order's life left (1 h to a day) is not used again.
     pub authorization_reuse_seconds: Option<u64>,
+    /// Orders are not found once they have expired, whatever became of them.
+    pub forget_expired_orders: bool,
     /// What happens when an order is finalized twice.
     pub finalize: FinalizeRule,
     /// How long an order stays `processing`, in place of the configured time.
@@ -51,7 +54,7 @@ pub struct Behaviour {
     pub orders_list: bool,
     /// What belongs to another account is not found (404) rather than refused (403).
     pub hide_from_strangers: bool,
-    /// The limits of section "Rate limits"; none by default.
+    /// How much is allowed, to whom; everything by default.
     pub limits: Limits,
     /// The page that a paused account is sent to.
     pub self_service_url: String,
@@ -61,7 +64,7 @@ pub struct Behaviour {
     pub terms_of_service: Option<String>,
     /// `meta.website`, in place of this CA's own page.
     pub website: Option<String>,
-    /// Connections are accepted, and nothing is ever said on them.
+    /// New connections are accepted, and nothing is ever said on them.
     pub black_hole: bool,
 }
 
@@ -149,6 +152,7 @@ impl Default for Behaviour {
         Self {
             order_reuse: false,
             authorization_reuse_seconds: None,
+            forget_expired_orders: false,
             finalize: FinalizeRule::Atomic,
             issue_delay_seconds: None,
             validation_delay_millis: 0,
@@ -179,6 +183,9 @@ impl Behaviour {
         Self {
             order_reuse: true,
             authorization_reuse_seconds: Some(30 * DAY),
+            forget_expired_orders: true,
+            // It answers before it has signed, so that there always is something to poll.
+            issue_delay_seconds: Some(1),
             renewal_info: Some(RenewalInfo::default()),
             profiles: profiles(),
             dns_01: true,

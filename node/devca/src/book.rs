@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::authorization::{Authorization, Proof};
 use crate::certificate::Certificate;
 use crate::finalize::Finalization;
-use crate::order::{Order, Stage};
+use crate::order::Order;
 use crate::renewal::CertificateId;
 use crate::timestamp::Timestamp;
 
@@ -40,12 +40,13 @@ pub(crate) struct Book {
     pub(crate) finalizations: Vec<Finalization>,
     /// Account ids by the thumbprint of their present key.
     thumbprints: HashMap<String, String>,
-    /// Ids of the orders of an account for a set of names that were not finalized.
-    unfinalized: HashMap<(String, String), Vec<String>>,
+    /// Ids of the orders for a set of names, of all accounts, that got no certificate.
+    unfinalized: HashMap<String, Vec<String>>,
     /// Ids of orders by the serial number of what they replace.
     replacements: HashMap<String, Vec<String>>,
-    /// The newest authorization of an account for a name that was found valid.
-    proven: HashMap<(String, String), String>,
+    /// The newest authorization of an account for a name under a profile (none is the
+    /// empty one) that was found valid.
+    proven: HashMap<(String, String, String), String>,
     /// When the last certificate for a set of names was issued.
     issued_sets: HashMap<String, Timestamp>,
 }
@@ -68,7 +69,9 @@ impl Book {
             }
             Record::Authorization(authorization) => {
                 if let Proof::Valid { .. } = authorization.state {
-                    let key = (authorization.account.clone(), authorization.name.clone());
+                    let profile = authorization.profile.clone().unwrap_or_default();
+                    let (account, name) = (&authorization.account, &authorization.name);
+                    let key = (account.clone(), name.clone(), profile);
                     self.proven.insert(key, authorization.id.clone());
                 }
                 self.authorizations.put(authorization);
@@ -89,9 +92,9 @@ impl Book {
     }
 
     fn index_order(&mut self, order: &Order) {
-        let key = (order.account.clone(), set(&order.names));
+        let key = set(&order.names);
         let is_new = self.orders.get(&order.id).is_none();
-        let finalized = matches!(order.stage, Stage::Processing { .. } | Stage::Valid { .. });
+        let finalized = order.has_certificate();
         if finalized && let Some(orders) = self.unfinalized.get_mut(&key) {
             orders.retain(|id| *id != order.id);
             if orders.is_empty() {
@@ -108,15 +111,10 @@ impl Book {
         }
     }
 
-    /// The orders of an account for exactly these names (sorted) that were not finalized,
-    /// in order of their making.
-    pub(crate) fn unfinalized(
-        &self,
-        account: &str,
-        names: &[String],
-    ) -> impl Iterator<Item = &Order> {
-        let key = (account.to_owned(), set(names));
-        let ids = self.unfinalized.get(&key).into_iter().flatten();
+    /// The orders for exactly these names (sorted), of all accounts, that got no
+    /// certificate, in order of their making.
+    pub(crate) fn unfinalized(&self, names: &[String]) -> impl Iterator<Item = &Order> {
+        let ids = self.unfinalized.get(&set(names)).into_iter().flatten();
         ids.filter_map(|id| self.orders.get(id))
     }
 
@@ -126,10 +124,17 @@ impl Book {
         ids.map(String::as_str)
     }
 
-    /// The newest authorization of an account for a name that ever was valid.
-    pub(crate) fn proven(&self, account: &str, name: &str) -> Option<&Authorization> {
-        let id = self.proven.get(&(account.to_owned(), name.to_owned()))?;
-        self.authorizations.get(id)
+    /// The newest authorization of an account for a name, under a profile or none, that
+    /// ever was valid.
+    pub(crate) fn proven(
+        &self,
+        account: &str,
+        name: &str,
+        profile: Option<&String>,
+    ) -> Option<&Authorization> {
+        let profile = profile.cloned().unwrap_or_default();
+        let key = (account.to_owned(), name.to_owned(), profile);
+        self.authorizations.get(self.proven.get(&key)?)
     }
 
     /// When the last certificate for exactly these names (sorted) was issued.

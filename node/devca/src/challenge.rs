@@ -10,8 +10,9 @@ use crate::authorization::{Authorization, AuthorizationStatus, Proof};
 use crate::book::Record;
 use crate::core::{Core, read};
 use crate::entropy::Entropy;
+use crate::fault::Mishap;
 use crate::moment::Moment;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::routes::{ChallengeKind, Route};
 use crate::step::{Effect, Step, Turn, Validation};
@@ -69,9 +70,15 @@ impl Core {
             _ => {}
         }
         authorization.state = Proof::Processing { kind };
-        let delay = self.validation_delay();
-        let validation = validation(account, authorization, kind, delay);
-        turn.step.effects.push(Effect::Validate(validation));
+        if turn.mishap == Some(Mishap::Unproven) {
+            let detail = "During secondary validation: the name was not reached, on command";
+            let problem = Problem::new(Kind::Connection, detail);
+            self.judge(authorization, kind, Err(problem), turn);
+        } else {
+            let delay = self.validation_delay();
+            let validation = validation(account, authorization, kind, delay);
+            turn.step.effects.push(Effect::Validate(validation));
+        }
         self.put(Record::Authorization(authorization.clone()), turn);
         Ok(())
     }
@@ -99,22 +106,33 @@ impl Core {
                 return;
             }
             let mut authorization = authorization.clone();
-            let (account, name) = (&authorization.account, &authorization.name);
-            authorization.state = match outcome {
-                Ok(()) => {
-                    core.meter.succeeded(account, name);
-                    if let Some(span) = authorization.valid_for {
-                        authorization.expires = now.plus(Duration::from_secs(span));
-                    }
-                    Proof::Valid { kind, at: now }
-                }
-                Err(problem) => {
-                    core.count_failure(account, name, turn.moment);
-                    Proof::Invalid { kind, problem }
-                }
-            };
+            core.judge(&mut authorization, kind, outcome, turn);
             core.put(Record::Authorization(authorization), turn);
         })
+    }
+
+    /// Gives an authorization the outcome of its validation.
+    fn judge(
+        &mut self,
+        authorization: &mut Authorization,
+        kind: ChallengeKind,
+        outcome: Result<(), Problem>,
+        turn: &Turn<'_>,
+    ) {
+        let (account, name) = (&authorization.account, &authorization.name);
+        authorization.state = match outcome {
+            Ok(()) => {
+                self.meter.succeeded(account, name);
+                if let Some(span) = authorization.valid_for {
+                    authorization.expires = turn.now.plus(Duration::from_secs(span));
+                }
+                Proof::Valid { kind, at: turn.now }
+            }
+            Err(problem) => {
+                self.count_failure(account, name, turn.moment);
+                Proof::Invalid { kind, problem }
+            }
+        };
     }
 
     /// Validations whose outcome was never recorded.

@@ -35,7 +35,8 @@ impl Control {
         self.adjust(|present| *present = behaviour);
     }
 
-    /// Changes a part of how the CA behaves.
+    /// Changes a part of how the CA behaves. Nothing else happens at the CA meanwhile, so
+    /// that `change` must not wait for it.
     pub fn adjust(&self, change: impl FnOnce(&mut Behaviour)) {
         let mut core = self.core.lock();
         let mut behaviour = core.behaviour().clone();

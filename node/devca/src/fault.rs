@@ -112,6 +112,9 @@ pub enum Mishap {
         /// Scheme and host, as `https://other.example`.
         origin: String,
     },
+    /// A challenge: its validation fails at once, as when one of several places of the CA
+    /// cannot reach the name.
+    Unproven,
     /// Finalizing: the certificate will be spoiled.
     Spoil(Spoil),
     /// A certificate: the chain is not right.

@@ -15,7 +15,6 @@ use crate::core::{Core, read};
 use crate::csr::{CertifiableKey, requested_key};
 use crate::entropy::Entropy;
 use crate::fault::{Mishap, Spoil};
-use crate::limits::Admission;
 use crate::moment::Moment;
 use crate::order::{Order, OrderStatus, Stage};
 use crate::problem::{Kind, Problem};
@@ -74,7 +73,7 @@ impl Core {
         payload: &[u8],
         turn: &mut Turn<'_>,
     ) -> Result<Reply, Problem> {
-        let mut order = self.own_order(account, id)?.clone();
+        let mut order = self.own_order(account, id, turn.now)?.clone();
         if order.finalizations >= MAX_FINALIZATIONS {
             return Err(Problem::new(
                 Kind::RateLimited,
@@ -105,7 +104,7 @@ impl Core {
                 after: delay,
             });
         }
-        Ok(self.order_reply(self.own_order(account, id)?, turn.now))
+        Ok(self.order_reply(self.own_order(account, id, turn.now)?, turn.now))
     }
 
     fn acceptable(
@@ -216,13 +215,10 @@ impl Core {
         let leaf = self
             .authority
             .certify(key, names, validity, turn.now, turn.entropy)?;
-        let admission = Admission {
-            account: &order.account,
-            names: &order.names,
-            exemption: order.exemption,
-        };
+        let is_renewal = self.is_renewal(&order.names, turn.now);
         let limits = &self.behaviour.limits;
-        self.meter.issued(limits, admission, turn.moment);
+        self.meter
+            .issued(limits, &order.names, is_renewal, turn.moment);
         Ok(Certificate::new(leaf, order, turn.moment))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! newOrder ──▶ Meter::admit    checks every bucket the order touches; spends one new order
-//! issuance ──▶ Meter::issued   spends domain and set, which newOrder only looked at
+//! issuance ──▶ Meter::issued   spends domain and set, which newOrder only looked at; the
+//!                              set even for orders that no limit held up
 //! failure  ──▶ Meter::failed   spends the name's failures; pauses it when they never end
 //! ```
 //!

@@ -26,6 +26,11 @@ const MAX_ORDERS: usize = 250_000;
 /// An order for a set that got a certificate in this time is a renewal; as Boulder.
 const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 
+/// An earlier proof is used again only if it lasts for an eighth of the order's life, but
+/// at least this and at most that; as Boulder, since the order ends with its proofs.
+const LEAST_LEFT: Duration = Duration::from_secs(60 * 60);
+const MOST_LEFT: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewOrder {
@@ -142,24 +147,27 @@ impl Core {
         self.behaviour.profiles.get(name?)
     }
 
-    fn is_renewal(&self, names: &[String], now: Timestamp) -> bool {
+    /// Whether a certificate for exactly these names was issued lately.
+    pub(crate) fn is_renewal(&self, names: &[String], now: Timestamp) -> bool {
         let last = self.book.last_issued(names);
         last.is_some_and(|last| now.since(last) < RENEWAL_MEMORY)
     }
 
-    /// The earlier order that Boulder would hand out: of those not finalized and not
-    /// expired the one that expires first is looked at, and no other.
+    /// The earlier order that Boulder would hand out: of those without a certificate that
+    /// did not expire, of all accounts, the one that expires first is looked at, and no
+    /// other.
     fn reusable(&self, account: &Account, wish: &Wish, now: Timestamp) -> Option<&Order> {
         if !self.behaviour.order_reuse {
             return None;
         }
-        let orders = self.book.unfinalized(&account.id, &wish.names);
+        let orders = self.book.unfinalized(&wish.names);
         let first = orders
             .filter(|order| order.expires > now)
             .min_by_key(|order| order.expires)?;
         let status = first.status(&self.book, now);
         let open = matches!(status, OrderStatus::Pending | OrderStatus::Ready);
-        (open && first.profile == wish.profile).then_some(first)
+        let fits = first.account == account.id && first.profile == wish.profile;
+        (open && fits).then_some(first)
     }
 
     fn make_order(&mut self, account: &Account, wish: Wish, turn: &mut Turn<'_>) -> Order {
@@ -172,14 +180,25 @@ impl Core {
             own.unwrap_or(usual)
         });
         let mut expires = turn.now.plus(lifetime);
-        let last = expires;
+        let soon = turn.now.plus((lifetime / 8).clamp(LEAST_LEFT, MOST_LEFT));
+        let fresh = Authorization {
+            id: String::new(),
+            account: account.id.clone(),
+            name: String::new(),
+            token: String::new(),
+            expires,
+            state: Proof::Pending,
+            dns_01: self.behaviour.dns_01,
+            valid_for,
+            profile: wish.profile.clone(),
+        };
         let mut authorizations = Vec::with_capacity(wish.names.len());
         for name in &wish.names {
-            if let Some(earlier) = self.still_proven(account, name, turn.now) {
+            if let Some(earlier) = self.still_proven(&fresh, name, (turn.now, soon)) {
                 expires = expires.min(earlier.expires);
                 authorizations.push(earlier.id.clone());
             } else {
-                authorizations.push(self.authorize(account, name, (last, valid_for), turn));
+                authorizations.push(self.authorize(&fresh, name, turn));
             }
         }
         let order = Order {
@@ -201,35 +220,29 @@ impl Core {
         order
     }
 
-    /// An authorization that makes a new one needless.
+    /// An authorization that makes `fresh` needless: of the same account and profile, and
+    /// valid until `soon` at least.
     fn still_proven(
         &self,
-        account: &Account,
+        fresh: &Authorization,
         name: &str,
-        now: Timestamp,
+        (now, soon): (Timestamp, Timestamp),
     ) -> Option<&Authorization> {
         self.behaviour.authorization_reuse_seconds?;
-        let earlier = self.book.proven(&account.id, name)?;
-        (earlier.status(now) == AuthorizationStatus::Valid).then_some(earlier)
+        let profile = fresh.profile.as_ref();
+        let earlier = self.book.proven(&fresh.account, name, profile)?;
+        let valid = earlier.status(now) == AuthorizationStatus::Valid;
+        (valid && earlier.expires >= soon).then_some(earlier)
     }
 
-    fn authorize(
-        &mut self,
-        account: &Account,
-        name: &str,
-        (expires, valid_for): (Timestamp, Option<u64>),
-        turn: &mut Turn<'_>,
-    ) -> String {
+    /// Makes an authorization like `fresh` for `name`; its id.
+    fn authorize(&mut self, fresh: &Authorization, name: &str, turn: &mut Turn<'_>) -> String {
         let id = draw_id(turn.entropy);
         let authorization = Authorization {
             id: id.clone(),
-            account: account.id.clone(),
             name: name.into(),
             token: draw_token(turn.entropy),
-            expires,
-            state: Proof::Pending,
-            dns_01: self.behaviour.dns_01,
-            valid_for,
+            ..fresh.clone()
         };
         self.put(Record::Authorization(authorization), turn);
         id

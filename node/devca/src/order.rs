@@ -36,7 +36,7 @@ pub struct Order {
     /// The certificate to be replaced: an identifier of RFC 9773.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<String>,
-    /// What it was freed from when it was made, and its certificate is.
+    /// What it was freed from when it was made.
     #[serde(default, skip_serializing_if = "Exemption::is_none")]
     pub(crate) exemption: Exemption,
     /// How its certificate is to be spoiled.
@@ -158,13 +158,21 @@ impl Core {
         payload: &[u8],
         now: Timestamp,
     ) -> Result<Reply, Problem> {
-        let order = self.own_order(account, id)?;
+        let order = self.own_order(account, id, now)?;
         expect_empty(payload)?;
         Ok(self.order_reply(order, now))
     }
 
-    pub(crate) fn own_order(&self, account: &Account, id: &str) -> Result<&Order, Problem> {
+    /// The order of this id, if it is `account`'s and was not forgotten.
+    pub(crate) fn own_order(
+        &self,
+        account: &Account,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<&Order, Problem> {
+        let forgets = self.behaviour.forget_expired_orders;
         let order = self.book.orders.get(id);
+        let order = order.filter(|order| !forgets || now < order.expires);
         let order = order.ok_or_else(|| Problem::not_found(&format!("the order {id:?}")))?;
         if order.account == account.id {
             Ok(order)

@@ -133,9 +133,10 @@ impl Core {
                 "requester account did not request the certificate being replaced by this order",
             ));
         }
-        if !names.iter().any(|name| certificate.names.contains(name)) {
+        if !names.iter().any(|name| covers(&certificate.names, name)) {
             return Err(Problem::malformed(
-                "identifiers in this order do not match any names in the certificate being replaced",
+                "identifiers in this order do not match any identifiers in the certificate being \
+                 replaced",
             ));
         }
         let (window, _) = window(rules, certificate, now);
@@ -159,6 +160,16 @@ impl Core {
     }
 }
 
+/// Whether a certificate for `names` is good for `name`.
+fn covers(names: &[String], name: &str) -> bool {
+    let wildcard = name
+        .split_once('.')
+        .map(|(_, parent)| format!("*.{parent}"));
+    names
+        .iter()
+        .any(|it| it == name || Some(it) == wildcard.as_ref())
+}
+
 /// The window of a certificate by these rules, and whether it is one to be explained.
 fn window(rules: &RenewalInfo, certificate: &Certificate, now: Timestamp) -> (Window, bool) {
     if let Some(window) = rules.windows.get(&certificate.serial) {
@@ -168,7 +179,7 @@ fn window(rules: &RenewalInfo, certificate: &Certificate, now: Timestamp) -> (Wi
         .incident_before
         .is_some_and(|before| certificate.issued.as_unix() < before);
     if incident || certificate.revoked.is_some() {
-        return (past(now), true);
+        return (past(now), incident);
     }
     let window = suggested(certificate.not_before, certificate.not_after);
     (window, false)

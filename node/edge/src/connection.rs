@@ -13,6 +13,7 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::AlertDescription;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,7 +30,8 @@ use crate::{
     limits,
     listener::Admitted,
     tls::{
-        hello,
+        alpn, hello,
+        keys::Ready,
         replay::Replay,
         resolver::{self, Choice},
         server::{self, Protocol},
@@ -51,8 +53,12 @@ pub(crate) struct Client {
 pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted: Admitted) {
     let address = admitted.address;
     let deadline = Instant::now() + worker.limits.handshake;
-    let Some((read, name, config)) = greet(&worker, &mut stream, deadline).await else {
-        return;
+    let (read, name, config) = match greet(&worker, &mut stream, deadline).await {
+        Some(Greeted::Client { read, name, config }) => (read, name, config),
+        Some(Greeted::Validation { read, name, config }) => {
+            return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
+        }
+        None => return,
     };
     let (stream, protocol) =
         match server::handshake(config, Replay::new(read, stream), &name, deadline).await {
@@ -115,12 +121,41 @@ fn note(client: SocketAddr, end: &End) {
     }
 }
 
-/// Reads the hello and finds the key. `None`: the connection has ended.
-async fn greet(
+/// Shows a CA what it wants to see, and ends the connection: nothing is ever said
+/// over one for `acme-tls/1`.
+async fn prove(
     worker: &Worker,
-    stream: &mut TcpStream,
+    config: Ready,
+    stream: Replay<TcpStream>,
+    name: &str,
     deadline: Instant,
-) -> Option<(Bytes, String, crate::tls::keys::Ready)> {
+) {
+    match alpn::prove(config, stream, name, deadline).await {
+        Ok(()) => worker.counters.validations.add(),
+        Err(error) => {
+            worker.counters.handshakes_failed.add();
+            tracing::debug!(hostname = %name, %error, "no validation");
+        }
+    }
+}
+
+/// Whose hello was read, and what to answer it with.
+enum Greeted {
+    Client {
+        read: Bytes,
+        name: String,
+        config: Ready,
+    },
+    /// A CA, for tls-alpn-01.
+    Validation {
+        read: Bytes,
+        name: String,
+        config: Ready,
+    },
+}
+
+/// Reads the hello and finds the key. `None`: the connection has ended.
+async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Option<Greeted> {
     let (read, choice) = match timeout_at(deadline, hear(worker, stream)).await {
         Ok(heard) => heard?,
         Err(_) => {
@@ -128,22 +163,29 @@ async fn greet(
             return None;
         }
     };
-    let (name, certificate) = match choice {
-        Choice::Serve { name, certificate } => (name, certificate),
+    let alert = match choice {
+        Choice::Serve { name, certificate } => {
+            match timeout_at(deadline, worker.keys.get(&certificate)).await {
+                Ok(Ok(config)) => return Some(Greeted::Client { read, name, config }),
+                Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
+            }
+        }
+        Choice::Prove { name, digest } => match worker.proofs.get(&name, digest) {
+            Ok(config) => return Some(Greeted::Validation { read, name, config }),
+            Err(error) => {
+                tracing::error!(hostname = %name, %error, "no proof can be made");
+                AlertDescription::InternalError
+            }
+        },
         Choice::Alert(alert) => {
             refuse(stream, alert).await;
             return None;
         }
         Choice::More | Choice::Close => return None,
     };
-    match timeout_at(deadline, worker.keys.get(&certificate)).await {
-        Ok(Ok(config)) => Some((read, name, config)),
-        Ok(Err(_)) | Err(_) => {
-            worker.counters.handshakes_failed.add();
-            refuse(stream, rustls::AlertDescription::InternalError).await;
-            None
-        }
-    }
+    worker.counters.handshakes_failed.add();
+    refuse(stream, alert).await;
+    None
 }
 
 /// Reads until the hello is whole. `None`: the client went away.
@@ -165,7 +207,7 @@ async fn hear(worker: &Worker, stream: &mut TcpStream) -> Option<(Bytes, Choice)
 
 /// The alert in one write; who does not take seven bytes at once does not get
 /// them.
-async fn refuse(stream: &mut TcpStream, alert: rustls::AlertDescription) {
+async fn refuse(stream: &mut TcpStream, alert: AlertDescription) {
     // Bytes left unread would turn the close into a reset, and that can
     // overtake the alert.
     let _ = stream.try_read(&mut [0; 1024]);

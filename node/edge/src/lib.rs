@@ -14,11 +14,15 @@
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
 //!
+//! Beside them one thread answers DNS for what customers delegate to us ([`dns`]),
+//! from the same view.
+//!
 //! This crate never waits for the cluster on the TLS and proxy path, never writes
 //! to disk, and has no name for quorum or leader; its one question to the leader
 //! (a challenge token missing locally, [`ChallengeSource`]) is bounded by 1 s and
-//! asked on the http port only. It never guesses a protocol from bytes, never
-//! resumes TLS sessions, and never forwards a head as it came.
+//! asked on the http port only. To a CA that validates by TLS it shows what the
+//! cluster agreed on (`tls/alpn`), and to nobody else. It never guesses a protocol
+//! from bytes, never resumes TLS sessions, and never forwards a head as it came.
 
 mod connection;
 pub mod dns;

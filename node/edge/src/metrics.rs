@@ -125,6 +125,10 @@ counters! {
     Counter challenges_stateless,
     /// Requests for challenges that nobody knows.
     Counter challenges_unknown,
+    /// Handshakes that proved a name to a CA (tls-alpn-01).
+    Counter validations,
+    /// Such handshakes refused, because the name has no such challenge.
+    Counter validations_refused,
 }
 
 impl Counters {

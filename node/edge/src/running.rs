@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    dns,
     http::challenge::{ChallengeSource, Challenges},
     limits::{Limits, OPENERS},
     listener::{self, Sockets},
@@ -45,6 +46,8 @@ pub struct Config {
     pub lame_duck: Duration,
     /// Bounds.
     pub limits: Limits,
+    /// Where DNS queries are answered; absent: nowhere.
+    pub dns: Option<dns::Config>,
 }
 
 /// What the edge reads. It has no other way to the rest of the node.
@@ -57,6 +60,9 @@ pub struct Inputs {
     pub seal: Arc<dyn Seal>,
     /// Who may know a challenge that the state does not hold yet.
     pub challenges: Arc<dyn ChallengeSource>,
+    /// Whether others may have published what this node has not: asked for DNS
+    /// queries that would be denied.
+    pub behind: dns::Behind,
 }
 
 /// Why the edge did not start.
@@ -76,6 +82,9 @@ pub enum StartError {
     /// The configured roots.
     #[error(transparent)]
     Roots(#[from] RootsError),
+    /// The DNS server.
+    #[error(transparent)]
+    Dns(#[from] dns::StartError),
 }
 
 /// The edge.
@@ -91,6 +100,7 @@ pub struct Running {
     counters: Vec<Arc<Counters>>,
     cores: Vec<oneshot::Receiver<usize>>,
     threads: Vec<thread::JoinHandle<()>>,
+    dns: Option<dns::Running>,
     // Held: it publishes views and opens keys for the cores.
     _background: Background,
 }
@@ -113,6 +123,8 @@ pub struct Health {
     pub cores: usize,
     /// Threads that run.
     pub cores_alive: usize,
+    /// The DNS server runs, or none is configured.
+    pub dns_alive: bool,
     /// It is about to end.
     pub draining: bool,
 }
@@ -120,7 +132,7 @@ pub struct Health {
 impl Health {
     /// True if connections are welcome.
     pub const fn is_ready(&self) -> bool {
-        !self.draining && self.cores_alive == self.cores
+        !self.draining && self.cores_alive == self.cores && self.dns_alive
     }
 }
 
@@ -153,6 +165,10 @@ impl Edge {
             &inputs.states.borrow(),
         ))));
         let (publish, published) = watch::channel(present.load().index());
+        let answers = || Arc::new(dns::FromView::new(Arc::clone(&present), inputs.behind));
+        let dns = config
+            .dns
+            .map(|config| dns::Running::start(config, answers()));
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
         let opener = Opener {
             bodies: inputs.bodies,
@@ -177,6 +193,7 @@ impl Edge {
             counters: Vec::new(),
             cores: Vec::new(),
             threads: Vec::new(),
+            dns: dns.transpose()?,
             _background: background,
         };
         for (https, http) in https.into_iter().zip(http) {
@@ -216,6 +233,11 @@ impl Running {
         self.addresses
     }
 
+    /// Where it answers DNS queries; nowhere if that was not configured.
+    pub fn dns_addresses(&self) -> &[SocketAddr] {
+        self.dns.as_ref().map_or(&[], dns::Running::addresses)
+    }
+
     /// The log index of the state that every new connection and request sees.
     pub fn published(&self) -> watch::Receiver<Index> {
         self.published.clone()
@@ -231,6 +253,7 @@ impl Running {
                 .iter()
                 .filter(|thread| !thread.is_finished())
                 .count(),
+            dns_alive: self.dns.as_ref().is_none_or(dns::Running::is_alive),
             draining: *self.phase.borrow() != Phase::Serving,
         }
     }
@@ -240,12 +263,19 @@ impl Running {
         Snapshot::of(&self.counters)
     }
 
-    /// Says that it is draining; after the configured time stops to accept, ends
-    /// each connection after what it has begun, and after `grace` cuts off the
-    /// rest.
+    /// What the DNS server counted so far; absent if there is none.
+    pub fn dns_metrics(&self) -> Option<dns::Snapshot> {
+        self.dns.as_ref().map(dns::Running::metrics)
+    }
+
+    /// Says that it is draining; after the configured time stops to accept and to
+    /// answer DNS queries, ends each connection after what it has begun, and after
+    /// `grace` cuts off the rest.
     pub async fn drain(mut self, grace: Duration) -> Drained {
         self.phase.send_replace(Phase::LameDuck);
         sleep(self.lame_duck).await;
+        // Resolvers ask another name server, as they do of one that is lost.
+        self.dns = None;
         self.phase
             .send_replace(Phase::Draining(Instant::now() + grace));
         let cores = std::mem::take(&mut self.cores);

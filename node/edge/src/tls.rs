@@ -1,5 +1,6 @@
 //! TLS towards clients: from the first bytes to a handshake with the right key.
 
+pub(crate) mod alpn;
 mod cache;
 pub mod hello;
 pub(crate) mod keys;

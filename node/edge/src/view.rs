@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use state::{Certificate, Challenge, Hostname, Index, Origin, State};
+use state::{Ca, Certificate, Challenge, Hostname, Index, Origin, State, Zone};
 use tokio::sync::watch;
 
 /// One state as the edge serves it. Shares its structure with the state; making
@@ -62,6 +62,28 @@ impl View {
     /// The challenge of an order in flight.
     pub fn challenge(&self, token: &str) -> Option<Challenge> {
         self.state.challenge(token)
+    }
+
+    /// What a CA wants to see of `name`, in lower case, in a handshake for
+    /// `acme-tls/1` (RFC 8737 section 3).
+    pub fn alpn_digest(&self, name: &str) -> Option<[u8; 32]> {
+        self.state.alpn_challenge(name)
+    }
+
+    /// The texts that a CA wants to see at a label, in lower case, of the zone of
+    /// challenges (RFC 8555 section 8.4).
+    pub fn dns_texts(&self, label: &str) -> Vec<String> {
+        self.state.dns_challenges(label)
+    }
+
+    /// What operators decided about the zone.
+    pub fn zone(&self) -> &Zone {
+        self.state.zone()
+    }
+
+    /// The CAs that certificates may come from.
+    pub fn cas(&self) -> impl Iterator<Item = &Arc<Ca>> {
+        self.state.cas()
     }
 
     /// The thumbprint of the account that `name` would be ordered by: that of its order

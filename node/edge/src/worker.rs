@@ -18,7 +18,10 @@ use crate::{
     limits::{Limits, SWEEP},
     listener::{self, Sockets},
     metrics::Counters,
-    tls::keys::{Keys, Opener},
+    tls::{
+        alpn::Proofs,
+        keys::{Keys, Opener},
+    },
     upstream::{Dialer, Upstream},
     view::Present,
 };
@@ -27,6 +30,7 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) view: Present,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) proofs: Proofs,
     pub(crate) upstream: Upstream,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) limits: Arc<Limits>,
@@ -75,6 +79,7 @@ impl Worker {
         } = shared;
         Arc::new(Self {
             view,
+            proofs: Proofs::new(Arc::clone(&opener.provider)),
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
             upstream: Upstream::new(dialer, Arc::clone(&limits), Arc::clone(&counters)),
             challenges,

@@ -8,25 +8,45 @@
 pub mod acme;
 pub mod authority;
 mod decide;
+pub(crate) mod fallback;
 pub mod inspect;
 mod memory;
 pub mod pace;
 mod progress;
 mod react;
 pub mod request;
+pub mod weather;
 
 use std::{collections::HashSet, sync::Arc};
 
 use state::{
-    Budget, Change, Done, Due, Hostname, Index, KeyAlgorithm, KeyPurpose, OrderId, State,
+    Budget, CaName, Change, Done, Due, Hostname, Index, KeyAlgorithm, KeyPurpose, OrderId, State,
     Timestamp, command::Admit, sealed::SealContext,
 };
 
 use self::{authority::Authority, progress::Carrier};
-use crate::{
-    account,
-    reign::{CommitError, Reign},
-};
+use crate::reign::{CommitError, Reign};
+
+/// An order that may begin now: what the scheduler decided, and all that is decided there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// For whom.
+    pub(crate) hostname: Hostname,
+    /// The hostname's claim as it was decided for.
+    pub(crate) claim: Index,
+    /// At which CA.
+    pub(crate) ca: CaName,
+    /// The certificate's kind of key.
+    pub(crate) algorithm: KeyAlgorithm,
+    /// The profile to ask for: the hostname's own, or the CA's as configured.
+    pub(crate) profile: Option<String>,
+    /// The certificate that it replaces, as RFC 9773 names it (section 4.1).
+    pub(crate) replaces: Option<String>,
+    /// What it costs.
+    pub(crate) budget: Budget,
+    /// The registered domain under which the CA counts it.
+    pub(crate) domain: String,
+}
 
 /// One thing to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +102,9 @@ fn due<'a>(state: &'a State, outlook: &'a Outlook<'_>) -> impl Iterator<Item = S
 pub(crate) async fn admit(
     reign: Arc<Reign>,
     authority: Arc<dyn Authority>,
-    hostname: Hostname,
-    claim: Index,
+    ticket: Ticket,
 ) -> Result<(), String> {
+    let hostname = ticket.hostname.clone();
     reign.board.order(&hostname, "making a key", reign.now());
     let made = reign.ports.requests.request(&hostname);
     let made = made.map_err(|error| error.to_string())?;
@@ -97,22 +117,19 @@ pub(crate) async fn admit(
     if let Err(error) = authority.warm().await {
         reign.counters.outage();
         reign
-            .weather
+            .weather(&ticket.ca)
             .strike(&error.to_string(), error.retry_after());
         return Err(error.to_string());
     }
-    let Some(ca) = account::first(&reign.state()) else {
-        return Err("there is no CA".to_owned());
-    };
     let change = Change::AdmitOrder(Box::new(Admit {
-        domain: hostname.as_str().to_owned(),
+        domain: ticket.domain,
         hostname,
-        claim,
-        ca: ca.name.clone(),
-        algorithm: KeyAlgorithm::Ecdsa,
-        profile: None,
-        replaces: None,
-        budget: Budget::New,
+        claim: ticket.claim,
+        ca: ticket.ca,
+        algorithm: ticket.algorithm,
+        profile: ticket.profile,
+        replaces: ticket.replaces,
+        budget: ticket.budget,
         key,
         csr: made.csr,
     }));

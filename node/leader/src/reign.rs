@@ -2,11 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use state::{Change, Done, Index, Refusal, State, Term, Timestamp, ports::ProposeError};
+use state::{CaName, Change, Done, Index, Refusal, State, Term, Timestamp, ports::ProposeError};
 
 use crate::{
-    clocks, config::Config, fence::Permit, issuance::pace::Weather, metrics::Counters,
-    ports::Ports, status::Board,
+    clocks,
+    config::Config,
+    fence::Permit,
+    issuance::weather::{Skies, Weather},
+    metrics::Counters,
+    ports::Ports,
+    status::Board,
 };
 
 /// A term in which this node leads.
@@ -18,7 +23,7 @@ pub(crate) struct Reign {
     pub(crate) config: Arc<Config>,
     pub(crate) board: Arc<Board>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) weather: Weather,
+    pub(crate) skies: Skies,
 }
 
 /// A change that was committed under this term.
@@ -57,6 +62,17 @@ impl Reign {
     pub(crate) fn clock_doubt(&self) -> Option<String> {
         let reports = self.ports.serving.reports();
         clocks::disagreement(&reports, self.config.clock_tolerance)
+    }
+
+    /// Whether a CA can be asked.
+    pub(crate) fn weather(&self, ca: &CaName) -> Arc<Weather> {
+        self.skies.over(ca)
+    }
+
+    /// A CA has been out for so long that what cannot wait is to be ordered elsewhere.
+    pub(crate) fn is_out(&self, ca: &CaName) -> bool {
+        let out = self.weather(ca).out_for();
+        out.is_some_and(|out| out >= self.config.fallback_after)
     }
 
     /// The latest state.

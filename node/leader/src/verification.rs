@@ -13,6 +13,8 @@
 
 pub mod agreement;
 pub mod answer;
+#[allow(dead_code, reason = "issuance asks before each order from its next change on")]
+mod before;
 pub mod caa;
 pub mod check;
 pub mod claim;
@@ -29,6 +31,9 @@ pub mod reach;
 pub mod records;
 pub mod resolver;
 pub mod seen;
+
+#[allow(unused_imports, reason = "issuance asks before each order from its next change on")]
+pub(crate) use before::{Approach, Deferral, before_order, methods};
 
 #[cfg(test)]
 mod sketch;

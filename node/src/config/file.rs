@@ -248,6 +248,20 @@ impl Written for SocketAddr {
     }
 }
 
+/// One, or a list.
+impl Written for Vec<SocketAddr> {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::String(_) => SocketAddr::read(value).map(|address| vec![address]),
+            Value::Array(list) => list.iter().map(SocketAddr::read).collect(),
+            _ => Err(format!(
+                "a {} stands here; an address and port such as \"0.0.0.0:53\", or a list of them, in quotes is wanted",
+                value.type_name()
+            )),
+        }
+    }
+}
+
 impl Written for Duration {
     fn read(value: &Value) -> Result<Self, String> {
         let wanted = "a duration such as \"250ms\", \"30s\" or \"24h\"";

@@ -196,7 +196,8 @@ impl Alone {
         self.apply(Actor::leader(), Some(term), change)
     }
 
-    fn admit(&self, term: Term, name: &str, key: Sealed) -> OrderId {
+    /// Admits an order of `name`, the term's first duty if need be.
+    pub fn admit(&self, term: Term, name: &str, key: Sealed) -> OrderId {
         self.duty(term, Change::TakeOver { node: NodeId(1) });
         if !self.state().cas().any(|ca| ca.takes_orders()) {
             self.register(term, "thumbprint");

@@ -109,19 +109,42 @@ async fn a_replica_runs_again_once_its_disk_hangs_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_are_read_from_another_member_when_the_own_disk_hangs() {
+    let world = World::founded(3, Config::default()).await;
+    let index = world.write(1, 7).await.unwrap().index;
+    world.converge(&[1, 2, 3], index).await;
+    let own = read(world.replica(3)).await.unwrap();
+    let faults = world.faults(2);
+    faults.hangs.store(true, Ordering::SeqCst);
+    written(&world, 1, 8).await;
+    stopped(&world.replica(2)).await;
+    faults.reads_hang.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    let borrowed = read(world.replica(2)).await;
+    let took = begun.elapsed();
+    assert_eq!(borrowed.unwrap(), own);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    faults.reads_hang.store(false, Ordering::SeqCst);
+    faults.hangs.store(false, Ordering::SeqCst);
+    runs_again(&world.replica(2)).await;
+}
+
+/// The timeline of hostname 7, whose events are bodies.
+async fn read(replica: Arc<Replica>) -> Result<Vec<state::Event>, state::ports::BodiesError> {
+    let reading = move || {
+        let state = replica.state().borrow().clone();
+        let host = state::testing::host(&name(7));
+        replica.events(&host, state.hostname(&name(7)).unwrap())
+    };
+    tokio::task::spawn_blocking(reading).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_are_read_from_another_member_when_the_own_store_refuses() {
     let mut world = World::founded(3, Config::default()).await;
     let index = world.write(1, 7).await.unwrap().index;
     world.converge(&[1, 2, 3], index).await;
     world.faults(2).refuses.store(true, Ordering::SeqCst);
-    let read = |replica: Arc<Replica>| async move {
-        let reading = move || {
-            let state = replica.state().borrow().clone();
-            let host = state::testing::host(&name(7));
-            replica.events(&host, state.hostname(&name(7)).unwrap())
-        };
-        tokio::task::spawn_blocking(reading).await.unwrap()
-    };
     assert_eq!(read(world.replica(2)).await.unwrap().len(), 1);
     let own = read(world.replica(3)).await.unwrap();
     assert_eq!(read(world.replica(2)).await.unwrap(), own);
@@ -144,6 +167,30 @@ async fn bodies_are_read_from_another_member_when_the_own_store_refuses() {
         error.contains("closed") && error.contains("node 1") && error.contains("node 3"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_cannot_be_read_yet_is_no_loss() {
+    let world = World::founded(1, Config::default()).await;
+    world.write(1, 0).await.unwrap();
+    let replica = world.replica(1);
+    let faults = world.faults(1);
+    faults.full.store(true, Ordering::SeqCst);
+    assert!(world.write(1, 1).await.is_err());
+    stopped(&replica).await;
+    faults.refuses.store(true, Ordering::SeqCst);
+    faults.full.store(false, Ordering::SeqCst);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert!(matches!(
+            *replica.halted().borrow(),
+            Some(Halt::Store { .. })
+        ));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    faults.refuses.store(false, Ordering::SeqCst);
+    runs_again(&replica).await;
+    written(&world, 1, 2).await;
 }
 
 /// Copies the files of a folder that holds no others.

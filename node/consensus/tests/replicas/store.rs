@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     pub(crate) flush_ms: AtomicU64,
     /// Reads fail, as sled's may after a write has.
     pub(crate) refuses: AtomicBool,
+    /// Reads hang, as they do on a disk whose pages are not cached.
+    pub(crate) reads_hang: AtomicBool,
     /// What the log's folder holds once its cached pages are dropped.
     pub(crate) earlier_log: Mutex<Option<PathBuf>>,
 }
@@ -117,6 +119,9 @@ impl Store for FaultyStore {
 
 impl Database for FaultyDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        while self.faults.reads_hang.load(Ordering::SeqCst) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         if self.faults.refuses.load(Ordering::SeqCst) {
             return Err(StoreError::Closed);
         }

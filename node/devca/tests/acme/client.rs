@@ -34,6 +34,18 @@ pub(crate) fn system_clock() -> devca::Clock {
     })
 }
 
+/// The same, finer.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that is handed in"
+)]
+pub(crate) fn system_precise_clock() -> devca::PreciseClock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap()
+    })
+}
+
 pub(crate) fn config(probing: Probing) -> Config {
     Config::new(([127, 0, 0, 1], 0).into(), probing, system_clock())
 }

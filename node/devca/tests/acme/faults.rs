@@ -246,3 +246,21 @@ fn every_post_is_logged_with_its_sender_and_its_end() {
     let refused = bench.core.ledger(bench.time()).finalizations[0].refused;
     assert_eq!(refused, Some(Kind::Malformed));
 }
+
+#[test]
+fn validations_fail_on_command() {
+    let (mut bench, account, _) = struck(Endpoint::Challenge, Mishap::Unproven);
+    let order = bench.order(&account, &["b.example"]);
+    let url = format!("{}/http-01", order.authorizations[0]);
+    let begun = bench.post(&account, &url, &json!({})).expect(200).json();
+    assert_eq!(begun["status"], "invalid");
+    let detail = begun["error"]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("During secondary validation"),
+        "{detail}"
+    );
+    assert_eq!(bench.due_validation(), None);
+    assert_eq!(bench.status(&account, &order.url), "invalid");
+    let again = bench.ready_order(&account, &["b.example"]);
+    assert_eq!(bench.status(&account, &again.url), "ready");
+}

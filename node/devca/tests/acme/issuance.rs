@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use instant_acme::{ChallengeType, Error, OrderStatus, RetryPolicy, RevocationRequest};
+use devca::{Behaviour, FinalizeRule, Limits, Server};
+use instant_acme::{
+    ChallengeType, Error, Identifier, NewOrder, OrderStatus, RetryPolicy, RevocationRequest,
+};
 use rcgen::KeyPair;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::bench::csr_der;
-use crate::client::{account, answer, ca_for, config, new_order, ready_order};
+use crate::client::{
+    account, answer, ca_for, config, new_order, ready_order, system_precise_clock,
+};
 use crate::site::Site;
 
 /// Checks a chain as a browser does.
@@ -94,7 +99,7 @@ async fn a_slow_ca_is_polled_until_it_is_done() {
     let site = Site::start().await;
     let mut config = config(site.probing());
     config.issue_delay = Duration::from_secs(1);
-    let ca = devca::Server::start(config).await.unwrap();
+    let ca = Server::start(config).await.unwrap();
     let account = account(&ca).await;
     let names = ["shop.client.example"];
     let mut order = ready_order(&account, &names, &site).await;
@@ -128,7 +133,7 @@ async fn fifty_simultaneous_finalizes_make_one_certificate() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(site.probing());
     config.directory = Some(directory.path().into());
-    let ca = devca::Server::start(config).await.unwrap();
+    let ca = Server::start(config).await.unwrap();
     let account = account(&ca).await;
     let names = ["shop.client.example"];
     let order = ready_order(&account, &names, &site).await;
@@ -161,4 +166,57 @@ async fn fifty_simultaneous_finalizes_make_one_certificate() {
     assert_eq!(ledger.certificates_for(&names).count(), 1);
     assert_eq!(ledger.finalizations.len(), 50);
     ca.shutdown().await;
+}
+
+#[tokio::test]
+async fn simultaneous_finalizes_make_several_certificates_on_command() {
+    let site = Site::start().await;
+    let mut config = config(site.probing());
+    config.behaviour.finalize = FinalizeRule::Race {
+        window_millis: 60_000,
+    };
+    config.precise_clock = Some(system_precise_clock());
+    let ca = Server::start(config).await.unwrap();
+    let account = account(&ca).await;
+    let names = ["shop.client.example"];
+    let order = ready_order(&account, &names, &site).await;
+    let finalized = (0..2).map(async |_| {
+        let mut order = account.order(order.url().to_owned()).await.unwrap();
+        let csr = csr_der(&KeyPair::generate().unwrap(), &names);
+        order.finalize_csr(&csr).await.unwrap();
+    });
+    futures_util::future::join_all(finalized).await;
+    let duplicates = ca.ledger().duplicates(Duration::from_secs(60));
+    assert_eq!(duplicates[0].serials.len(), 2);
+}
+
+#[tokio::test]
+async fn a_real_client_finds_its_way_at_a_ca_like_boulder() {
+    let site = Site::start().await;
+    let mut config = config(site.probing());
+    config.behaviour = Behaviour::boulder();
+    config.behaviour.limits = Limits::production();
+    config.precise_clock = Some(system_precise_clock());
+    let ca = Server::start(config).await.unwrap();
+    let account = account(&ca).await;
+    let name = "shop.client.example";
+    let identifiers = [Identifier::Dns(name.to_owned())];
+    let wish = NewOrder::new(&identifiers).profile("tlsserver");
+    let mut order = account.new_order(&wish).await.unwrap();
+    assert_eq!(order.state().profile.as_deref(), Some("tlsserver"));
+    let again = account.new_order(&wish).await.unwrap();
+    assert_eq!(again.url(), order.url());
+    answer(&mut order, ChallengeType::Http01, &site).await;
+    order.poll_ready(&RetryPolicy::default()).await.unwrap();
+    order.finalize().await.unwrap();
+    let chain = order.poll_certificate(&RetryPolicy::default()).await;
+    verify(&chain.unwrap(), ca.root_pem(), name);
+    let ledger = ca.ledger();
+    let entry = &ledger.certificates[0];
+    let days = entry.not_after.since(entry.issued).as_secs() / 86_400;
+    assert_eq!(days, 45);
+    assert_eq!((ledger.orders.len(), ledger.overlaps().len()), (1, 0));
+    // The proof is used again: the next order is born ready.
+    let next = account.new_order(&wish).await.unwrap();
+    assert_ne!(next.url(), order.url());
 }

@@ -229,7 +229,7 @@ fn the_tables_are_those_of_the_documentation() {
     let now = devca::Moment::from_unix_millis(1_800_000_000_000);
     for _ in 0..5 {
         assert_eq!(meter.admit(&table, order, now), Ok(()));
-        meter.issued(&table, order, now);
+        meter.issued(&table, &names, false, now);
     }
     let denial = meter.admit(&table, order, now).unwrap_err();
     assert_eq!(denial.limit, LimitName::CertificatesPerSet);

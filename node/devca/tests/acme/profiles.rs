@@ -89,6 +89,7 @@ fn a_profile_bounds_orders_and_proofs() {
     };
     bench.adjust(|it| {
         it.profiles.insert("quick".into(), quick);
+        it.forget_expired_orders = false;
     });
     let answer = bench.try_order(&account, &["a.example"], &wish("quick"));
     let order = Order::read(&answer.expect(201));

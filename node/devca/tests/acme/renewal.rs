@@ -226,6 +226,24 @@ fn only_its_own_account_replaces_and_only_a_name_in_common() {
 }
 
 #[test]
+fn a_wildcard_is_replaced_by_a_name_that_it_covers() {
+    let mut bench = Bench::behaving(Behaviour::boulder());
+    let account = bench.account();
+    let order = bench.order(&account, &["*.a.example"]);
+    let url = format!("{}/dns-01", order.authorizations[0]);
+    bench.post(&account, &url, &json!({})).expect(200);
+    let validation = bench.due_validation().unwrap();
+    bench.conclude(&validation, Ok(()));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let der = bench.finalized(&account, &order, &key, &["*.a.example"]);
+    let more = json!({ "replaces": identifier(&der).0 });
+    let deeper = bench.try_order(&account, &["www.shop.a.example"], &more);
+    deeper.problem(400, "malformed");
+    let covered = bench.try_order(&account, &["shop.a.example"], &more);
+    assert_eq!(covered.expect(201).json()["replaces"], more["replaces"]);
+}
+
+#[test]
 fn within_its_window_a_replacement_is_free_and_outside_it_is_a_renewal() {
     let mut ca = issued();
     ca.bench.adjust(|it| {

@@ -77,6 +77,52 @@ fn an_invalid_order_shadows_later_ones_until_it_expires() {
 }
 
 #[test]
+fn an_order_of_another_account_shadows_too() {
+    let (mut bench, account) = reusing();
+    let other = bench.account();
+    bench.order(&other, &["a.example"]);
+    bench.now += 10;
+    let first = bench.order(&account, &["a.example"]);
+    let second = bench.order(&account, &["a.example"]);
+    assert_ne!(second.url, first.url);
+    bench.now += 3_595;
+    let third = bench.order(&account, &["a.example"]);
+    assert_eq!(third.url, first.url);
+}
+
+#[test]
+fn an_order_that_is_being_processed_shadows_too() {
+    let (mut bench, account) = reusing();
+    bench.adjust(|it| it.issue_delay_seconds = Some(60));
+    let slow = bench.ready_order(&account, &["a.example"]);
+    let payload = csr(&KeyPair::generate().unwrap(), &["a.example"]);
+    bench.post(&account, &slow.finalize, &payload).expect(200);
+    bench.now += 10;
+    let second = bench.order(&account, &["a.example"]);
+    assert_ne!(second.url, slow.url);
+    assert_ne!(bench.order(&account, &["a.example"]).url, second.url);
+    bench.issue_due();
+    assert_eq!(bench.order(&account, &["a.example"]).url, second.url);
+}
+
+#[test]
+fn expired_orders_are_forgotten_whatever_became_of_them() {
+    let mut bench = Bench::behaving(Behaviour::boulder());
+    let account = bench.account();
+    let valid = bench.ready_order(&account, &["a.example"]);
+    let key = KeyPair::generate().unwrap();
+    bench.finalized(&account, &valid, &key, &["a.example"]);
+    let pending = bench.order(&account, &["b.example"]);
+    bench.now += 3_600;
+    for order in [&valid, &pending] {
+        let gone = bench.post(&account, &order.url, &Value::Null);
+        gone.problem(404, "malformed");
+        let late = bench.post(&account, &order.finalize, &json!({}));
+        late.problem(404, "malformed");
+    }
+}
+
+#[test]
 fn reuse_survives_a_restart() {
     let (mut bench, account) = reusing();
     let first = bench.order(&account, &["a.example"]);
@@ -87,12 +133,13 @@ fn reuse_survives_a_restart() {
 #[test]
 fn a_proven_name_needs_no_new_proof_for_a_time() {
     let mut bench = Bench::behaving(Behaviour {
-        authorization_reuse_seconds: Some(1_000),
+        authorization_reuse_seconds: Some(8_000),
         ..Behaviour::default()
     });
     let account = bench.account();
     bench.issued(&account, &["a.example"]);
-    bench.now += 900;
+    // An hour must be left.
+    bench.now += 4_400;
     let born_ready = bench.order(&account, &["a.example"]);
     assert_eq!(bench.status(&account, &born_ready.url), "ready");
     let half = bench.order(&account, &["a.example", "b.example"]);
@@ -101,10 +148,22 @@ fn a_proven_name_needs_no_new_proof_for_a_time() {
     let stranger = bench.account();
     let other = bench.order(&stranger, &["a.example"]);
     assert_eq!(bench.status(&stranger, &other.url), "pending");
-    bench.now += 100;
-    assert_eq!(bench.status(&account, &born_ready.url), "invalid");
+    bench.now += 1;
     let late = bench.order(&account, &["a.example"]);
     assert_eq!(bench.status(&account, &late.url), "pending");
+}
+
+#[test]
+fn a_proof_under_another_profile_is_not_used_again() {
+    let mut bench = Bench::behaving(Behaviour::boulder());
+    let account = bench.account();
+    bench.issued(&account, &["a.example"]);
+    let mut born = |profile: &Value| {
+        let answer = bench.try_order(&account, &["a.example"], profile);
+        answer.expect(201).json()["status"].clone()
+    };
+    assert_eq!(born(&json!({})), "ready");
+    assert_eq!(born(&json!({ "profile": "classic" })), "pending");
 }
 
 #[test]
@@ -118,6 +177,20 @@ fn a_proof_that_was_given_up_is_not_used_again() {
         .expect(200);
     let next = bench.order(&account, &["a.example"]);
     assert_ne!(next.authorizations, order.authorizations);
+}
+
+#[test]
+fn boulder_answers_before_it_has_signed() {
+    let mut bench = Bench::behaving(Behaviour::boulder());
+    let account = bench.account();
+    let order = bench.ready_order(&account, &["a.example"]);
+    let payload = csr(&KeyPair::generate().unwrap(), &["a.example"]);
+    let answer = bench.post(&account, &order.finalize, &payload).expect(200);
+    assert_eq!(answer.json()["status"], "processing");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(bench.status(&account, &order.url), "processing");
+    bench.issue_due();
+    assert_eq!(bench.status(&account, &order.url), "valid");
 }
 
 #[test]

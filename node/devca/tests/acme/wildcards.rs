@@ -74,7 +74,7 @@ fn a_name_that_the_wildcard_covers_is_malformed_beside_it() {
 #[test]
 fn a_proof_of_the_base_is_none_of_the_wildcard() {
     let (mut bench, account) = bench();
-    bench.adjust(|it| it.authorization_reuse_seconds = Some(1_000));
+    bench.adjust(|it| it.authorization_reuse_seconds = Some(8_000));
     bench.issued(&account, &["client.example"]);
     let order = bench.order(&account, &["client.example", "*.client.example"]);
     assert_eq!(bench.status(&account, &order.authorizations[0]), "pending");

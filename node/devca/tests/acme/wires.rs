@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devca::{Behaviour, Endpoint, Fault, Mishap, Running, Server};
+use devca::{Behaviour, Endpoint, Fault, Limit, Mishap, Running, Server};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -131,6 +131,20 @@ async fn a_black_hole_takes_connections_and_says_nothing() {
     // Who was caught in it is let go.
     let ended = timeout(SOON, stream.read(&mut byte)).await.unwrap();
     assert_eq!(ended.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn requests_of_one_address_are_counted() {
+    let (ca, _site) = ca().await;
+    ca.control().adjust(|it| {
+        // One, and no other before an hour is over.
+        it.limits.requests.directory = Some(Limit::per_millis(1, 3_600_000));
+    });
+    let (_, first) = directory(&ca, usize::MAX).await;
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    let (_, second) = directory(&ca, usize::MAX).await;
+    assert!(second.starts_with("HTTP/1.1 503"), "{second}");
+    assert!(second.contains("retry-after: 3"), "{second}");
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ const CONTENT_HANDSHAKE: u8 = 22;
 const HANDSHAKE_HEADER: usize = 4;
 const CLIENT_HELLO: u8 = 1;
 const EXTENSION_SERVER_NAME: u16 = 0;
+const EXTENSION_ALPN: u16 = 16;
+/// An ALPN extension that offers `acme-tls/1` and nothing else (RFC 8737 section 4).
+const ALPN_VALIDATION: &[u8] = b"\0\x0b\x0aacme-tls/1";
 const NAME_TYPE_HOST: u8 = 0;
 /// A DNS name in text (RFC 1035 section 2.3.4).
 const NAME: usize = 253;
@@ -30,6 +33,9 @@ pub enum Hello {
     Malformed(&'static str),
     /// A whole ClientHello.
     Complete(Name),
+    /// A whole ClientHello of a CA that validates tls-alpn-01: `acme-tls/1` is the
+    /// only protocol that it offers.
+    Validation(Name),
 }
 
 /// The server name of a ClientHello.
@@ -52,7 +58,8 @@ pub enum Name {
 pub fn parse(bytes: &[u8]) -> Hello {
     match message(bytes) {
         Ok(body) => match server_name(&body) {
-            Some(Ok(name)) => Hello::Complete(name),
+            Some(Ok((name, false))) => Hello::Complete(name),
+            Some(Ok((name, true))) => Hello::Validation(name),
             Some(Err(fault)) => Hello::Malformed(fault),
             None => Hello::Malformed("a length points beyond the message"),
         },
@@ -127,32 +134,37 @@ fn wanted(message: &[u8]) -> Result<Option<usize>, Hello> {
     }
 }
 
-/// Walks to the `server_name` extension. `None`: a length points beyond the end.
-fn server_name(body: &[u8]) -> Option<Result<Name, &'static str>> {
+/// Walks to the `server_name` extension, and looks at ALPN's on the way: true if
+/// it is a validation's. `None`: a length points beyond the end.
+fn server_name(body: &[u8]) -> Option<Result<(Name, bool), &'static str>> {
     let mut body = Bytes(body);
     body.take(2 + 32)?; // legacy_version, random
     body.vector8()?; // legacy_session_id
     body.vector16()?; // cipher_suites
     body.vector8()?; // legacy_compression_methods
     if body.0.is_empty() {
-        return Some(Ok(Name::Absent));
+        return Some(Ok((Name::Absent, false)));
     }
     let mut extensions = body.vector16()?;
     if !body.0.is_empty() {
         return Some(Err("bytes follow the extensions"));
     }
     let mut found = None;
+    let mut validation = false;
     while !extensions.0.is_empty() {
         let kind = extensions.u16()?;
         let content = extensions.vector16()?;
         if kind == EXTENSION_SERVER_NAME && found.replace(content).is_some() {
             return Some(Err("two server_name extensions"));
         }
+        // rustls is the judge of all other offers, and of two of them.
+        validation |= kind == EXTENSION_ALPN && content.0 == ALPN_VALIDATION;
     }
-    match found {
-        None => Some(Ok(Name::Absent)),
-        Some(content) => host_of(content),
-    }
+    let name = match found {
+        None => Ok(Name::Absent),
+        Some(content) => host_of(content)?,
+    };
+    Some(name.map(|name| (name, validation)))
 }
 
 /// The one host name of a `server_name` extension.
@@ -195,6 +207,7 @@ fn classify(name: &[u8]) -> Name {
 }
 
 /// Bytes not read yet; every read is checked.
+#[derive(Clone, Copy)]
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {

@@ -101,6 +101,28 @@ fn the_name_is_found() {
 }
 
 #[test]
+fn a_validation_offers_one_protocol_only() {
+    let alpn = |protocols: &[&[u8]]| {
+        let list: Vec<u8> = protocols.iter().flat_map(|p| vector8(p)).collect();
+        [sni(b"A.test"), extension(16, &vector16(&list))].concat()
+    };
+    let validation = Hello::Validation(Name::Host("a.test".to_owned()));
+    check(Some(&alpn(&[b"acme-tls/1"])), &validation);
+    for other in [
+        &[&b"acme-tls/1"[..], b"h2"][..],
+        &[b"http/1.1", b"acme-tls/1"],
+        &[b"acme-tls/1", b"acme-tls/1"],
+        &[b"ACME-TLS/1"],
+        &[b"acme-tls/2"],
+        &[],
+    ] {
+        check(Some(&alpn(other)), &host("a.test"));
+    }
+    let nameless = extension(16, &vector16(&vector8(b"acme-tls/1")));
+    check(Some(&nameless), &Hello::Validation(Name::Absent));
+}
+
+#[test]
 fn the_name_is_normalised() {
     check(
         Some(&sni(b"Shop.CLIENT.example")),

@@ -21,6 +21,8 @@ pub(crate) enum Choice {
         name: String,
         certificate: Arc<Certificate>,
     },
+    /// Show a CA that the name is ours, and nothing else.
+    Prove { name: String, digest: [u8; 32] },
     /// End it with this alert.
     Alert(AlertDescription),
     /// End it without a word: it is no TLS.
@@ -41,7 +43,9 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
             return Choice::Alert(AlertDescription::DecodeError);
         }
         Hello::Complete(Name::Host(name)) => name,
-        Hello::Complete(Name::Absent | Name::Address | Name::Invalid) => {
+        Hello::Validation(Name::Host(name)) => return prove(name, view, counters),
+        Hello::Complete(Name::Absent | Name::Address | Name::Invalid)
+        | Hello::Validation(Name::Absent | Name::Address | Name::Invalid) => {
             counters.names_unknown.add();
             return Choice::Alert(AlertDescription::UnrecognisedName);
         }
@@ -53,6 +57,22 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
             Choice::Alert(AlertDescription::UnrecognisedName)
         }
         Served::Unknown => {
+            counters.names_unknown.add();
+            Choice::Alert(AlertDescription::UnrecognisedName)
+        }
+    }
+}
+
+/// Who offers `acme-tls/1` alone gets the proof or nothing: never a certificate
+/// that is served.
+fn prove(name: String, view: &View, counters: &Counters) -> Choice {
+    match view.alpn_digest(&name) {
+        Some(digest) => Choice::Prove { name, digest },
+        None if view.knows(&name) => {
+            counters.validations_refused.add();
+            Choice::Alert(AlertDescription::NoApplicationProtocol)
+        }
+        None => {
             counters.names_unknown.add();
             Choice::Alert(AlertDescription::UnrecognisedName)
         }

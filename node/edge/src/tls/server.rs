@@ -60,7 +60,7 @@ pub(crate) enum HandshakeError {
     Timeout,
     #[error("the handshake failed: {0}")]
     Failed(io::Error),
-    #[error("rustls read another server name than we did")]
+    #[error("rustls read another server name or protocol than we did")]
     Disagreement,
 }
 
@@ -75,24 +75,37 @@ pub(crate) async fn handshake(
     name: &str,
     deadline: Instant,
 ) -> Result<(TlsStream<Replay<TcpStream>>, Protocol), HandshakeError> {
-    let accepted = timeout_at(deadline, TlsAcceptor::from(config).accept(stream));
-    let stream = accepted
-        .await
-        .map_err(|_| HandshakeError::Timeout)?
-        .map_err(HandshakeError::Failed)?;
-    let (_, session) = stream.get_ref();
-    // Two parsers read the same bytes; should they ever differ, the certificate
-    // and the Host rule would be for different names.
-    let agreed = session
-        .server_name()
-        .is_some_and(|read| read.trim_end_matches('.').eq_ignore_ascii_case(name));
-    if !agreed {
-        return Err(HandshakeError::Disagreement);
-    }
-    let protocol = if session.alpn_protocol() == Some(H2) {
+    let stream = accept(config, stream, name, deadline).await?;
+    let protocol = if stream.get_ref().1.alpn_protocol() == Some(H2) {
         Protocol::Http2
     } else {
         Protocol::Http1
     };
     Ok((stream, protocol))
+}
+
+/// The same, whatever the protocol.
+///
+/// # Errors
+///
+/// See [`handshake`].
+pub(super) async fn accept(
+    config: Arc<ServerConfig>,
+    stream: Replay<TcpStream>,
+    name: &str,
+    deadline: Instant,
+) -> Result<TlsStream<Replay<TcpStream>>, HandshakeError> {
+    let accepted = timeout_at(deadline, TlsAcceptor::from(config).accept(stream));
+    let stream = accepted
+        .await
+        .map_err(|_| HandshakeError::Timeout)?
+        .map_err(HandshakeError::Failed)?;
+    // Two parsers read the same bytes; should they ever differ, the certificate
+    // and the Host rule would be for different names.
+    let read = stream.get_ref().1.server_name();
+    if read.is_some_and(|read| read.trim_end_matches('.').eq_ignore_ascii_case(name)) {
+        Ok(stream)
+    } else {
+        Err(HandshakeError::Disagreement)
+    }
 }

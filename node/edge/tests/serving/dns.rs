@@ -1,13 +1,14 @@
 //! The DNS server as resolvers see it: real sockets, and the parsers of others.
 
 mod book;
+mod edge;
 mod resolver;
 mod sockets;
 mod tools;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use edge::dns::{Config, Limits, Running};
+use ::edge::dns::{Config, Limits, Running};
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},

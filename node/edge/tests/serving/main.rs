@@ -14,4 +14,5 @@ mod rig;
 mod strictness;
 mod timeouts;
 mod tls;
+mod validation;
 mod websocket;

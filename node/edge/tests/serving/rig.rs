@@ -1,6 +1,14 @@
 //! An edge on loopback, its cluster of one, its CA, and clients for it.
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running};
@@ -13,10 +21,12 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
-    Actor, Change, KeyPurpose, Origin, Term,
+    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term,
+    challenge::alpn_digest,
+    order::{PlacedAuthorization, PlacedChallenge},
     ports::{Bodies, Clock, Seal},
     sealed::SealContext,
-    testing::{Alone, ManualClock, MaskSeal, host},
+    testing::{Alone, ManualClock, MaskSeal, host, placed},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -42,6 +52,8 @@ pub(crate) struct Rig {
     pub(crate) alone: Arc<Alone>,
     pub(crate) ca: Arc<Ca>,
     pub(crate) store: Arc<Store>,
+    /// What the edge is told of itself.
+    pub(crate) behind: Arc<AtomicBool>,
     clock: Arc<ManualClock>,
 }
 
@@ -79,6 +91,7 @@ impl Rig {
             states.send_replace(state);
         }));
         let ca = Arc::new(Ca::new());
+        let behind = Arc::new(AtomicBool::new(false));
         let store = Arc::new(Store::new(Arc::clone(&alone)));
         let config = Config {
             https: "127.0.0.1:0".parse().unwrap(),
@@ -88,16 +101,25 @@ impl Rig {
             origin_roots: Some(ca.pem().into_bytes()),
             lame_duck: options.lame_duck,
             limits: options.limits,
+            dns: Some(edge::dns::Config {
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
+                ..edge::dns::Config::default()
+            }),
         };
         let inputs = Inputs {
             states: watched,
             bodies: Arc::clone(&store) as Arc<dyn Bodies>,
             seal: Arc::new(MaskSeal),
             challenges: options.leader,
+            behind: Arc::new({
+                let behind = Arc::clone(&behind);
+                move || behind.load(Ordering::Relaxed)
+            }),
         };
         let edge = Edge::start(config, inputs).unwrap();
         let rig = Self {
             edge,
+            behind,
             alone,
             ca,
             store,
@@ -133,15 +155,64 @@ impl Rig {
         self.alone.install(Term(1), name, sealed, leaf, issuers);
     }
 
+    /// Authorizes a hostname and places an order whose challenge is tls-alpn-01.
+    /// The digest that its CA wants to see.
+    pub(crate) fn ask_for_proof(&self, name: &str) -> [u8; 32] {
+        self.alone.authorize(name);
+        self.place_proof(name)
+    }
+
+    /// The same for the renewal of a hostname that is served.
+    pub(crate) fn ask_for_proof_again(&self, name: &str) -> [u8; 32] {
+        self.clock.advance(Duration::from_secs(61 * 86_400));
+        self.place_proof(name)
+    }
+
+    fn place_proof(&self, name: &str) -> [u8; 32] {
+        self.place(name, &[(ChallengeKind::TlsAlpn01, "proof")]);
+        alpn_digest("proof.thumb")
+    }
+
+    /// Places an order of `name` with these challenges, each of an authorization.
+    pub(crate) fn place(&self, name: &str, challenges: &[(ChallengeKind, &str)]) {
+        let context = SealContext::CertificateKey(host(name));
+        let key = MaskSeal
+            .seal(KeyPurpose::Serving, &context, b"key")
+            .unwrap();
+        let order = self.alone.admit(Term(1), name, key);
+        let authorization = |(kind, token): &(ChallengeKind, &str)| PlacedAuthorization {
+            url: format!("https://ca.example/authz/{token}"),
+            challenge: Some(PlacedChallenge {
+                kind: *kind,
+                url: format!("https://ca.example/chall/{token}"),
+                token: (*token).to_owned(),
+            }),
+        };
+        let placed = Placed {
+            authorizations: challenges.iter().map(authorization).collect(),
+            ..placed(order, "none")
+        };
+        self.alone
+            .duty(Term(1), Change::PrepareOrder { order, placed });
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.apply(Change::RemoveHostname {
+            hostname: host(name),
+            revision: None,
+        });
+    }
+
+    /// What an operator wants.
+    pub(crate) fn apply(&self, change: Change) {
+        self.alone.apply(Actor::operator("test"), None, change);
+    }
+
     pub(crate) fn set_origin(&self, origin: Origin) {
-        self.alone.apply(
-            Actor::operator("test"),
-            None,
-            Change::SetOrigin {
-                origin,
-                revision: None,
-            },
-        );
+        self.apply(Change::SetOrigin {
+            origin,
+            revision: None,
+        });
     }
 
     /// Waits until new connections see the present state.

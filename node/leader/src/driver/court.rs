@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use state::{Ca, Hostname, State, Timestamp};
+use state::{Budget, Ca, Hostname, KeyAlgorithm, State, Timestamp};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -19,6 +19,7 @@ use crate::{
     membership::{self, Readiness},
     reign::Reign,
     status::Duty,
+    verification::name::{DnsName, registered_domain},
 };
 
 /// How long a duty rests after it failed: what it waits for takes about that long to
@@ -81,7 +82,7 @@ impl Court {
         let clock = self.reign.clock_doubt();
         let trusted = clock.is_none();
         let next_due = state.next_due(now);
-        let pause = self.reign.weather.pause();
+        let pause = account::first(state).and_then(|ca| self.reign.weather(&ca.name).pause());
         let calm = pause.is_none();
         self.reign.board.edit(|status| {
             status.clock = clock;
@@ -189,8 +190,22 @@ impl Court {
                     self.carry(hostname, issuance::resume(reign, authority, id));
                 }
                 issuance::Step::Admit(hostname, claim) => {
-                    let admit = issuance::admit(reign, authority, hostname.clone(), claim);
-                    self.carry(hostname, admit);
+                    let Some(ca) = account::first(state) else {
+                        return;
+                    };
+                    let domain = registered_domain(&hostname);
+                    let domain = domain.unwrap_or_else(|| DnsName::from(&hostname));
+                    let ticket = issuance::Ticket {
+                        claim,
+                        ca: ca.name.clone(),
+                        algorithm: KeyAlgorithm::Ecdsa,
+                        profile: None,
+                        replaces: None,
+                        budget: Budget::New,
+                        domain: domain.to_string(),
+                        hostname: hostname.clone(),
+                    };
+                    self.carry(hostname, issuance::admit(reign, authority, ticket));
                 }
             }
         }

@@ -20,6 +20,7 @@ use super::{
     inspect::{Unusable, inspect},
     memory::{Circumstances, Memory},
     react::Request,
+    weather::Weather,
 };
 use crate::{
     fence::{Permit, Shut},
@@ -35,6 +36,7 @@ const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(3600);
 pub(crate) struct Carrier {
     reign: Arc<Reign>,
     authority: Arc<dyn Authority>,
+    weather: Arc<Weather>,
     id: OrderId,
     memory: Memory,
 }
@@ -74,6 +76,7 @@ impl Carrier {
         };
         let memory = Memory::new(permit, order, from.saturating_add(wait));
         Self {
+            weather: reign.weather(&order.ca),
             reign,
             authority,
             id: order.id,
@@ -167,7 +170,7 @@ impl Carrier {
     /// Opens the road first: a CA that cannot be reached costs no commit, and the
     /// permission's time is not spent on a handshake.
     async fn intend(&mut self, order: &Order, change: Change) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
+        self.calm().await;
         self.authority.warm().await.map_err(at(Request::Warm))?;
         let committed = self.commit(order, change).await?;
         self.memory.permit = Some(committed.permit);
@@ -190,7 +193,7 @@ impl Carrier {
         let Some(view) = self.memory.unprepared.clone() else {
             return Ok(());
         };
-        self.reign.weather.calm().await;
+        self.calm().await;
         let [authorization_url] = view.authorization_urls.as_slice() else {
             let reason = "the CA asks for other than one authorization for one name";
             let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
@@ -215,7 +218,7 @@ impl Carrier {
     }
 
     async fn look(&mut self, order: &Order) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
+        self.calm().await;
         let from = self.reign.boottime();
         let answer = self.authority.order(&placed(order)?.url).await;
         let view = self.answered(answer, Request::Read)?;
@@ -289,7 +292,7 @@ impl Carrier {
     }
 
     async fn download(&mut self, order: &Order) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
+        self.calm().await;
         let seen = self.memory.seen.as_ref();
         let url = seen.and_then(|view| view.certificate_url.clone());
         let answer = match url {
@@ -358,7 +361,7 @@ impl Carrier {
     }
 
     async fn authorization(&mut self, placed: &Placed) -> Result<AuthorizationView, Trouble> {
-        self.reign.weather.calm().await;
+        self.calm().await;
         let first = placed.authorizations.first();
         let missing = || Trouble::Own("the order has no authorization".to_owned());
         let url = &first.ok_or_else(missing)?.url;
@@ -411,6 +414,11 @@ impl Carrier {
         Ok(committed)
     }
 
+    /// Waits until the CA may be asked.
+    async fn calm(&self) {
+        while self.weather.nap().await {}
+    }
+
     /// The permission of the last intent; each is used once.
     fn permit(&mut self) -> Result<Permit, Trouble> {
         let missing = AuthorityError::Fenced(Shut::Unasked);
@@ -433,7 +441,7 @@ impl Carrier {
         match answer {
             Ok(answer) => {
                 self.memory.tries = 0;
-                self.reign.weather.clear();
+                self.weather.clear();
                 Ok(answer)
             }
             Err(error) => Err(Trouble::Authority(request, error)),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use edge::dns::{Answers, Caa, Name, Nameserver, Settings, Zones};
+use ::edge::dns::{Answers, Caa, Name, Nameserver, Settings, Zones};
 
 /// Hostnames' labels with their values, one tenant, and whether it is behind.
 pub(crate) struct Book {

@@ -29,7 +29,7 @@ impl Carrier {
                 let asked = error.retry_after();
                 if error.is_outage() {
                     self.reign.counters.outage();
-                    self.reign.weather.strike(&text, asked);
+                    self.weather.strike(&text, asked);
                 }
                 if let AuthorityError::Fenced(_) = error {
                     self.reign.counters.fenced();

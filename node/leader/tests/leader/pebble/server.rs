@@ -9,10 +9,9 @@ use std::{
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
+
+use crate::client::{Client, new_key};
 
 /// How Pebble behaves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,9 +46,26 @@ impl Drop for Server {
     }
 }
 
+/// How often it is started with other ports: between their being free and its taking them
+/// another test may.
+const STARTS: usize = 5;
+
 impl Server {
     /// `None`, with a word on it, where it is not installed.
     pub(crate) async fn start(manners: Manners) -> Option<Self> {
+        for _ in 0..STARTS {
+            let Some(mut server) = Self::spawn(manners) else {
+                println!("SKIPPED: pebble-challtestsrv is not installed (apt-get install pebble)");
+                return None;
+            };
+            if server.listens().await {
+                return Some(server);
+            }
+        }
+        panic!("pebble did not get its ports {STARTS} times in a row");
+    }
+
+    fn spawn(manners: Manners) -> Option<Self> {
         let files = tempfile::tempdir().unwrap();
         let (acme, management, dns) = (free(), free(), free());
         let root_pem = write(files.path(), acme, management, &manners);
@@ -61,22 +77,17 @@ impl Server {
             .args(["-management", &free().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn();
-        let Ok(names) = names else {
-            println!("SKIPPED: pebble-challtestsrv is not installed (apt-get install pebble)");
-            return None;
-        };
+            .spawn()
+            .ok()?;
+        let (refused, roots) = (manners.refused_nonces, manners.alternate_roots);
         let mut pebble = Command::new("pebble");
         pebble
             .args(["-strict", "-config", "pebble.json"])
             .args(["-dnsserver", &dns.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", manners.refused_nonces.to_string())
+            .env("PEBBLE_WFE_NONCEREJECT", refused.to_string())
             .env("PEBBLE_AUTHZREUSE", "0")
-            .env(
-                "PEBBLE_ALTERNATE_ROOTS",
-                manners.alternate_roots.to_string(),
-            )
+            .env("PEBBLE_ALTERNATE_ROOTS", roots.to_string())
             .current_dir(files.path())
             .stdout(std::fs::File::create(&log).unwrap())
             .stderr(Stdio::null());
@@ -85,7 +96,6 @@ impl Server {
         }
         let pebble = pebble.spawn();
         let pebble = pebble.expect("pebble comes with pebble-challtestsrv");
-        listens(acme).await;
         Some(Self {
             directory: format!("https://{acme}/dir"),
             root_pem,
@@ -93,6 +103,26 @@ impl Server {
             children: [names, pebble],
             _files: files,
         })
+    }
+
+    /// Until it is itself that answers, under its own certificate; it makes RSA keys
+    /// before. False if one of the two has ended.
+    async fn listens(&mut self) -> bool {
+        let client = Client::now(&self.directory, &self.root_pem);
+        let stranger = client.open(&new_key(), None);
+        let limit = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answers = stranger.directory().await.is_ok();
+            let ended = |child: &mut Child| child.try_wait().unwrap().is_some();
+            if self.children.iter_mut().any(ended) {
+                return false;
+            }
+            if answers {
+                return true;
+            }
+            assert!(Instant::now() < limit, "pebble does not listen");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// How many certificates it has issued.
@@ -132,13 +162,4 @@ fn write(files: &Path, acme: SocketAddr, management: SocketAddr, manners: &Manne
     );
     std::fs::write(files.join("pebble.json"), config).unwrap();
     certificate
-}
-
-/// It makes RSA keys before it listens.
-async fn listens(address: SocketAddr) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while TcpStream::connect(address).await.is_err() {
-        assert!(Instant::now() < limit, "pebble does not listen");
-        sleep(Duration::from_millis(50)).await;
-    }
 }
