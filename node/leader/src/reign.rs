@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use state::{CaName, Change, Done, Index, Refusal, State, Term, Timestamp, ports::ProposeError};
+use state::{
+    CaName, Change, Done, Index, Refusal, State, Term, Timestamp,
+    ports::{NodeReport, ProposeError},
+};
 
 use crate::{
     clocks,
@@ -13,6 +16,10 @@ use crate::{
     ports::Ports,
     status::Board,
 };
+
+/// A member that reports nothing for so long is silent: it reports twice as often, and the
+/// barrier does not wait for it any longer (`cluster::serving::HEARD_WITHIN`).
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// A term in which this node leads.
 pub(crate) struct Reign {
@@ -85,15 +92,25 @@ impl Reign {
         commit(&self.ports, &self.config, self.term, change).await
     }
 
-    /// Waits until every edge that is heard of serves what was committed up to `index`.
-    /// Those that do not are left to the stateless answer.
-    pub(crate) async fn barrier(&self, index: Index) {
+    /// Waits until every edge that is heard of serves what was committed up to `index`; true
+    /// if all do. Those that do not are left to the stateless answer.
+    pub(crate) async fn barrier(&self, index: Index) -> bool {
         let silent = self.ports.serving.published(index, self.config.barrier);
         let silent = silent.await;
         if !silent.is_empty() {
             self.counters.silent_at_barrier(silent.len());
             tracing::info!(?silent, "members have not published a challenge in time");
         }
+        silent.is_empty()
+    }
+
+    /// A member that may be serving was not heard of lately: no barrier waits for it.
+    pub(crate) fn has_silent_member(&self) -> bool {
+        let reports = self.ports.serving.reports();
+        let silent = |report: &NodeReport| {
+            !report.draining && (report.published.is_none() || report.silent >= SILENT_AFTER)
+        };
+        reports.iter().any(silent)
     }
 }
 
