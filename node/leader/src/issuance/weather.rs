@@ -19,6 +19,10 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LONGEST: Duration = Duration::from_secs(120);
 /// Longest pause that a CA may ask for: a header must not end issuance for a month.
 const ASKED_LONGEST: Duration = Duration::from_secs(6 * 3600);
+/// So long after the last fault nobody knows how a CA is any more: it is asked again, also
+/// by those that would go elsewhere. Longer than [`PAUSE_LONGEST`], at which it is asked
+/// while it is known to be out.
+const NEWS_FOR: Duration = Duration::from_secs(600);
 /// Between two looks at a pause: the clock of a suspended machine jumps.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -62,6 +66,8 @@ struct Storm {
     strikes: u32,
     /// The first of them.
     since: Duration,
+    /// The last of them.
+    last: Duration,
     until: Duration,
     reason: String,
 }
@@ -91,6 +97,7 @@ impl Weather {
         if storm.strikes == 0 {
             storm.since = now;
         }
+        storm.last = now;
         let asked = asked.unwrap_or_default().min(ASKED_LONGEST);
         if storm.until <= now {
             storm.strikes = storm.strikes.saturating_add(1);
@@ -109,10 +116,13 @@ impl Weather {
         self.storm().strikes = 0;
     }
 
-    /// For how long the CA has given nothing but outages; `None` if it answered last.
+    /// For how long the CA has given nothing but outages; `None` if it answered last, or if
+    /// it may be well by now.
     pub(crate) fn out_for(&self) -> Option<Duration> {
+        let now = self.clock.boottime();
         let storm = self.storm();
-        (storm.strikes > 0).then(|| self.clock.boottime().saturating_sub(storm.since))
+        let known = now < storm.until.max(storm.last.saturating_add(NEWS_FOR));
+        (storm.strikes > 0 && known).then(|| now.saturating_sub(storm.since))
     }
 
     /// Why to wait, if so.
@@ -196,6 +206,17 @@ mod tests {
         // Within the pause of before.
         weather.strike("503", None);
         assert_eq!(weather.out_for(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_ca_of_which_nothing_is_heard_is_asked_again_and_then_out_as_before() {
+        let (clock, skies) = skies();
+        let weather = skies.over(&ca_name());
+        weather.strike("503", None);
+        clock.advance(NEWS_FOR);
+        assert_eq!(weather.out_for(), None);
+        weather.strike("503", None);
+        assert_eq!(weather.out_for(), Some(NEWS_FOR));
     }
 
     #[test]
