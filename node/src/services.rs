@@ -244,7 +244,7 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>) -> leader::Ports {
             replica,
             rooms.clock.clone(),
         )),
-        requests: Arc::new(leader::issuance::request::P256),
+        requests: Arc::new(leader::issuance::request::FreshKeys),
         jitter: Arc::new(leader::issuance::pace::SystemJitter),
     }
 }

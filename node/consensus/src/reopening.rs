@@ -149,9 +149,7 @@ impl Stopped {
                     tracing::info!(?stopped, "the store was opened again; the replica runs");
                     return Some(run);
                 }
-                Err(NotYet::Start(
-                    error @ (StartError::Identity(_) | StartError::Forgotten(_)),
-                )) => {
+                Err(NotYet::Start(error)) if error.is_loss() => {
                     let reason = Halt::Amnesia(chain(&error));
                     tracing::error!(%reason, "the replica stays down");
                     self.life.outward.stay_down(reason);

@@ -72,6 +72,18 @@ pub enum StartError {
     Raft(String),
 }
 
+impl StartError {
+    /// Whether the disk holds less than it did, or another's: trying again is of no use,
+    /// and might find enough to do harm.
+    pub(crate) const fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Forgotten(_)
+                | Self::Identity(IdentityError::Amnesia { .. } | IdentityError::Foreign { .. })
+        )
+    }
+}
+
 /// Why a cluster was not formed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

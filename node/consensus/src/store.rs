@@ -278,11 +278,11 @@ pub trait Store: Send + Sync + 'static {
     fn probe(&self) -> Result<(), StoreError>;
 
     /// From now on reads see what the device holds, and nothing that a failed write
-    /// left in memory. No database may be open.
+    /// left in memory. No database may be open. Reads all that is there, once.
     ///
     /// # Errors
     ///
-    /// When what is still unwritten cannot be made durable.
+    /// When what is still unwritten cannot be made durable, or anything cannot be read.
     fn forget_cached(&self) -> Result<(), StoreError>;
 
     /// Where snapshot files are kept; exists.

@@ -54,7 +54,7 @@ pub struct Behaviour {
     pub orders_list: bool,
     /// What belongs to another account is not found (404) rather than refused (403).
     pub hide_from_strangers: bool,
-    /// The limits of section "Rate limits"; none by default.
+    /// How much is allowed, to whom; everything by default.
     pub limits: Limits,
     /// The page that a paused account is sent to.
     pub self_service_url: String,
@@ -184,6 +184,8 @@ impl Behaviour {
             order_reuse: true,
             authorization_reuse_seconds: Some(30 * DAY),
             forget_expired_orders: true,
+            // It answers before it has signed, so that there always is something to poll.
+            issue_delay_seconds: Some(1),
             renewal_info: Some(RenewalInfo::default()),
             profiles: profiles(),
             dns_01: true,

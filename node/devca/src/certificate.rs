@@ -44,6 +44,9 @@ pub struct Certificate {
     /// `issued` in milliseconds since the epoch; zero in records that are older than this.
     #[serde(default, skip_serializing_if = "Moment::is_epoch")]
     pub(crate) made: Moment,
+    /// Whether its key is RSA, and not of an elliptic curve.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_rsa: bool,
 }
 
 /// That a certificate was revoked.
@@ -62,7 +65,7 @@ impl Row for Certificate {
 }
 
 impl Certificate {
-    pub(crate) fn new(leaf: Leaf, order: &Order, now: Moment) -> Self {
+    pub(crate) fn new(leaf: Leaf, is_rsa: bool, order: &Order, now: Moment) -> Self {
         Self {
             serial: HEXLOWER.encode(&leaf.serial),
             order: order.id.clone(),
@@ -71,6 +74,7 @@ impl Certificate {
             der: BASE64.encode(&leaf.der),
             issued: now.timestamp(),
             made: now,
+            is_rsa,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             revoked: None,

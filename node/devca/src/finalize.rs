@@ -219,7 +219,7 @@ impl Core {
         let limits = &self.behaviour.limits;
         self.meter
             .issued(limits, &order.names, is_renewal, turn.moment);
-        Ok(Certificate::new(leaf, order, turn.moment))
+        Ok(Certificate::new(leaf, key.is_rsa(), order, turn.moment))
     }
 
     /// Orders whose certificate was never made, with the rest of their delay.

@@ -83,6 +83,9 @@ pub struct CertificateEntry {
     pub not_after: Timestamp,
     /// That it was revoked, if it was.
     pub revoked: Option<Revocation>,
+    /// Whether its key is RSA, and not of an elliptic curve.
+    #[serde(default)]
+    pub is_rsa: bool,
 }
 
 /// That more certificates were issued for one set of names than there should be.
@@ -120,6 +123,7 @@ impl Ledger {
             not_before: row.not_before,
             not_after: row.not_after,
             revoked: row.revoked.clone(),
+            is_rsa: row.is_rsa,
         });
         Self {
             accounts: accounts.collect(),
@@ -144,21 +148,23 @@ impl Ledger {
         entries.filter(move |entry| is_set(&entry.names, names))
     }
 
-    /// The sets of names for which two certificates were issued less than `period` apart.
+    /// The sets of names for which two certificates with keys of the same kind (RSA or
+    /// not) were issued less than `period` apart.
     ///
     /// Certificates that were revoked count too; renewals are no duplicates when `period`
     /// is shorter than what lies between them.
     pub fn duplicates(&self, period: Duration) -> Vec<Duplicate> {
-        let mut sets: BTreeMap<&[String], Vec<&CertificateEntry>> = BTreeMap::new();
+        let mut sets: BTreeMap<(&[String], bool), Vec<&CertificateEntry>> = BTreeMap::new();
         for entry in &self.certificates {
-            sets.entry(&entry.names).or_default().push(entry);
+            let key = (entry.names.as_slice(), entry.is_rsa);
+            sets.entry(key).or_default().push(entry);
         }
         let close = |pair: &[&CertificateEntry]| match pair {
             [one, two] => two.issued.since(one.issued) < period,
             _ => false,
         };
         let sets = sets.into_iter().filter(|(_, it)| it.windows(2).any(close));
-        sets.map(|(names, entries)| Duplicate {
+        sets.map(|((names, _), entries)| Duplicate {
             names: names.to_vec(),
             serials: entries.iter().map(|entry| entry.serial.clone()).collect(),
         })

@@ -22,6 +22,18 @@
 //! - [`Fault`]: requests that are refused, answered wrongly, cut off or never answered, by
 //!   endpoint, count or chance; certificates and chains that are not right.
 //!
+//! From another process, as JSON over plain HTTP:
+//!
+//! ```text
+//! GET|PUT|PATCH /behaviour      the whole value; PATCH merges (RFC 7396)
+//! GET|POST|DELETE /faults       those in force; POST adds one, DELETE ends all
+//! POST /commands                one Command: an order made invalid, a certificate revoked
+//! POST /unpause/{account}       how many names go on
+//! GET /ledger, /posts           what it did; every POST that it got
+//! GET /duplicates/{seconds}     sets with certificates less than so far apart
+//! GET /overlaps                 finalizations that came while another was under way
+//! ```
+//!
 //! What it does without any of them is held equal to Pebble by one suite for both
 //! (`tests/harness/tests/base`).
 //!

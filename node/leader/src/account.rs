@@ -96,7 +96,7 @@ async fn register(reign: &Reign) -> Result<(), AccountError> {
     {
         reign.counters.outage();
         reign
-            .weather
+            .weather(&ca.name)
             .strike(&error.to_string(), error.retry_after());
     }
     registered
@@ -138,7 +138,7 @@ async fn register_at(
     reign
         .commit(Change::RegisterAccount { ca: name, url })
         .await?;
-    reign.weather.clear();
+    reign.weather(&ca.name).clear();
     Ok(())
 }
 

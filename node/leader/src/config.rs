@@ -26,6 +26,8 @@ pub struct Config {
     pub renew: Fraction,
     /// How long a hostname waits after failures.
     pub backoff: Backoff,
+    /// How long a CA must be out before what cannot wait is ordered at the next one by rank.
+    pub fallback_after: Duration,
     /// First and longest wait between two looks at an order, if the CA does not say.
     pub poll: (Duration, Duration),
     /// How long to wait until all edges have published a challenge.
@@ -50,6 +52,7 @@ impl Config {
             finalize_wait: fence::FINALIZE_WAIT,
             renew: Fraction::TWO_THIRDS,
             backoff: Backoff::default(),
+            fallback_after: Duration::from_secs(3600),
             poll: (Duration::from_millis(100), Duration::from_secs(5)),
             barrier: Duration::from_secs(2),
             clock_tolerance: Duration::from_secs(5),

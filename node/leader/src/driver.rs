@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use self::court::Court;
 use crate::{
     config::Config,
-    issuance::pace::Weather,
+    issuance::weather::Skies,
     metrics::{Counters, Snapshot},
     ports::Ports,
     reign::{CommitError, Reign, commit},
@@ -140,7 +140,7 @@ impl Driver {
             config: self.config.clone(),
             board: self.board.clone(),
             counters: self.counters.clone(),
-            weather: Weather::new(clock, jitter),
+            skies: Skies::new(clock, jitter),
         };
         tracing::info!(%term, "this node leads");
         self.counters.took_over();

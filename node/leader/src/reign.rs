@@ -2,12 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use state::{Change, Done, Index, Refusal, State, Term, Timestamp, ports::ProposeError};
+use state::{
+    CaName, Change, Done, Index, Refusal, State, Term, Timestamp,
+    ports::{NodeReport, ProposeError},
+};
 
 use crate::{
-    clocks, config::Config, fence::Permit, issuance::pace::Weather, metrics::Counters,
-    ports::Ports, status::Board,
+    clocks,
+    config::Config,
+    fence::Permit,
+    issuance::weather::{Skies, Weather},
+    metrics::Counters,
+    ports::Ports,
+    status::Board,
 };
+
+/// A member that reports nothing for so long is silent: it reports twice as often, and the
+/// barrier does not wait for it any longer (`cluster::serving::HEARD_WITHIN`).
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// A term in which this node leads.
 pub(crate) struct Reign {
@@ -18,7 +30,7 @@ pub(crate) struct Reign {
     pub(crate) config: Arc<Config>,
     pub(crate) board: Arc<Board>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) weather: Weather,
+    pub(crate) skies: Skies,
 }
 
 /// A change that was committed under this term.
@@ -59,6 +71,17 @@ impl Reign {
         clocks::disagreement(&reports, self.config.clock_tolerance)
     }
 
+    /// Whether a CA can be asked.
+    pub(crate) fn weather(&self, ca: &CaName) -> Arc<Weather> {
+        self.skies.over(ca)
+    }
+
+    /// A CA has been out for so long that what cannot wait is to be ordered elsewhere.
+    pub(crate) fn is_out(&self, ca: &CaName) -> bool {
+        let out = self.weather(ca).out_for();
+        out.is_some_and(|out| out >= self.config.fallback_after)
+    }
+
     /// The latest state.
     pub(crate) fn state(&self) -> Arc<State> {
         self.ports.states.borrow().clone()
@@ -69,15 +92,25 @@ impl Reign {
         commit(&self.ports, &self.config, self.term, change).await
     }
 
-    /// Waits until every edge that is heard of serves what was committed up to `index`.
-    /// Those that do not are left to the stateless answer.
-    pub(crate) async fn barrier(&self, index: Index) {
+    /// Waits until every edge that is heard of serves what was committed up to `index`; true
+    /// if all do. Those that do not are left to the stateless answer.
+    pub(crate) async fn barrier(&self, index: Index) -> bool {
         let silent = self.ports.serving.published(index, self.config.barrier);
         let silent = silent.await;
         if !silent.is_empty() {
             self.counters.silent_at_barrier(silent.len());
             tracing::info!(?silent, "members have not published a challenge in time");
         }
+        silent.is_empty()
+    }
+
+    /// A member that may be serving was not heard of lately: no barrier waits for it.
+    pub(crate) fn has_silent_member(&self) -> bool {
+        let reports = self.ports.serving.reports();
+        let silent = |report: &NodeReport| {
+            !report.draining && (report.published.is_none() || report.silent >= SILENT_AFTER)
+        };
+        reports.iter().any(silent)
     }
 }
 

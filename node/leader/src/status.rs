@@ -7,7 +7,7 @@ use std::{
 
 use state::{Hostname, OrderId, Term, Timestamp};
 
-use crate::issuance::pace::Pause;
+use crate::issuance::weather::Pause;
 
 /// What only the leader does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -196,7 +196,8 @@ pub enum Budget {
     /// As a renewal, and to the last token: the one that is served was revoked or is
     /// about to end.
     Urgent,
-    /// Within the window that the CA suggested (RFC 9773): nothing.
+    /// Within the window that the CA suggested (RFC 9773): asked of no limit, but its
+    /// certificate counts for its exact set like any other.
     Exempt,
 }
 

@@ -12,6 +12,10 @@
 //! - a hostname has at most one order in flight, and it is the one it names;
 //! - an order's URL is written once, and a certificate is installed only for an
 //!   open order whose finalization was intended;
+//! - no order begins for a hostname that is not proven, or that a limit forbids;
+//! - only a proof that names the tenant moves a hostname from another, and nothing is
+//!   served anew before its claim is proven or after it was revoked;
+//! - what is promised under a limit are the orders in flight;
 //! - what is due is derived from the records and never stored;
 //! - ids come from counters and are never used twice.
 //!

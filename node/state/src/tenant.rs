@@ -124,6 +124,9 @@ mod tests {
     fn a_label_never_changes_for_customers_have_it_in_their_dns() {
         let label = Tenant::default().label(ClusterId([7; 16]));
         assert_eq!(label, "v7cdumckskfokiae151oqsnvo2r4dash");
+        let shop = Hostname::parse("shop.example").unwrap();
+        let delegation = Tenant::default().delegation_label(ClusterId([7; 16]), &shop);
+        assert_eq!(delegation, "oe71c70isanvmkcr7fq41lijbv1eadj5");
     }
 
     #[test]

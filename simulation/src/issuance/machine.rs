@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use consensus::{Identity, Parts, Replica};
 use leader::issuance::acme::{AcmeAuthorities, Dial, Stream};
-use leader::issuance::request::P256;
+use leader::issuance::request::FreshKeys;
 use leader::{Leader, Ports};
 use state::ports::{Clock, Leadership, Members, Propose};
 use state::testing::{MaskSeal, found as founding};
@@ -139,7 +139,7 @@ fn ports(seat: &Seat, replica: &Arc<Replica>) -> Ports {
         identities: Arc::new(PaperIdentities),
         clock,
         authorities: Arc::new(authorities),
-        requests: Arc::new(P256),
+        requests: Arc::new(FreshKeys),
         jitter: Arc::new(SeededJitter::new(seat.fork())),
     }
 }

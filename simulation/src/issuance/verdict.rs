@@ -106,6 +106,7 @@ mod tests {
             not_before: now(),
             not_after: now(),
             revoked: None,
+            is_rsa: false,
         };
         Ledger {
             accounts: vec![account],

@@ -31,6 +31,16 @@ pub struct Pebble {
     _dns: Child,
 }
 
+/// What a Pebble does beyond what most tests need.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// External accounts, of which one must vouch for each new account: the id and the
+    /// HMAC key, unpadded base64url. With none, none has to.
+    pub external_accounts: Vec<(String, String)>,
+    /// Further chains for each certificate.
+    pub alternate_chains: u8,
+}
+
 impl Pebble {
     /// Starts it under `dir`. All names resolve to `addresses`; challenges are
     /// looked for at `http_port`. Certificates are valid for `validity`.
@@ -40,11 +50,28 @@ impl Pebble {
         http_port: u16,
         validity: Duration,
     ) -> Self {
+        let extras = Extras::default();
+        Self::start_with(dir, addresses, http_port, validity, &extras).await
+    }
+
+    /// The same, with more.
+    pub async fn start_with(
+        dir: &Path,
+        addresses: &[Ipv4Addr],
+        http_port: u16,
+        validity: Duration,
+        extras: &Extras,
+    ) -> Self {
         let dir = dir.join("pebble");
         fs::create_dir_all(&dir).unwrap();
         let tls_root_pem = make_tls(&dir);
         let [acme, management, dns_management] = [free_tcp(), free_tcp(), free_tcp()];
         let dns = free_udp();
+        let keys: serde_json::Map<_, _> = extras
+            .external_accounts
+            .iter()
+            .map(|(kid, key)| (kid.clone(), key.clone().into()))
+            .collect();
         let config = serde_json::json!({"pebble": {
             "listenAddress": acme.to_string(),
             "managementListenAddress": management.to_string(),
@@ -52,7 +79,8 @@ impl Pebble {
             "privateKey": dir.join("tls.key"),
             "httpPort": http_port,
             "tlsPort": 1,
-            "externalAccountBindingRequired": false,
+            "externalAccountBindingRequired": !extras.external_accounts.is_empty(),
+            "externalAccountMACKeys": keys,
             "domainBlocklist": ["blocked-domain.example"],
             "certificateValidityPeriod": validity.as_secs(),
         }});
@@ -86,6 +114,10 @@ impl Pebble {
                 ("PEBBLE_VA_NOSLEEP", "1"),
                 ("PEBBLE_WFE_NONCEREJECT", "5"),
                 ("PEBBLE_AUTHZREUSE", "0"),
+                (
+                    "PEBBLE_ALTERNATE_ROOTS",
+                    &extras.alternate_chains.to_string(),
+                ),
             ],
             &[
                 "-strict",
@@ -149,8 +181,7 @@ impl Pebble {
     async fn tell_dns(&self, command: &str, body: &serde_json::Value) {
         let body = body.to_string();
         let length = body.len();
-        let request =
-            format!("POST /{command} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
+        let request = format!("POST /{command} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
         let mut stream = tokio::net::TcpStream::connect(self.dns_management)
             .await
             .unwrap();

@@ -121,7 +121,8 @@ pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// device again. After a write-back failed, Linux keeps the page with its new bytes,
 /// calls it clean, and lets the next fsync succeed: what is read then may be on no disk
 /// at all. Only clean pages are dropped; so all are written first, and a file whose
-/// pages cannot be is an error.
+/// pages cannot be is an error. Then all of it is read: an engine may take what it cannot
+/// read for what was never written (sled does), and write over it.
 pub(crate) fn forget_cached(path: &Path) -> Result<(), StoreError> {
     for path in list(path)? {
         if path.is_dir() {
@@ -129,11 +130,12 @@ pub(crate) fn forget_cached(path: &Path) -> Result<(), StoreError> {
             continue;
         }
         let forget = || -> std::io::Result<()> {
-            let file = File::open(&path)?;
+            let mut file = File::open(&path)?;
             file.sync_all()?;
-            Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+            std::io::copy(&mut file, &mut std::io::sink()).map(drop)
         };
-        forget().map_err(|error| StoreError::file("write back", &path, error))?;
+        forget().map_err(|error| StoreError::file("write back and read", &path, error))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consensus::store::Store;
 use consensus::{Config, Dial, Identity, Parts, PeerStream, Replica};
-use state::testing::{ManualClock, host};
+use state::testing::ManualClock;
 use state::{Change, ClusterId, NodeId};
 
 /// There is nobody to dial.

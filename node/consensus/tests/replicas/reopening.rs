@@ -169,6 +169,30 @@ async fn bodies_are_read_from_another_member_when_the_own_store_refuses() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_cannot_be_read_yet_is_no_loss() {
+    let world = World::founded(1, Config::default()).await;
+    world.write(1, 0).await.unwrap();
+    let replica = world.replica(1);
+    let faults = world.faults(1);
+    faults.full.store(true, Ordering::SeqCst);
+    assert!(world.write(1, 1).await.is_err());
+    stopped(&replica).await;
+    faults.refuses.store(true, Ordering::SeqCst);
+    faults.full.store(false, Ordering::SeqCst);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert!(matches!(
+            *replica.halted().borrow(),
+            Some(Halt::Store { .. })
+        ));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    faults.refuses.store(false, Ordering::SeqCst);
+    runs_again(&replica).await;
+    written(&world, 1, 2).await;
+}
+
 /// Copies the files of a folder that holds no others.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();

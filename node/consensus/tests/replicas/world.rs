@@ -8,7 +8,7 @@ use std::time::Duration;
 use consensus::store::{DiskStore, Engine};
 use consensus::{Config, Halt, Identity, Parts, Replica, StartError};
 use state::ports::{Applied, Clock, Leadership, Members, Propose, ProposeError};
-use state::testing::{found, host};
+use state::testing::found;
 use state::{Actor, Change, ClusterId, Index, NodeId, State, Term, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

@@ -338,8 +338,11 @@ impl Bench {
         key: &KeyPair,
         names: &[&str],
     ) -> Vec<u8> {
-        let answer = self.post(account, &order.finalize, &csr(key, names));
-        let url = answer.expect(200).json()["certificate"].clone();
+        self.post(account, &order.finalize, &csr(key, names))
+            .expect(200);
+        self.issue_due();
+        let valid = self.post(account, &order.url, &Value::Null);
+        let url = valid.expect(200).json()["certificate"].clone();
         let chain = self.post(account, url.as_str().unwrap(), &Value::Null);
         let leaf = chain.expect(200).text;
         let leaf = x509_parser::pem::parse_x509_pem(leaf.as_bytes()).unwrap().1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devca::{Behaviour, Limits, Server};
+use devca::{Behaviour, FinalizeRule, Limits, Server};
 use instant_acme::{
     ChallengeType, Error, Identifier, NewOrder, OrderStatus, RetryPolicy, RevocationRequest,
 };
@@ -166,6 +166,28 @@ async fn fifty_simultaneous_finalizes_make_one_certificate() {
     assert_eq!(ledger.certificates_for(&names).count(), 1);
     assert_eq!(ledger.finalizations.len(), 50);
     ca.shutdown().await;
+}
+
+#[tokio::test]
+async fn simultaneous_finalizes_make_several_certificates_on_command() {
+    let site = Site::start().await;
+    let mut config = config(site.probing());
+    config.behaviour.finalize = FinalizeRule::Race {
+        window_millis: 60_000,
+    };
+    config.precise_clock = Some(system_precise_clock());
+    let ca = Server::start(config).await.unwrap();
+    let account = account(&ca).await;
+    let names = ["shop.client.example"];
+    let order = ready_order(&account, &names, &site).await;
+    let finalized = (0..2).map(async |_| {
+        let mut order = account.order(order.url().to_owned()).await.unwrap();
+        let csr = csr_der(&KeyPair::generate().unwrap(), &names);
+        order.finalize_csr(&csr).await.unwrap();
+    });
+    futures_util::future::join_all(finalized).await;
+    let duplicates = ca.ledger().duplicates(Duration::from_secs(60));
+    assert_eq!(duplicates[0].serials.len(), 2);
 }
 
 #[tokio::test]

@@ -238,6 +238,12 @@ fn certificates_are_made_for_every_kind_of_web_key() {
         let answer = bench.post(&account, &order.finalize, &payload);
         assert_eq!(answer.expect(200).json()["status"], "valid");
     }
+    // Two of elliptic curves; the RSA one goes beside them.
+    let ledger = bench.core.ledger(bench.time());
+    let duplicates = ledger.duplicates(Duration::from_secs(1));
+    assert_eq!(duplicates.len(), 1);
+    assert_eq!(duplicates[0].serials.len(), 2);
+    assert!(ledger.certificates[2].is_rsa);
 }
 
 #[test]

@@ -180,6 +180,20 @@ fn a_proof_that_was_given_up_is_not_used_again() {
 }
 
 #[test]
+fn boulder_answers_before_it_has_signed() {
+    let mut bench = Bench::behaving(Behaviour::boulder());
+    let account = bench.account();
+    let order = bench.ready_order(&account, &["a.example"]);
+    let payload = csr(&KeyPair::generate().unwrap(), &["a.example"]);
+    let answer = bench.post(&account, &order.finalize, &payload).expect(200);
+    assert_eq!(answer.json()["status"], "processing");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(bench.status(&account, &order.url), "processing");
+    bench.issue_due();
+    assert_eq!(bench.status(&account, &order.url), "valid");
+}
+
+#[test]
 fn finalizing_a_valid_order_is_not_ready() {
     let mut bench = Bench::behaving(Behaviour::boulder());
     let account = bench.account();

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use state::{Budget, Ca, Hostname, KeyAlgorithm, State, Timestamp};
+use state::{Budget, Ca, Due, Hostname, State, Timestamp};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -82,7 +82,7 @@ impl Court {
         let clock = self.reign.clock_doubt();
         let trusted = clock.is_none();
         let next_due = state.next_due(now);
-        let pause = self.reign.weather.pause();
+        let pause = account::first(state).and_then(|ca| self.reign.weather(&ca.name).pause());
         let calm = pause.is_none();
         self.reign.board.edit(|status| {
             status.clock = clock;
@@ -195,11 +195,19 @@ impl Court {
                     };
                     let domain = registered_domain(&hostname);
                     let domain = domain.unwrap_or_else(|| DnsName::from(&hostname));
+                    let Some(record) = state.hostname(hostname.as_str()) else {
+                        continue;
+                    };
+                    let Some((_, Due::Order(_, algorithm))) = state.hostname_due(&hostname, record)
+                    else {
+                        continue;
+                    };
+                    let own = record.wants().profile;
                     let ticket = issuance::Ticket {
                         claim,
+                        algorithm,
+                        profile: own.or_else(|| ca.settings.profile.clone()),
                         ca: ca.name.clone(),
-                        algorithm: KeyAlgorithm::Ecdsa,
-                        profile: None,
                         replaces: None,
                         budget: Budget::New,
                         domain: domain.to_string(),

@@ -3,26 +3,24 @@
 
 use state::{Evidence, FailureClass, Order, Stage};
 
-use super::authority::{ChallengeStatus, OrderStatus, OrderView, Problem};
+use super::authority::{OrderStatus, OrderView, Problem};
 
 /// All that a decision depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Situation<'a> {
     pub(crate) order: &'a Order,
-    /// The hostname is authorized as it was when the order began.
-    pub(crate) claimed: bool,
+    /// Whether the order's hostname is still what it was ordered for.
+    pub(crate) claim: Claim,
     /// The CA's last word on the order; `None`: look first.
     pub(crate) seen: Option<&'a OrderView>,
-    /// The CA's last word on its challenge, if it was asked.
-    pub(crate) challenge: Option<ChallengeStatus>,
+    /// What is known of its challenges.
+    pub(crate) telling: Telling,
     /// The stage's intent was just committed and not used.
     pub(crate) permitted: bool,
     /// The CA took `newOrder`; what it made is not committed yet.
     pub(crate) unprepared: bool,
     /// The edges were waited for.
     pub(crate) confirmed: bool,
-    /// This leader told the CA that the challenge is ready, not long ago.
-    pub(crate) told: bool,
     /// Nothing that anybody sent to finalize can be under way any more.
     pub(crate) settled: bool,
     /// The CA refused to finalize, for good.
@@ -33,6 +31,28 @@ pub(crate) struct Situation<'a> {
     pub(crate) stuck: bool,
 }
 
+/// How a hostname stands to an order of its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Authorized and proven as when the order began.
+    Holds,
+    /// The same claim, and its proof has lapsed.
+    Lapsed,
+    /// Withdrawn, or another's by now.
+    Changed,
+}
+
+/// What is known of the challenges of an order that the CA is to be told are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// The CA was told of each not long ago, or needs not be told.
+    Quiet,
+    /// How some stand is to be read first.
+    Unseen,
+    /// At least one is pending, and the CA was not told of it lately.
+    Pending,
+}
+
 /// The next move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Move {
@@ -40,12 +60,12 @@ pub(crate) enum Move {
     IntendOrder,
     /// POST newOrder.
     Place,
-    /// Read the authorization and commit what the CA has.
+    /// Read the authorizations and commit what the CA has.
     Prepare,
     /// Read the order.
     Look,
-    /// Read the authorization.
-    LookAtChallenge,
+    /// Read the authorizations.
+    LookAtChallenges,
     /// Wait for the edges.
     Confirm,
     /// Commit the intent to say that the challenge is ready.
@@ -69,14 +89,36 @@ pub(crate) enum Move {
 }
 
 impl Move {
+    /// It begins with a request to the CA that has no effect there, so that it can wait
+    /// while the CA ails. What follows on a permission cannot.
+    pub(crate) fn can_wait(&self) -> bool {
+        match self {
+            Self::IntendOrder
+            | Self::Prepare
+            | Self::Look
+            | Self::LookAtChallenges
+            | Self::IntendReady
+            | Self::IntendFinalize
+            | Self::Download
+            | Self::Bury => true,
+            Self::Place
+            | Self::Confirm
+            | Self::Tell
+            | Self::Finalize
+            | Self::Poll
+            | Self::Settle
+            | Self::Fail(..) => false,
+        }
+    }
+
     /// In a few words, for the status.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::IntendOrder => "committing the intent to order",
             Self::Place => "ordering",
-            Self::Prepare => "reading the authorization",
+            Self::Prepare => "reading the authorizations",
             Self::Look => "reading the order",
-            Self::LookAtChallenge => "reading the challenge",
+            Self::LookAtChallenges => "reading the challenges",
             Self::Confirm => "waiting for all nodes to know the challenge",
             Self::IntendReady => "committing the intent to be validated",
             Self::Tell => "asking for validation",
@@ -94,18 +136,30 @@ impl Move {
 /// The next move of an order.
 pub(crate) fn decide(situation: &Situation<'_>) -> Move {
     match &situation.order.stage {
+        Stage::FinalizeIntent(_) => finalize_intent(situation),
+        // No certificate can come of it yet, and none should.
+        _ if situation.claim != Claim::Holds => unwanted(situation.claim),
         Stage::Admitted => admitted(situation),
         Stage::Prepared(placed) => prepared(situation, placed.challenges().next().is_some()),
         Stage::ReadyIntent(_) => ready_intent(situation),
-        Stage::FinalizeIntent(_) => finalize_intent(situation),
     }
 }
 
+fn unwanted(claim: Claim) -> Move {
+    let (class, reason) = match claim {
+        Claim::Holds | Claim::Changed => (
+            FailureClass::Rejected,
+            "the hostname's authorization has changed",
+        ),
+        Claim::Lapsed => (
+            FailureClass::Preflight,
+            "the hostname is not proven to be its tenant's any more",
+        ),
+    };
+    Move::Fail(Evidence::NeverPlaced, class, reason)
+}
+
 fn admitted(situation: &Situation<'_>) -> Move {
-    if !situation.claimed {
-        let reason = "the hostname's authorization has changed";
-        return Move::Fail(Evidence::NeverPlaced, FailureClass::Rejected, reason);
-    }
     if situation.unprepared {
         Move::Prepare
     } else if situation.permitted {
@@ -137,13 +191,10 @@ fn ready_intent(situation: &Situation<'_>) -> Move {
     match status(situation) {
         None => Move::Look,
         Some(OrderStatus::Pending) if situation.expired => gone(),
-        Some(OrderStatus::Pending) if situation.told => Move::Poll,
-        Some(OrderStatus::Pending) => match situation.challenge {
-            None => Move::LookAtChallenge,
-            Some(ChallengeStatus::Pending) => Move::IntendReady,
-            Some(
-                ChallengeStatus::Processing | ChallengeStatus::Valid | ChallengeStatus::Invalid,
-            ) => Move::Poll,
+        Some(OrderStatus::Pending) => match situation.telling {
+            Telling::Quiet => Move::Poll,
+            Telling::Unseen => Move::LookAtChallenges,
+            Telling::Pending => Move::IntendReady,
         },
         Some(OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid) => {
             Move::IntendFinalize
@@ -173,7 +224,7 @@ fn finalize_intent(situation: &Situation<'_>) -> Move {
 fn finalize_again(situation: &Situation<'_>) -> Move {
     if !situation.settled {
         Move::Settle
-    } else if !situation.claimed {
+    } else if situation.claim == Claim::Changed {
         let reason = "the hostname's authorization has changed";
         Move::Fail(Evidence::Withdrawn, FailureClass::Rejected, reason)
     } else if situation.refused.is_some() {

@@ -1,18 +1,23 @@
 //! What came from the CA, before it is installed: is it a certificate for our key, for
-//! this name and nothing else, valid now, and does its chain hold together?
+//! exactly our names, valid now, and does its chain hold together?
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use rcgen::{KeyPair, PublicKeyData};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject};
 use state::{
-    CertificateId, ChainId, Hostname, OrderId, Secret, Timestamp,
+    CertificateId, ChainId, KeyAlgorithm, OrderId, Secret, Timestamp,
     command::{CertificateParts, Install},
 };
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::{
+    oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION},
+    prelude::{FromDer, GeneralName, X509Certificate},
+};
+
+use super::request::Wanted;
 
 /// Most certificates in an answer: no public chain has more than four.
 const CHAIN_MOST: usize = 10;
@@ -32,7 +37,10 @@ pub enum Unusable {
     /// For another key.
     #[error("the certificate is for another key than ours")]
     Key,
-    /// Not for the hostname alone.
+    /// Its key is not of the kind that was ordered.
+    #[error("the certificate's key is not of the kind {}", .0.as_str())]
+    KeyKind(KeyAlgorithm),
+    /// Not for exactly what was ordered.
     #[error("the certificate names {0}")]
     Names(String),
     /// Not valid now.
@@ -55,6 +63,10 @@ pub struct Fraction {
     pub denominator: u32,
 }
 
+/// Certificates that live for less are renewed at half their life at the latest, as the CAs
+/// that issue them advise: a third of so little is no time to mend anything.
+const SHORT_LIFE: Duration = Duration::from_secs(10 * 86_400);
+
 impl Fraction {
     /// Two thirds: with 90 days, thirty are left for whatever goes wrong.
     pub const TWO_THIRDS: Self = Self {
@@ -62,41 +74,67 @@ impl Fraction {
         denominator: 3,
     };
 
+    /// One half.
+    pub const HALF: Self = Self {
+        numerator: 1,
+        denominator: 2,
+    };
+
+    /// When a certificate with this life, installed at `now`, is renewed unless its CA
+    /// suggests another moment. Never before a tenth of what is left: a CA that hands out a
+    /// certificate late in its life must not make us order again at once.
+    pub fn renewal(self, not_before: Timestamp, not_after: Timestamp, now: Timestamp) -> Timestamp {
+        let life = not_after.since(not_before);
+        let mut into = self.of(life);
+        if life < SHORT_LIFE {
+            into = into.min(Self::HALF.of(life));
+        }
+        let soonest = now.plus(not_after.since(now) / 10);
+        not_before.plus(into).max(soonest)
+    }
+
     fn of(self, whole: Duration) -> Duration {
         whole.mul_f64(f64::from(self.numerator) / f64::from(self.denominator.max(1)))
     }
 }
 
-/// Checks `pem` against an order's hostname and private key (PKCS #8), and says what to
-/// install.
+/// What a certificate is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Whose it is to be.
+    pub order: OrderId,
+    /// Its names and its kind of key.
+    pub wanted: Wanted<'a>,
+    /// Its private key (PKCS #8).
+    pub key: &'a Secret,
+}
+
+/// Checks `pem` against what was ordered, and says what to install.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn inspect(
-    order: OrderId,
     pem: &str,
-    hostname: &Hostname,
-    key: &Secret,
+    expected: &Expected<'_>,
     now: Timestamp,
     renew: Fraction,
 ) -> Result<Install, Unusable> {
     let chain = parse(pem)?;
     let (leaf, issuers) = chain.split_first().ok_or(Unusable::Count(0))?;
-    let (_, parsed) =
-        X509Certificate::from_der(leaf).map_err(|error| Unusable::Unreadable(error.to_string()))?;
-    if parsed.public_key().raw != public_key(key)? {
+    let parsed = read(leaf)?;
+    if parsed.public_key().raw != public_key(expected.key)? {
         return Err(Unusable::Key);
     }
-    check_names(&parsed, hostname)?;
+    check_kind(&parsed, expected.wanted.algorithm)?;
+    check_names(&parsed, &expected.wanted.names())?;
     let not_before = moment(parsed.validity().not_before.timestamp());
     let not_after = moment(parsed.validity().not_after.timestamp());
     if not_before > now.plus(AHEAD_MOST) || not_after <= now || not_after <= not_before {
         return Err(Unusable::Validity(not_before, not_after));
     }
     check_chain(leaf, issuers, now.max(not_before))?;
-    let life = not_after.since(not_before);
     Ok(Install {
-        order,
+        order: expected.order,
         parts: CertificateParts {
             id: CertificateId(sha256([leaf])),
             leaf: Bytes::copy_from_slice(leaf),
@@ -107,12 +145,32 @@ pub fn inspect(
             not_before,
             not_after,
         },
-        // A CA that hands out a certificate late in its life must not make us order again
-        // at once.
-        renew_at: not_before
-            .plus(renew.of(life))
-            .max(now.plus(not_after.since(now) / 10)),
+        renew_at: renew.renewal(not_before, not_after, now),
     })
+}
+
+/// The common name of whom the topmost certificate of a chain is signed by.
+///
+/// # Errors
+/// When it is no chain of certificates.
+pub fn topmost_issuer(pem: &str) -> Result<String, Unusable> {
+    let chain = parse(pem)?;
+    let topmost = chain.last().ok_or(Unusable::Count(0))?;
+    Ok(issuer(&read(topmost)?))
+}
+
+/// Whether two chains are for one and the same leaf.
+///
+/// # Errors
+/// When one of them is no chain of certificates.
+pub fn same_leaf(one: &str, other: &str) -> Result<bool, Unusable> {
+    Ok(parse(one)?.first() == parse(other)?.first())
+}
+
+fn read<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Unusable> {
+    let read = X509Certificate::from_der(der);
+    let (_, certificate) = read.map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    Ok(certificate)
 }
 
 fn parse(pem: &str) -> Result<Vec<CertificateDer<'static>>, Unusable> {
@@ -132,21 +190,38 @@ fn public_key(key: &Secret) -> Result<Vec<u8>, Unusable> {
     Ok(pair.subject_public_key_info())
 }
 
-fn check_names(leaf: &X509Certificate<'_>, hostname: &Hostname) -> Result<(), Unusable> {
+fn check_kind(leaf: &X509Certificate<'_>, algorithm: KeyAlgorithm) -> Result<(), Unusable> {
+    let wanted = match algorithm {
+        KeyAlgorithm::Ecdsa => OID_KEY_TYPE_EC_PUBLIC_KEY,
+        KeyAlgorithm::Rsa => OID_PKCS1_RSAENCRYPTION,
+    };
+    if leaf.public_key().algorithm.algorithm == wanted {
+        Ok(())
+    } else {
+        Err(Unusable::KeyKind(algorithm))
+    }
+}
+
+fn check_names(leaf: &X509Certificate<'_>, wanted: &[String]) -> Result<(), Unusable> {
     let names = leaf
         .subject_alternative_name()
         .map_err(|error| Unusable::Unreadable(error.to_string()))?;
     let names: &[GeneralName<'_>] = names
         .as_ref()
         .map_or(&[], |names| &names.value.general_names);
-    match names {
-        [GeneralName::DNSName(name)] if name.eq_ignore_ascii_case(hostname.as_str()) => Ok(()),
-        [] => Err(Unusable::Names("nothing".to_owned())),
-        names => {
-            let names: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
-            Err(Unusable::Names(names.join(", ")))
-        }
+    let dns = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    let found: Option<BTreeSet<String>> = names.iter().map(dns).collect();
+    if names.len() == wanted.len() && found == Some(wanted.iter().cloned().collect()) {
+        return Ok(());
     }
+    if names.is_empty() {
+        return Err(Unusable::Names("nothing".to_owned()));
+    }
+    let names: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
+    Err(Unusable::Names(names.join(", ")))
 }
 
 /// The leaf is signed by the first issuer and so on. Whom the last one is signed by is

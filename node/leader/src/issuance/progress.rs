@@ -1,25 +1,23 @@
 //! Carries one order to its end: decide, make one move, look at the state, again.
 
+mod download;
+mod end;
+mod prepare;
 mod setback;
 
 use std::{sync::Arc, time::Duration};
 
-use state::{
-    Change, Evidence, FailureClass, Order, OrderId, Placed, Refusal, Stage,
-    order::{PlacedAuthorization, PlacedChallenge},
-    outcome::Kind,
-    sealed::SealContext,
-};
+use state::{ChallengeKind, Change, Order, OrderId, Placed, Stage, order::PlacedAuthorization};
 
 use super::{
     authority::{
-        Authority, AuthorityError, AuthorizationStatus, AuthorizationView, ChallengeKind,
-        FinalizeRequest, OrderRequest, OrderView,
+        Authority, AuthorityError, AuthorizationView, ChallengeStatus, FinalizeRequest,
+        OrderRequest,
     },
-    decide::{Move, decide},
-    inspect::{Unusable, inspect},
+    decide::{Claim, Move, decide},
     memory::{Circumstances, Memory},
-    react::Request,
+    react::{Reaction, Request, react},
+    weather::Weather,
 };
 use crate::{
     fence::{Permit, Shut},
@@ -35,6 +33,7 @@ const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(3600);
 pub(crate) struct Carrier {
     reign: Arc<Reign>,
     authority: Arc<dyn Authority>,
+    weather: Arc<Weather>,
     id: OrderId,
     memory: Memory,
 }
@@ -58,13 +57,8 @@ fn at(request: Request) -> impl Fn(AuthorityError) -> Trouble {
 }
 
 impl Carrier {
-    /// Of an order in the state. `permit` is that of its admission, if that was just now.
-    pub(crate) fn new(
-        reign: Arc<Reign>,
-        authority: Arc<dyn Authority>,
-        order: &Order,
-        permit: Option<Permit>,
-    ) -> Self {
+    /// Of an order in the state.
+    pub(crate) fn new(reign: Arc<Reign>, authority: Arc<dyn Authority>, order: &Order) -> Self {
         let wait = finalize_wait(&reign, order.ca.as_str());
         let from = if order.epoch < reign.term {
             reign.since
@@ -72,13 +66,21 @@ impl Carrier {
             // Intended in this term, by a carrier that ended: as late as now.
             reign.boottime()
         };
-        let memory = Memory::new(permit, order, from.saturating_add(wait));
         Self {
+            weather: reign.weather(&order.ca),
+            memory: Memory::new(order, from.saturating_add(wait)),
             reign,
             authority,
             id: order.id,
-            memory,
         }
+    }
+
+    /// Of an order that this leader admitted just now: with the permission of that, and the
+    /// challenges that can succeed.
+    pub(crate) fn of_new(mut self, permit: Permit, methods: Vec<ChallengeKind>) -> Self {
+        self.memory.permit = Some(permit);
+        self.memory.methods = Some(methods);
+        self
     }
 
     /// Until the order has ended.
@@ -92,7 +94,13 @@ impl Carrier {
             };
             let next = decide(&self.memory.situation(&order, &self.circumstances(&order)));
             self.show(&order, &next);
-            match self.make(&order, next).await {
+            // In naps, so that what happens to the order meanwhile is seen.
+            let done = if next.can_wait() && self.weather.nap().await {
+                self.reconsider(&order).await
+            } else {
+                self.make(&order, next).await
+            };
+            match done {
                 Ok(()) => {}
                 Err(Trouble::Commit(CommitError::Deposed(why))) => return Err(why),
                 Err(trouble) => self.meet(&order, trouble).await,
@@ -104,12 +112,19 @@ impl Carrier {
         let state = self.reign.state();
         let record = state.hostname(order.hostname.as_str());
         let now = self.reign.now();
-        let certificate = record.and_then(|record| state.certificate(&record.certificate?));
+        let served = record.and_then(|record| record.certificate_of(order.algorithm));
+        let served = served.and_then(|id| state.certificate(&id));
+        let claim = match record {
+            Some(record) if record.claim != order.claim => Claim::Changed,
+            Some(record) if record.ownership.standing.holds() => Claim::Holds,
+            Some(_) => Claim::Lapsed,
+            None => Claim::Changed,
+        };
         Circumstances {
             term: self.reign.term,
             trusted: self.reign.clock_doubt().is_none(),
-            claimed: record.is_some_and(|record| record.claim == order.claim),
-            covered: certificate.is_some_and(|certificate| certificate.is_valid_at(now)),
+            claim,
+            covered: served.is_some_and(|served| served.is_valid_at(now)),
             now,
             boottime: self.reign.boottime(),
         }
@@ -123,34 +138,24 @@ impl Carrier {
     }
 
     async fn make(&mut self, order: &Order, next: Move) -> Result<(), Trouble> {
+        let id = order.id;
         match next {
             Move::IntendOrder => {
-                let change = Change::IntendOrder { order: order.id };
+                let change = Change::IntendOrder { order: id };
                 self.intend(order, change).await
             }
             Move::Place => self.place(order).await,
             Move::Prepare => self.prepare(order).await,
             Move::Look => self.look(order).await,
-            Move::LookAtChallenge => {
-                let authorization = self.authorization(placed(order)?).await?;
-                let challenge = authorization.challenge(&ChallengeKind::Http01);
-                self.memory.challenge = challenge.map(|challenge| challenge.status);
-                Ok(())
-            }
-            Move::Confirm => {
-                let index = self.memory.prepared_at;
-                let index = index.unwrap_or_else(|| self.reign.state().index());
-                self.reign.barrier(index).await;
-                self.memory.confirmed = true;
-                Ok(())
-            }
+            Move::LookAtChallenges => self.look_at_challenges(order).await,
+            Move::Confirm => self.confirm(order).await,
             Move::IntendReady => {
-                let change = Change::IntendReady { order: order.id };
+                let change = Change::IntendReady { order: id };
                 self.intend(order, change).await
             }
             Move::Tell => self.tell(order).await,
             Move::IntendFinalize => {
-                let change = Change::IntendFinalize { order: order.id };
+                let change = Change::IntendFinalize { order: id };
                 self.intend(order, change).await
             }
             Move::Finalize => self.finalize(order).await,
@@ -167,7 +172,6 @@ impl Carrier {
     /// Opens the road first: a CA that cannot be reached costs no commit, and the
     /// permission's time is not spent on a handshake.
     async fn intend(&mut self, order: &Order, change: Change) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
         self.authority.warm().await.map_err(at(Request::Warm))?;
         let committed = self.commit(order, change).await?;
         self.memory.permit = Some(committed.permit);
@@ -178,7 +182,13 @@ impl Carrier {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
         failpoint.before("post-new-order");
-        let request = OrderRequest::of(&order.hostname);
+        let replaces = order.replaces.as_deref();
+        let request = OrderRequest {
+            hostname: &order.hostname,
+            wildcard: order.wildcard,
+            profile: order.profile.as_deref(),
+            replaces: replaces.filter(|_| !self.memory.plainly),
+        };
         let answer = self.authority.new_order(&request, permit).await;
         let view = self.answered(answer, Request::NewOrder)?;
         failpoint.after("post-new-order");
@@ -186,56 +196,50 @@ impl Carrier {
         Ok(())
     }
 
-    async fn prepare(&mut self, order: &Order) -> Result<(), Trouble> {
-        let Some(view) = self.memory.unprepared.clone() else {
-            return Ok(());
-        };
-        self.reign.weather.calm().await;
-        let [authorization_url] = view.authorization_urls.as_slice() else {
-            let reason = "the CA asks for other than one authorization for one name";
-            let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
-            return self.fail(order, evidence, class, reason, None).await;
-        };
-        let answer = self.authority.authorization(authorization_url).await;
-        let authorization = self.answered(answer, Request::Read)?;
-        let Some(placed) = describe(&view, &authorization) else {
-            let reason = "the CA offers no http-01 challenge for it";
-            let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
-            return self.fail(order, evidence, class, reason, None).await;
-        };
-        let change = Change::PrepareOrder {
-            order: order.id,
-            placed,
-        };
-        let committed = self.commit(order, change).await?;
-        self.memory.prepared_at = Some(committed.index);
-        self.memory.unprepared = None;
-        self.memory.seen = Some(view);
-        Ok(())
-    }
-
     async fn look(&mut self, order: &Order) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
         let from = self.reign.boottime();
         let answer = self.authority.order(&placed(order)?.url).await;
         let view = self.answered(answer, Request::Read)?;
-        self.memory.challenge = None;
+        self.memory.forget_view();
         self.memory.seen = Some(view);
         self.memory.seen_from = from;
         Ok(())
     }
 
+    async fn look_at_challenges(&mut self, order: &Order) -> Result<(), Trouble> {
+        let mut pending = Vec::new();
+        for authorization in &placed(order)?.authorizations {
+            let Some(challenge) = &authorization.challenge else {
+                continue;
+            };
+            let view = self.authorization(authorization).await?;
+            let known = view.challenge_at(&challenge.url);
+            if known.is_some_and(|known| known.status == ChallengeStatus::Pending) {
+                pending.push(challenge.url.clone());
+            }
+            self.memory.asked = self.memory.asked.max(view.retry_after);
+        }
+        self.memory.challenges.saw(pending);
+        Ok(())
+    }
+
+    /// One challenge under one permission; the others follow under theirs.
     async fn tell(&mut self, order: &Order) -> Result<(), Trouble> {
         let failpoint = self.reign.config.failpoint;
         let permit = self.permit()?;
-        failpoint.before("post-ready");
-        let challenge = placed(order)?.challenges().next();
-        let missing = || Trouble::Own("the order has no challenge".to_owned());
+        let (placed, now) = (placed(order)?, self.reign.boottime());
+        let challenge = self.memory.challenges.next(placed, now);
+        let missing = || Trouble::Own("the order has no challenge to be told of".to_owned());
         let url = &challenge.ok_or_else(missing)?.url;
+        failpoint.before("post-ready");
         let answer = self.authority.ready(url, permit).await;
+        // Where it may have arrived the next look tells; others may be told of before.
+        let arrived = |error: &AuthorityError| react(Request::Ready, error, 1) == Reaction::Look;
+        if answer.as_ref().err().is_none_or(arrived) {
+            self.told(url);
+        }
         self.answered(answer, Request::Ready)?;
         failpoint.after("post-ready");
-        self.told();
         Ok(())
     }
 
@@ -270,6 +274,7 @@ impl Carrier {
 
     async fn poll(&mut self) -> Result<(), Trouble> {
         let asked = self.memory.seen.as_ref().and_then(|view| view.retry_after);
+        let asked = asked.max(self.memory.asked.take());
         let (first, longest) = self.reign.config.poll;
         let own = doubled(first, self.memory.polls, longest);
         self.memory.polls = self.memory.polls.saturating_add(1);
@@ -288,116 +293,12 @@ impl Carrier {
         Ok(())
     }
 
-    async fn download(&mut self, order: &Order) -> Result<(), Trouble> {
-        self.reign.weather.calm().await;
-        let seen = self.memory.seen.as_ref();
-        let url = seen.and_then(|view| view.certificate_url.clone());
-        let answer = match url {
-            Some(url) => self.authority.certificate(&url).await,
-            None => Err(AuthorityError::Malformed(
-                "a valid order without a certificate".to_owned(),
-            )),
-        };
-        let pem = self.answered(answer, Request::Read)?.pem;
-        let context = SealContext::CertificateKey(order.hostname.clone());
-        let key = self.reign.ports.seal.open(&order.key, &context);
-        let key = key.map_err(|error| Trouble::Own(error.to_string()))?;
-        let (now, renew) = (self.reign.now(), self.reign.config.renew);
-        let install = match inspect(order.id, &pem, &order.hostname, &key, now, renew) {
-            Ok(install) => install,
-            // By a clock that is wrong every certificate is, and a new order cures nothing.
-            Err(error @ Unusable::Validity(..)) if self.reign.clock_doubt().is_some() => {
-                return Err(Trouble::Own(error.to_string()));
-            }
-            Err(error) => return self.unusable(order, &error.to_string()).await,
-        };
-        let change = Change::InstallCertificate(Box::new(install));
-        match self.commit(order, change).await {
-            Ok(_) => {
-                self.reign.counters.installed();
-                tracing::info!(hostname = %order.hostname, order = %order.id, "certificate installed");
-                Ok(())
-            }
-            Err(CommitError::Refused(Refusal::AlreadyExists(Kind::Certificate))) => {
-                let reason = "the CA gave a certificate that was installed before";
-                self.unusable(order, reason).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn unusable(&mut self, order: &Order, reason: &str) -> Result<(), Trouble> {
-        let (evidence, class) = (Evidence::Unusable, FailureClass::Unusable);
-        self.fail(order, evidence, class, reason, None).await
-    }
-
-    /// The CA says that the order is invalid, or will not finalize it. The authorization
-    /// knows better why.
-    async fn bury(&mut self, order: &Order) -> Result<(), Trouble> {
-        let placed = placed(order)?;
-        let seen = self.memory.seen.as_ref();
-        let own = seen.and_then(|view| view.error.clone());
-        let own = own.or_else(|| self.memory.refused.clone());
-        let authorization = match self.authorization(placed).await {
-            Ok(authorization) => Some(authorization),
-            Err(Trouble::Authority(_, AuthorityError::Refused(_))) => None,
-            Err(trouble) => return Err(trouble),
-        };
-        let failed = authorization.filter(|it| it.status == AuthorizationStatus::Invalid);
-        let challenge = failed.and_then(|it| it.challenge(&ChallengeKind::Http01)?.error.clone());
-        let (class, problem) = match challenge {
-            Some(problem) => (FailureClass::Challenge, Some(problem)),
-            None => (FailureClass::Rejected, own),
-        };
-        let reason = problem.map_or_else(
-            || "the order is invalid and the CA does not say why".to_owned(),
-            |problem| problem.to_string(),
-        );
-        self.fail(order, Evidence::Invalid, class, &reason, None)
-            .await
-    }
-
-    async fn authorization(&mut self, placed: &Placed) -> Result<AuthorizationView, Trouble> {
-        self.reign.weather.calm().await;
-        let first = placed.authorizations.first();
-        let missing = || Trouble::Own("the order has no authorization".to_owned());
-        let url = &first.ok_or_else(missing)?.url;
-        let answer = self.authority.authorization(url).await;
-        self.answered(answer, Request::Read)
-    }
-
-    async fn fail(
+    async fn authorization(
         &mut self,
-        order: &Order,
-        evidence: Evidence,
-        class: FailureClass,
-        reason: &str,
-        asked: Option<Duration>,
-    ) -> Result<(), Trouble> {
-        let reign = &self.reign;
-        let wait = reign
-            .config
-            .backoff
-            .delay(order.attempt, asked, &*reign.ports.jitter);
-        let change = Change::FailOrder {
-            order: order.id,
-            evidence,
-            class,
-            reason: reason.to_owned(),
-            next_try: reign.now().plus(wait),
-        };
-        self.commit(order, change).await?;
-        let counters = &self.reign.counters;
-        counters.failed(class);
-        let finalizing = matches!(order.stage, Stage::FinalizeIntent(_));
-        if finalizing && evidence == Evidence::Gone {
-            counters.possible_duplicate();
-        }
-        tracing::warn!(
-            hostname = %order.hostname, order = %order.id, class = class.as_str(), reason,
-            "order failed"
-        );
-        Ok(())
+        placed: &PlacedAuthorization,
+    ) -> Result<AuthorizationView, Trouble> {
+        let answer = self.authority.authorization(&placed.url).await;
+        self.answered(answer, Request::Read)
     }
 
     async fn commit(&self, order: &Order, change: Change) -> Result<Committed, CommitError> {
@@ -418,9 +319,10 @@ impl Carrier {
         permit.ok_or(Trouble::Authority(Request::Warm, missing))
     }
 
-    fn told(&mut self) {
+    fn told(&mut self, challenge_url: &str) {
         // What was seen stays: no CA is done at once, so a wait comes before the next look.
-        self.memory.told_at = Some(self.reign.boottime());
+        let now = self.reign.boottime();
+        self.memory.challenges.tell(challenge_url, now);
         self.memory.polls = 0;
     }
 
@@ -433,7 +335,7 @@ impl Carrier {
         match answer {
             Ok(answer) => {
                 self.memory.tries = 0;
-                self.reign.weather.clear();
+                self.weather.clear();
                 Ok(answer)
             }
             Err(error) => Err(Trouble::Authority(request, error)),
@@ -446,31 +348,6 @@ fn placed(order: &Order) -> Result<&Placed, Trouble> {
     order.stage.placed().ok_or_else(missing)
 }
 
-/// What the CA has, to be committed. An authorization that is valid already needs no
-/// challenge; one that offers no http-01 is no use.
-fn describe(view: &OrderView, authorization: &AuthorizationView) -> Option<Placed> {
-    let challenge = match authorization.status {
-        AuthorizationStatus::Valid => None,
-        AuthorizationStatus::Pending | AuthorizationStatus::Invalid => {
-            let challenge = authorization.challenge(&ChallengeKind::Http01)?;
-            Some(PlacedChallenge {
-                kind: state::ChallengeKind::Http01,
-                url: challenge.url.clone(),
-                token: challenge.token.clone()?,
-            })
-        }
-    };
-    Some(Placed {
-        url: view.url.clone(),
-        finalize_url: view.finalize_url.clone(),
-        authorizations: vec![PlacedAuthorization {
-            url: authorization.url.clone(),
-            challenge,
-        }],
-        expires: view.expires,
-    })
-}
-
 /// How long to wait after a takeover before an order is finalized again: not at all where
 /// of two requests for one order the CA refuses one.
 fn finalize_wait(reign: &Reign, ca: &str) -> Duration {
@@ -481,6 +358,10 @@ fn finalize_wait(reign: &Reign, ca: &str) -> Duration {
     } else {
         reign.config.finalize_wait
     }
+}
+
+fn is_finalizing(order: &Order) -> bool {
+    matches!(order.stage, Stage::FinalizeIntent(_))
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {

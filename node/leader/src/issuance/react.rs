@@ -2,7 +2,7 @@
 
 use state::FailureClass;
 
-use super::authority::AuthorityError;
+use super::authority::{AuthorityError, Feature, Limit};
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub(crate) enum Reaction {
     Refused,
     /// The order is gone from the CA.
     Gone,
+    /// The CA makes the order, but not as a replacement: the same again without.
+    Plainly,
+    /// The CA made the order, not as a replacement, and it is as good as another.
+    Adopt,
     /// The CA refused to make the order.
     Fail(FailureClass),
 }
@@ -49,11 +53,14 @@ pub(crate) fn react(request: Request, error: &AuthorityError, tries: u32) -> Rea
         | AuthorityError::Paced { .. }
         | AuthorityError::Unusable(_)
         | AuthorityError::Unreachable(_) => Reaction::Again,
+        AuthorityError::ReplacesRefused(_) | AuthorityError::Unsupported(Feature::RenewalInfo) => {
+            Reaction::Plainly
+        }
+        AuthorityError::ReplacesIgnored(_) => Reaction::Adopt,
+        // A profile is a promise to whoever asked for it: never without.
         AuthorityError::Unsupported(_)
         | AuthorityError::ProfileUnknown { .. }
-        | AuthorityError::ProfileIgnored { .. }
-        | AuthorityError::ReplacesRefused(_)
-        | AuthorityError::ReplacesIgnored(_) => Reaction::Fail(FailureClass::Rejected),
+        | AuthorityError::ProfileIgnored { .. } => Reaction::Fail(FailureClass::Rejected),
         AuthorityError::Unknown(_) | AuthorityError::Unavailable { .. } => unknown(request),
         AuthorityError::Malformed(_) => failing(request, tries),
         AuthorityError::Refused(problem) if error.is_outage() => {
@@ -64,7 +71,12 @@ pub(crate) fn react(request: Request, error: &AuthorityError, tries: u32) -> Rea
                 failing(request, tries)
             }
         }
-        AuthorityError::Refused(problem) => refused(request, problem.kind.as_str(), problem.status),
+        AuthorityError::Refused(problem) => match (request, problem.limit()) {
+            (Request::NewOrder, Some(Limit::Paused(_))) => Reaction::Fail(FailureClass::Paused),
+            (Request::NewOrder, Some(_)) => Reaction::Fail(FailureClass::RateLimited),
+            (_, Some(_)) => Reaction::Again,
+            (_, None) => refused(request, problem.kind.as_str(), problem.status),
+        },
     }
 }
 
@@ -88,8 +100,6 @@ fn unknown(request: Request) -> Reaction {
 fn refused(request: Request, kind: &str, status: u16) -> Reaction {
     match (request, kind) {
         (_, "badNonce") => Reaction::Again,
-        (Request::NewOrder, "rateLimited") => Reaction::Fail(FailureClass::RateLimited),
-        (_, "rateLimited") => Reaction::Again,
         (Request::NewOrder, _) => Reaction::Fail(FailureClass::Rejected),
         (Request::Read, _) if status == 404 => Reaction::Gone,
         (Request::Read | Request::Warm, _) => Reaction::Again,
@@ -163,6 +173,45 @@ mod tests {
         check(&problem(404, "malformed"), [rejected, Gone, Look, Refused]);
         check(&problem(400, "badCSR"), [rejected, Again, Look, Refused]);
         check(&problem(403, "caa"), [rejected, Again, Look, Refused]);
+    }
+
+    #[test]
+    fn a_name_that_the_ca_has_paused_is_told_apart_from_a_limit() {
+        let mut paused = Problem {
+            kind: "rateLimited".to_owned(),
+            detail: "Your account is temporarily prevented from requesting certificates for \
+                     a.example"
+                .to_owned(),
+            status: 429,
+            ..Problem::default()
+        };
+        let expected = Reaction::Fail(FailureClass::Paused);
+        let error = AuthorityError::Refused(paused.clone());
+        assert_eq!(react(Request::NewOrder, &error, 1), expected);
+        paused.detail = "too many".to_owned();
+        let error = AuthorityError::Refused(paused);
+        let expected = Reaction::Fail(FailureClass::RateLimited);
+        assert_eq!(react(Request::NewOrder, &error, 1), expected);
+    }
+
+    #[test]
+    fn a_refused_replacement_is_asked_for_plainly_and_a_profile_never_done_without() {
+        let place = |error: &AuthorityError| react(Request::NewOrder, error, 1);
+        let refused = AuthorityError::ReplacesRefused(Problem::default());
+        assert_eq!(place(&refused), Reaction::Plainly);
+        let unsupported = AuthorityError::Unsupported(Feature::RenewalInfo);
+        assert_eq!(place(&unsupported), Reaction::Plainly);
+        let rejected = Reaction::Fail(FailureClass::Rejected);
+        let unknown = AuthorityError::ProfileUnknown {
+            profile: "fast".to_owned(),
+            offered: Vec::new(),
+        };
+        assert_eq!(place(&unknown), rejected);
+        let ignored = AuthorityError::ProfileIgnored {
+            profile: "fast".to_owned(),
+            order_url: String::new(),
+        };
+        assert_eq!(place(&ignored), rejected);
     }
 
     #[test]

@@ -1,18 +1,48 @@
 //! Keys, and what is signed with them once: a certificate's request, an account's print.
+//!
+//! Each certificate has a key of its own, made for it and for nothing else; an account's
+//! key is made by another method and never signs a certificate's request (Boulder refuses
+//! that, and rightly).
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
-use state::{Hostname, Secret};
+use rcgen::{
+    CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
+    RsaKeySize,
+};
+use state::{Hostname, KeyAlgorithm, Secret};
+
+/// What a certificate's request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Its first name.
+    pub hostname: &'a Hostname,
+    /// Its second name: every name one label below.
+    pub wildcard: bool,
+    /// The kind of key.
+    pub algorithm: KeyAlgorithm,
+}
+
+impl Wanted<'_> {
+    /// The names as DNS writes them.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.hostname.as_str().to_owned()];
+        if self.wildcard {
+            names.push(format!("*.{}", self.hostname));
+        }
+        names
+    }
+}
 
 /// Makes keys.
 pub trait Requests: Send + Sync {
-    /// A new certificate key and its request.
+    /// A new certificate key and its request. With RSA it takes up to a second of
+    /// computing: to be called where that blocks nobody.
     ///
     /// # Errors
     /// When the system has no randomness.
-    fn request(&self, hostname: &Hostname) -> Result<KeyAndRequest, RequestError>;
+    fn request(&self, wanted: &Wanted<'_>) -> Result<KeyAndRequest, RequestError>;
 
     /// A new account key.
     ///
@@ -26,7 +56,7 @@ pub trait Requests: Send + Sync {
 pub struct KeyAndRequest {
     /// PKCS #8.
     pub key: Secret,
-    /// PKCS #10 (DER): no subject, the hostname as its only name.
+    /// PKCS #10 (DER): no subject, and exactly the names that were wanted.
     pub csr: Bytes,
 }
 
@@ -44,14 +74,17 @@ pub struct AccountKey {
 #[error("no key could be made")]
 pub struct RequestError(#[from] rcgen::Error);
 
-/// ECDSA keys on P-256, by aws-lc-rs.
+/// Keys by aws-lc-rs: ECDSA on P-256, and RSA of 2048 bits where that is wanted.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct P256;
+pub struct FreshKeys;
 
-impl Requests for P256 {
-    fn request(&self, hostname: &Hostname) -> Result<KeyAndRequest, RequestError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new(vec![hostname.as_str().to_owned()])?;
+impl Requests for FreshKeys {
+    fn request(&self, wanted: &Wanted<'_>) -> Result<KeyAndRequest, RequestError> {
+        let key = match wanted.algorithm {
+            KeyAlgorithm::Ecdsa => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+            KeyAlgorithm::Rsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
+        };
+        let mut params = CertificateParams::new(wanted.names())?;
         // CAs take the names from the extension; a common name would be cut or refused.
         params.distinguished_name = DistinguishedName::new();
         let csr = params.serialize_request(&key)?;
@@ -86,16 +119,55 @@ fn thumbprint(point: &[u8]) -> String {
 mod tests {
     use super::*;
     use state::testing::host;
-    use x509_parser::prelude::{FromDer, X509CertificationRequest};
+    use x509_parser::{
+        prelude::{FromDer, GeneralName, ParsedExtension, X509CertificationRequest},
+        public_key::PublicKey,
+    };
 
-    #[test]
-    fn a_request_has_no_subject_and_one_name() {
-        let made = P256.request(&host("shop.example")).unwrap();
+    #[track_caller]
+    fn check(wildcard: bool, algorithm: KeyAlgorithm, names: &[&str], key: &str) {
+        let hostname = host("shop.example");
+        let wanted = Wanted {
+            hostname: &hostname,
+            wildcard,
+            algorithm,
+        };
+        let made = FreshKeys.request(&wanted).unwrap();
         let (rest, csr) = X509CertificationRequest::from_der(&made.csr).unwrap();
         assert!(rest.is_empty());
-        assert_eq!(csr.certification_request_info.subject.iter().count(), 0);
-        let again = P256.request(&host("shop.example")).unwrap();
-        assert_ne!(made.key, again.key);
+        let info = &csr.certification_request_info;
+        assert_eq!(info.subject.iter().count(), 0);
+        let found: Vec<String> = csr
+            .requested_extensions()
+            .into_iter()
+            .flatten()
+            .flat_map(|extension| match extension {
+                ParsedExtension::SubjectAlternativeName(it) => it.general_names.clone(),
+                other => panic!("{other:?}"),
+            })
+            .map(|name| match name {
+                GeneralName::DNSName(name) => name.to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(found, names);
+        let public = info.subject_pki.parsed().unwrap();
+        let kind = match public {
+            PublicKey::EC(_) => "EC".to_owned(),
+            PublicKey::RSA(key) => format!("RSA {}", key.key_size()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(kind, key);
+        assert_ne!(FreshKeys.request(&wanted).unwrap().key, made.key);
+    }
+
+    #[test]
+    fn a_request_has_no_subject_the_wanted_names_and_a_new_key() {
+        use KeyAlgorithm::{Ecdsa, Rsa};
+        check(false, Ecdsa, &["shop.example"], "EC");
+        check(true, Ecdsa, &["shop.example", "*.shop.example"], "EC");
+        check(false, Rsa, &["shop.example"], "RSA 2048");
+        check(true, Rsa, &["shop.example", "*.shop.example"], "RSA 2048");
     }
 
     #[test]

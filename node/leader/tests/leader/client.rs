@@ -22,7 +22,7 @@ use leader::{
             ChallengeKind, FinalizeRequest, OrderRequest, OrderStatus, OrderView, Rates,
             Registration,
         },
-        request::{AccountKey, P256, Requests},
+        request::{AccountKey, FreshKeys, Requests},
     },
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
@@ -108,7 +108,7 @@ impl Client {
 
     /// Registers a new account.
     pub(crate) async fn register(&self) -> Registered {
-        let AccountKey { key, thumbprint } = P256.account_key().unwrap();
+        let AccountKey { key, thumbprint } = FreshKeys.account_key().unwrap();
         let stranger = self.open(&key, None);
         let url = stranger.register(&plain(), self.permit()).await.unwrap();
         Registered {
@@ -230,7 +230,7 @@ pub(crate) struct Obtained {
 }
 
 pub(crate) fn new_key() -> Secret {
-    let AccountKey { key, .. } = P256.account_key().unwrap();
+    let AccountKey { key, .. } = FreshKeys.account_key().unwrap();
     key
 }
 

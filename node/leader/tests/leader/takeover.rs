@@ -31,14 +31,12 @@ async fn wait_of_the_heir(finalize_atomic: bool) -> Duration {
         finalize_atomic,
         ..state::testing::found().ca.settings
     };
-    let change = state::Change::PutCa {
+    let change = Change::PutCa {
         name: state::testing::ca_name(),
         settings: Box::new(settings),
         revision: None,
     };
-    world
-        .alone
-        .apply(state::Actor::operator("test"), None, change);
+    world.alone.apply(Actor::operator("test"), None, change);
     intended_and_dead(&world).await;
     let taken = world.clock.boottime();
     let mut heir = world.lead_with(Fate::Lives, |_| {});

@@ -11,7 +11,7 @@ use std::{
 
 use leader::{
     Config, Leader, Ports, Running,
-    issuance::{authority::Authorities, pace::Jitter, request::P256},
+    issuance::{authority::Authorities, pace::Jitter, request::FreshKeys},
 };
 use state::{
     NodeId, State, Term, Timestamp,
@@ -259,7 +259,7 @@ impl World {
             identities: self.identities.clone(),
             clock: self.clock.clone(),
             authorities,
-            requests: Arc::new(P256),
+            requests: Arc::new(FreshKeys),
             jitter: Arc::new(NoJitter),
         };
         let mut config = Config::new(NodeId(1));

@@ -106,14 +106,16 @@ impl Apply<'_> {
     }
 
     /// Its hostname is gone; it waits for its return until it ends. Of two the one that
-    /// is valid for longer waits. One that is revoked does not: it must not come back.
+    /// is valid for longer waits. One that is revoked does not, and none that another
+    /// tenant brought, marked when the hostname was transferred: they must not come back.
     pub(super) fn keep_certificate(&mut self, certificate: Certificate) {
         let kept = (certificate.hostname.clone(), certificate.algorithm);
         let other = self.state.kept.get(&kept);
         let other = other.and_then(|id| self.state.certificates.get(id));
         let other = other.map(|other| (other.id, other.not_after));
         let better = other.is_some_and(|(_, end)| end > certificate.not_after);
-        if better || certificate.revocation.is_some() {
+        let theirs = certificate.source == Source::Uploaded && certificate.reissue.is_some();
+        if better || theirs || certificate.revocation.is_some() {
             let forget_at = Some(self.command.at.plus(REPLACED_KEPT));
             self.put_certificate(Certificate {
                 forget_at,

@@ -94,20 +94,24 @@ impl Apply<'_> {
         }
     }
 
+    /// The key of an upload is known to whoever brought it: it serves no other tenant, and
+    /// waits no longer once there is one.
     fn usable_kept(
-        &self,
+        &mut self,
         name: &Hostname,
         algorithm: KeyAlgorithm,
         tenant: &Tenant,
     ) -> Option<Certificate> {
         let kept = self.state.kept.get(&(name.clone(), algorithm))?;
-        let kept = self.state.certificates.get(kept)?;
-        // The key of an upload is known to whoever brought it: it serves no other tenant.
+        let kept = (**self.state.certificates.get(kept)?).clone();
         let brought_by = self.state.tombstones.get(name);
-        let ours = kept.source != Source::Uploaded
-            || brought_by.is_some_and(|tombstone| tombstone.tenant == *tenant);
+        let theirs = brought_by.is_none_or(|tombstone| tombstone.tenant != *tenant);
+        if kept.source == Source::Uploaded && theirs {
+            self.replace_certificate(kept.id);
+            return None;
+        }
         // One that is not valid yet is taken up too: a clock set back must not order.
-        (ours && self.command.at < kept.not_after).then(|| (**kept).clone())
+        (self.command.at < kept.not_after).then_some(kept)
     }
 
     /// The certificates are kept for their hostname's return. An order goes with the

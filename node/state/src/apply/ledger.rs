@@ -42,6 +42,12 @@ impl Apply<'_> {
     /// The CA has, or may have, issued.
     pub(super) fn spend_certificate(&mut self, order: &Order) {
         self.settle(order, true, |kind| kind != LimitKind::Orders);
+        if order.budget == Budget::Exempt {
+            // Let in free, and counted all the same: Boulder spends the set's bucket for
+            // every certificate (`ratelimits`, read in 2026).
+            let set = bucket(&order.ca, LimitKind::Sets, order.names());
+            self.spend_one(set, false);
+        }
     }
 
     /// The CA has not issued and will not.

@@ -175,6 +175,8 @@ impl Apply<'_> {
         );
         record.tenant = contest.tenant;
         record.claim = self.index;
+        // What its former tenant wanted, and brought, is not this one's.
+        record.wants = None;
         record.failure = None;
         record.ownership = Ownership {
             token: contest.token,

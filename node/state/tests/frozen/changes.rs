@@ -1,15 +1,18 @@
 //! Commands and batches, as they stand in the log and travel to the leader.
 
+mod issuance;
+
 use bytes::Bytes;
 use state::{
-    Account, Actor, Authority, Batch, CertificateId, ChainId, Change, ClusterId, Command, DataKey,
-    Evidence, FailureClass, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate,
-    KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol, OriginScheme, Placed,
-    Registration, Role, Sealed, Term, Timestamp, codec,
+    Actor, Authority, Batch, Ca, Change, ClusterId, Command, DataKey, Hostname, HpkeSealed, Index,
+    InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin, OriginProtocol,
+    OriginScheme, Registration, Role, Sealed, Term, Timestamp, codec,
     codec::DecodeError,
-    command::{Found, Install, Newcomer},
-    order::PlacedChallenge,
+    command::{Found, Newcomer},
+    testing,
 };
+
+pub(crate) use issuance::{registrations, zone};
 
 use crate::{complete, frozen, none_lost, variants};
 
@@ -17,9 +20,21 @@ variants!(CHANGES, change_name, Change, {
     Change::Found(_) => "found",
     Change::TakeOver { .. } => "take-over",
     Change::Confirm => "confirm",
-    Change::AuthorizeHostname { .. } => "authorize-hostname",
+    Change::AuthorizeHostname(_) => "authorize-hostname",
     Change::RemoveHostname { .. } => "remove-hostname",
     Change::SetOrigin { .. } => "set-origin",
+    Change::SetZone { .. } => "set-zone",
+    Change::SetWants { .. } => "set-wants",
+    Change::ContestHostname { .. } => "contest-hostname",
+    Change::EndContest { .. } => "end-contest",
+    Change::ReissueCertificates { .. } => "reissue-certificates",
+    Change::RevokeCertificate { .. } => "revoke-certificate",
+    Change::UploadCertificate(_) => "upload-certificate",
+    Change::CreateRequest { .. } => "create-request",
+    Change::PutCa { .. } => "put-ca",
+    Change::BindExternalAccount { .. } => "bind-external-account",
+    Change::RemoveCa { .. } => "remove-ca",
+    Change::RollAccountKey { .. } => "roll-account-key",
     Change::CreateInvitation { .. } => "create-invitation",
     Change::RevokeInvitation { .. } => "revoke-invitation",
     Change::SweepInvitation { .. } => "sweep-invitation",
@@ -34,7 +49,15 @@ variants!(CHANGES, change_name, Change, {
     Change::FinishRemoval { .. } => "finish-removal",
     Change::CommitAccountKey { .. } => "commit-account-key",
     Change::RegisterAccount { .. } => "register-account",
-    Change::AdmitOrder { .. } => "admit-order",
+    Change::FinishRollover { .. } => "finish-rollover",
+    Change::RecordOwnership { .. } => "record-ownership",
+    Change::RecordContest { .. } => "record-contest",
+    Change::DeferHostname { .. } => "defer-hostname",
+    Change::ScheduleRenewal { .. } => "schedule-renewal",
+    Change::FinishRevocation { .. } => "finish-revocation",
+    Change::ObserveLimit { .. } => "observe-limit",
+    Change::ForgetTombstone { .. } => "forget-tombstone",
+    Change::AdmitOrder(_) => "admit-order",
     Change::IntendOrder { .. } => "intend-order",
     Change::PrepareOrder { .. } => "prepare-order",
     Change::IntendReady { .. } => "intend-ready",
@@ -59,22 +82,6 @@ variants!(PROTOCOLS, protocol_name, OriginProtocol, {
     OriginProtocol::Auto => "auto",
     OriginProtocol::Http1 => "http1",
     OriginProtocol::Http2 => "http2",
-});
-
-variants!(EVIDENCE, evidence_name, Evidence, {
-    Evidence::NeverPlaced => "never-placed",
-    Evidence::Invalid => "invalid",
-    Evidence::Gone => "gone",
-    Evidence::Withdrawn => "withdrawn",
-    Evidence::Unusable => "unusable",
-});
-
-variants!(CLASSES, class_name, FailureClass, {
-    FailureClass::Challenge => "challenge",
-    FailureClass::Rejected => "rejected",
-    FailureClass::RateLimited => "rate-limited",
-    FailureClass::Unavailable => "unavailable",
-    FailureClass::Unusable => "unusable",
 });
 
 #[test]
@@ -115,9 +122,7 @@ fn batches_and_proposals_are_read_as_they_were_written() {
                 at: Timestamp(0),
                 actor: Actor::operator("alice"),
                 duty: None,
-                change: Change::AuthorizeHostname {
-                    hostname: host("shop.example"),
-                },
+                change: issuance::authorize(),
             },
         ],
     };
@@ -222,16 +227,6 @@ fn origin(protocol: OriginProtocol) -> Origin {
     }
 }
 
-fn placed(challenge: Option<PlacedChallenge>, expires: Option<Timestamp>) -> Placed {
-    Placed {
-        url: "https://ca.example/order/1".to_owned(),
-        finalize_url: "https://ca.example/finalize/1".to_owned(),
-        authorization_url: "https://ca.example/authz/1".to_owned(),
-        challenge,
-        expires,
-    }
-}
-
 pub(crate) fn found(registration: Registration, origin: Option<Origin>) -> Found {
     let data_key = |purpose| DataKey {
         purpose,
@@ -258,16 +253,14 @@ pub(crate) fn found(registration: Registration, origin: Option<Origin>) -> Found
         admin_name: "alice".to_owned(),
         admin_public_key: bytes("alice's key"),
         admin_certificate: issued(None),
-        account: Account {
-            directory: "https://ca.example/directory".to_owned(),
-            trust_roots_pem: "-----BEGIN CERTIFICATE-----".to_owned(),
-            contacts: vec![
-                "mailto:one@saas.example".into(),
-                "mailto:two@saas.example".into(),
-            ],
-            terms_agreed: true,
+        ca: Ca {
+            name: testing::ca_name(),
+            settings: issuance::settings(),
+            external_account: Some(issuance::external()),
             registration,
+            revision: Index(0),
         },
+        zone: zone(),
         origin,
     }
 }
@@ -276,37 +269,15 @@ fn samples() -> Vec<(String, Change)> {
     let mut samples: Vec<(String, Change)> = Vec::new();
     let mut add = |name: &str, change| samples.push((name.to_owned(), change));
     let found = |registration, origin| Change::Found(Box::new(found(registration, origin)));
-    let thumbprint = "thumbprint".to_owned();
-    add("found", found(Registration::None, None));
-    add(
-        "found.with-account-key",
-        found(
-            Registration::KeyCommitted {
-                key: sealed(KeyPurpose::Control),
-                thumbprint: thumbprint.clone(),
-            },
-            Some(origin(OriginProtocol::Auto)),
-        ),
-    );
-    add(
-        "found.with-account",
-        found(
-            Registration::Registered {
-                key: sealed(KeyPurpose::Control),
-                thumbprint: thumbprint.clone(),
-                url: "https://ca.example/acct/1".to_owned(),
-            },
-            None,
-        ),
-    );
+    for registration in registrations() {
+        let name = registration.as_str();
+        add(&format!("found.{name}"), found(registration, None));
+    }
+    let at = origin(OriginProtocol::Auto);
+    add("found.with-origin", found(Registration::None, Some(at)));
     add("take-over", Change::TakeOver { node: NodeId(3) });
     add("confirm", Change::Confirm);
-    add(
-        "authorize-hostname",
-        Change::AuthorizeHostname {
-            hostname: host("bücher.example"),
-        },
-    );
+    add("authorize-hostname", issuance::authorize());
     for (name, revision) in [("", None), (".at-revision", Some(Index(9)))] {
         add(
             &format!("remove-hostname{name}"),
@@ -317,21 +288,8 @@ fn samples() -> Vec<(String, Change)> {
         );
     }
     members(&mut add);
-    add(
-        "commit-account-key",
-        Change::CommitAccountKey {
-            key: sealed(KeyPurpose::Control),
-            thumbprint,
-        },
-    );
-    add(
-        "register-account",
-        Change::RegisterAccount {
-            url: "https://ca.example/acct/1".to_owned(),
-        },
-    );
     origins(&mut add);
-    orders(&mut add);
+    issuance::add(&mut add);
     samples
 }
 
@@ -441,87 +399,4 @@ fn members(add: &mut impl FnMut(&str, Change)) {
     );
     add("remove-node", Change::RemoveNode { node: NodeId(2) });
     add("finish-removal", Change::FinishRemoval { node: NodeId(2) });
-}
-
-fn orders(add: &mut impl FnMut(&str, Change)) {
-    let order = OrderId(6);
-    add(
-        "admit-order",
-        Change::AdmitOrder {
-            hostname: host("shop.example"),
-            claim: Index(8),
-            key: sealed(KeyPurpose::Serving),
-            csr: bytes("csr"),
-        },
-    );
-    add("intend-order", Change::IntendOrder { order });
-    let challenge = PlacedChallenge {
-        url: "https://ca.example/chall/1".to_owned(),
-        token: "token".to_owned(),
-    };
-    add(
-        "prepare-order",
-        Change::PrepareOrder {
-            order,
-            placed: placed(Some(challenge), Some(Timestamp(50))),
-        },
-    );
-    add(
-        "prepare-order.valid-already",
-        Change::PrepareOrder {
-            order,
-            placed: placed(None, None),
-        },
-    );
-    add("intend-ready", Change::IntendReady { order });
-    add("intend-finalize", Change::IntendFinalize { order });
-    add(
-        "install-certificate",
-        Change::InstallCertificate(Box::new(Install {
-            order,
-            id: CertificateId([1; 32]),
-            leaf: bytes("leaf"),
-            chain_id: ChainId([2; 32]),
-            chain: vec![bytes("issuer"), bytes("root")],
-            issuer: "Test CA".to_owned(),
-            serial: bytes("serial"),
-            not_before: Timestamp(60),
-            not_after: Timestamp(61),
-            renew_at: Timestamp(62),
-        })),
-    );
-    failures(order, add);
-    add(
-        "forget-certificate",
-        Change::ForgetCertificate {
-            id: CertificateId([1; 32]),
-        },
-    );
-}
-
-fn failures(order: OrderId, add: &mut impl FnMut(&str, Change)) {
-    let pairs = [
-        (Evidence::NeverPlaced, FailureClass::Unavailable),
-        (Evidence::Invalid, FailureClass::Challenge),
-        (Evidence::Gone, FailureClass::RateLimited),
-        (Evidence::Withdrawn, FailureClass::Rejected),
-        (Evidence::Unusable, FailureClass::Unusable),
-    ];
-    for (evidence, class) in pairs {
-        add(
-            &format!("fail-order.{}", evidence_name(&evidence)),
-            Change::FailOrder {
-                order,
-                evidence,
-                class,
-                reason: "no answer from 192.0.2.1".to_owned(),
-                next_try: Timestamp(70),
-            },
-        );
-    }
-    complete(
-        EVIDENCE,
-        pairs.iter().map(|(evidence, _)| evidence_name(evidence)),
-    );
-    complete(CLASSES, pairs.iter().map(|(_, class)| class_name(class)));
 }

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod changes;
+mod life;
 mod outcomes;
 mod records;
 

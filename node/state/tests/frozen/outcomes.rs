@@ -1,8 +1,8 @@
 //! Outcomes, as they travel back to whoever asked.
 
 use state::{
-    Done, Index, InvitationId, NodeId, OperatorId, OrderId, Outcome, Refusal, Stage, Term, codec,
-    outcome::Kind,
+    Done, Index, InvitationId, LimitKind, NodeId, OperatorId, OrderId, Outcome, Refusal, Stage,
+    Term, Timestamp, codec, outcome::Kind,
 };
 
 use crate::{complete, frozen, none_lost, variants};
@@ -37,6 +37,11 @@ variants!(REFUSALS, refusal_name, Refusal, {
     Refusal::MayBeIssued => "may-be-issued",
     Refusal::WrongGeneration => "wrong-generation",
     Refusal::AccountState => "account-state",
+    Refusal::Unproven => "unproven",
+    Refusal::Limited { .. } => "limited",
+    Refusal::OtherTenant(_) => "other-tenant",
+    Refusal::InUse(_) => "in-use",
+    Refusal::Unfit(_) => "unfit",
     Refusal::TooMany(_) => "too-many",
 });
 
@@ -48,7 +53,10 @@ variants!(KINDS, kind_name, Kind, {
     Kind::Operator => "operator",
     Kind::Certificate => "certificate",
     Kind::DataKey => "data-key",
-    Kind::Account => "account",
+    Kind::Ca => "ca",
+    Kind::Contest => "contest",
+    Kind::Limit => "limit",
+    Kind::Request => "request",
 });
 
 #[test]
@@ -98,6 +106,10 @@ fn refusals() -> Vec<(String, Outcome)> {
         Refusal::MayBeIssued,
         Refusal::WrongGeneration,
         Refusal::AccountState,
+        Refusal::Unproven,
+        Refusal::OtherTenant("org_1:cust.2".parse().unwrap()),
+        Refusal::InUse("orders are in flight there".to_owned()),
+        Refusal::Unfit("it was uploaded".to_owned()),
     ];
     let mut samples: Vec<(String, Refusal)> = plain
         .into_iter()
@@ -110,6 +122,10 @@ fn refusals() -> Vec<(String, Outcome)> {
         samples.push((format!(".{name}"), Refusal::TooMany(kind)));
     }
     complete(KINDS, Kind::ALL.iter().map(kind_name));
+    for limit in LimitKind::ALL {
+        let until = Timestamp(7);
+        samples.push((format!(".{limit}"), Refusal::Limited { limit, until }));
+    }
     for what in ["name", "key"] {
         samples.push((format!(".{what}"), Refusal::MemberTaken(what)));
     }

@@ -8,27 +8,24 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use state::{
-    Actor, Batch, Change, Command, Event, EventKind, Evidence, FailureClass, InvitationId, NodeId,
-    OrderId, Registration, Role, Sealed, Stage, State, Term, Timestamp, bodies,
+    Certificate, Change, Event, EventKind, HostnameRecord, KeyAlgorithm, OrderId, Reissue,
+    RevocationState, Sealed, Source, Stage, State, Timestamp, bodies,
     codec::{self, DecodeError, record::kind},
-    command::Newcomer,
     invitation::Became,
     testing::{self, host},
 };
 
-use crate::{changes, complete, frozen, none_lost, variants};
+use crate::{
+    changes, complete, frozen,
+    life::{Life, lived},
+    none_lost, variants,
+};
 
 variants!(STAGES, stage_name, Stage, {
     Stage::Admitted => "admitted",
     Stage::Prepared(_) => "prepared",
     Stage::ReadyIntent(_) => "ready-intent",
     Stage::FinalizeIntent(_) => "finalize-intent",
-});
-
-variants!(REGISTRATIONS, registration_name, Registration, {
-    Registration::None => "none",
-    Registration::KeyCommitted { .. } => "key-committed",
-    Registration::Registered { .. } => "registered",
 });
 
 variants!(BECAME, became_name, Became, {
@@ -38,11 +35,25 @@ variants!(BECAME, became_name, Became, {
 
 variants!(EVENTS, event_name, EventKind, {
     EventKind::Authorized => "authorized",
+    EventKind::Changed => "changed",
+    EventKind::OwnershipProven => "ownership-proven",
+    EventKind::OwnershipLapsed => "ownership-lapsed",
+    EventKind::Contested => "contested",
+    EventKind::Transferred => "transferred",
+    EventKind::ContestEnded => "contest-ended",
+    EventKind::Deferred => "deferred",
+    EventKind::Parked => "parked",
     EventKind::OrderAdmitted => "order-admitted",
     EventKind::ChallengePrepared => "challenge-prepared",
     EventKind::ChallengeReady => "challenge-ready",
     EventKind::Finalizing => "finalizing",
     EventKind::CertificateInstalled => "certificate-installed",
+    EventKind::CertificateUploaded => "certificate-uploaded",
+    EventKind::RequestCreated => "request-created",
+    EventKind::ReissueAsked => "reissue-asked",
+    EventKind::RevocationAsked => "revocation-asked",
+    EventKind::Revoked => "revoked",
+    EventKind::RevocationRefused => "revocation-refused",
     EventKind::OrderFailed => "order-failed",
 });
 
@@ -99,54 +110,80 @@ fn every_record_and_every_variant_within_has_a_sample() {
     });
     complete(BECAME, became);
     assert!(state.invitations().any(|invitation| invitation.revoked));
-    assert!(state.certificates().any(|certificate| certificate.kept));
-    assert!(
-        state
-            .hostnames()
-            .any(|(_, record)| record.failure.is_some())
-    );
+    assert_certificates(&state);
+    assert_hostnames(&state);
     assert!(state.members().any(|member| member.leaving));
     assert!(state.zone().origin.is_some());
 }
 
-/// The account changes its shape, but there is one only: the commands that found a
-/// cluster carry each.
+fn assert_certificates(state: &State) {
+    let any = |what: fn(&Certificate) -> bool| state.certificates().any(|one| what(one));
+    assert!(any(|one| one.kept));
+    assert!(any(|one| one.wildcard && one.algorithm == KeyAlgorithm::Rsa));
+    assert!(any(|one| one.source == Source::Uploaded));
+    assert!(any(|one| one.window.is_some()));
+    assert!(any(|one| one.reissue == Some(Reissue::Calm)));
+    assert!(any(|one| one.reissue == Some(Reissue::Urgent)));
+    let revocations = state.certificates().filter_map(|one| {
+        let revocation = one.revocation.as_ref()?;
+        Some(match revocation.state {
+            RevocationState::Wanted { .. } => "wanted",
+            RevocationState::Done => "done",
+            RevocationState::Refused(_) => "refused",
+        })
+    });
+    complete(&["wanted", "done", "refused"], revocations);
+}
+
+fn assert_hostnames(state: &State) {
+    let any = |what: fn(&HostnameRecord) -> bool| state.hostnames().any(|(_, one)| what(one));
+    let failed = |one: &HostnameRecord, parked| {
+        let failure = one.failure.as_ref();
+        failure.is_some_and(|failure| failure.parked == parked)
+    };
+    assert!(state.hostnames().any(|(_, one)| failed(one, true)));
+    assert!(state.hostnames().any(|(_, one)| failed(one, false)));
+    assert!(any(|one| one.wants.is_some()));
+    assert!(any(|one| one
+        .contest()
+        .is_some_and(|contest| contest.fault.is_some())));
+    assert!(any(|one| one.request().is_some()));
+    assert!(any(|one| one.certificate_of(KeyAlgorithm::Rsa).is_some()));
+    assert!(any(|one| one.ownership.fault.is_some()));
+    let standings = state
+        .hostnames()
+        .map(|(_, one)| one.ownership.standing.as_str());
+    complete(&["vouched", "unproven", "lapsed", "txt"], standings);
+    assert!(state.buckets().any(|(_, bucket)| bucket.promised > 0));
+    assert!(
+        state
+            .buckets()
+            .any(|(_, bucket)| bucket.blocked_until.is_some())
+    );
+    assert!(state.tombstones().count() > 0);
+}
+
+/// The first CA changes its shape: the commands that found a cluster carry each.
 #[test]
-fn accounts_are_read_as_they_were_written() {
-    let key = sealed(state::KeyPurpose::Control);
-    let thumbprint = "thumbprint".to_owned();
-    let registrations = [
-        Registration::None,
-        Registration::KeyCommitted {
-            key: key.clone(),
-            thumbprint: thumbprint.clone(),
-        },
-        Registration::Registered {
-            key,
-            thumbprint,
-            url: "https://ca.example/acct/1".to_owned(),
-        },
-    ];
-    complete(REGISTRATIONS, registrations.iter().map(registration_name));
+fn cas_are_read_as_they_were_written() {
     let mut names = Vec::new();
-    for registration in registrations {
-        let name = format!("account.{}.bin", registration_name(&registration));
-        let mut lived = Life::default();
+    for registration in changes::registrations() {
+        let name = format!("ca.{}.bin", registration.as_str());
+        let mut life = Life::default();
         let found = changes::found(registration.clone(), None);
-        lived.change(None, Change::Found(Box::new(found)));
-        let record = lived
-            .state
-            .records()
-            .find(|(key, _)| key[0] == kind::ACCOUNT);
+        life.change(None, Change::Found(Box::new(found)));
+        let record = life.state.records().find(|(key, _)| key[0] == kind::CA);
         let (record_key, written) = record.unwrap();
         let bytes = frozen(&name, &written);
         assert_eq!(written, bytes, "{name} is written otherwise now");
         let mut loaded = State::default();
         loaded.load(&record_key, &bytes).unwrap();
-        assert_eq!(loaded.account().unwrap().registration, registration);
+        let ca = loaded.cas().next().unwrap();
+        assert_eq!(ca.registration, registration);
+        assert_eq!(Some(ca), life.state.cas().next());
         names.push(name);
     }
-    none_lost("account.", names);
+    none_lost("ca.", names);
 }
 
 #[test]
@@ -176,7 +213,7 @@ fn bodies_are_read_as_they_were_written() {
 fn events_are_read_as_they_were_written() {
     complete(EVENTS, EventKind::ALL.iter().map(event_name));
     let mut names = Vec::new();
-    for kind in EventKind::ALL {
+    for kind in EventKind::ALL.iter().copied() {
         let event = Event {
             at: Timestamp(1_767_225_600_123),
             kind,
@@ -232,8 +269,10 @@ fn told(state: &State) -> String {
     tell(&state.cluster_id());
     tell(&state.epoch());
     tell(state.authority().unwrap());
-    tell(state.account().unwrap());
+    state.cas().for_each(|ca| tell(ca));
     tell(state.zone());
+    state.buckets().for_each(|bucket| tell(&bucket));
+    state.tombstones().for_each(|tombstone| tell(&tombstone));
     state.members().for_each(|member| tell(member));
     state.removed().for_each(|removed| tell(removed));
     state.operators().for_each(|operator| tell(operator));
@@ -258,176 +297,11 @@ fn told(state: &State) -> String {
     text
 }
 
-fn sealed(purpose: state::KeyPurpose) -> Sealed {
+pub(crate) fn sealed(purpose: state::KeyPurpose) -> Sealed {
     Sealed {
         purpose,
         generation: 7,
         nonce: *b"twelve bytes",
         ciphertext: Bytes::from_static(b"ciphertext and tag"),
-    }
-}
-
-/// A state that met all that a record can be. Only its records were frozen: it may
-/// live otherwise later on.
-fn lived() -> State {
-    let mut life = Life::default();
-    let found = changes::found(Registration::None, None);
-    life.change(None, Change::Found(Box::new(found)));
-    life.change(Some(1), Change::TakeOver { node: NodeId(1) });
-    let origin = "https://app.internal:8443".parse().unwrap();
-    let revision = None;
-    life.change(None, Change::SetOrigin { origin, revision });
-    life.duty(Change::CommitAccountKey {
-        key: sealed(state::KeyPurpose::Control),
-        thumbprint: "thumbprint".to_owned(),
-    });
-    life.members();
-    life.certificates();
-    for (number, stage) in stages().iter().enumerate() {
-        let order = life.admit(&format!("order-{number}.example"));
-        life.carry(order, stage);
-    }
-    let failing = life.admit("failing.example");
-    life.duty(Change::FailOrder {
-        order: failing,
-        evidence: Evidence::Invalid,
-        class: FailureClass::Challenge,
-        reason: "no answer from 192.0.2.1".to_owned(),
-        next_try: Timestamp(1_000_000),
-    });
-    life.state
-}
-
-#[derive(Default)]
-struct Life {
-    state: State,
-    index: u64,
-}
-
-impl Life {
-    fn change(&mut self, duty: Option<u64>, change: Change) {
-        self.index += 1;
-        let name = change.name();
-        let command = Command {
-            at: Timestamp(1000 + self.index),
-            actor: Actor::operator("alice"),
-            duty: duty.map(Term),
-            change,
-        };
-        let commands = vec![command];
-        let (outcomes, _) = self.state.apply(self.index.into(), &Batch { commands });
-        let done = outcomes[0].clone().into_result();
-        done.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
-    }
-
-    fn duty(&mut self, change: Change) {
-        self.change(Some(1), change);
-    }
-
-    fn invite(&mut self, role: Role) -> InvitationId {
-        self.change(
-            None,
-            Change::CreateInvitation {
-                role,
-                verifier: [9; 32],
-                expires_at: Timestamp(900_000),
-            },
-        );
-        self.state.invitations().last().unwrap().id
-    }
-
-    fn members(&mut self) {
-        for machine in [2, 3] {
-            let invitation = self.invite(Role::Node);
-            let newcomer: Newcomer = testing::newcomer(machine);
-            self.change(
-                None,
-                Change::AdmitNode {
-                    invitation,
-                    newcomer,
-                },
-            );
-            self.change(
-                None,
-                Change::RemoveNode {
-                    node: NodeId(machine.into()),
-                },
-            );
-        }
-        self.duty(Change::FinishRemoval { node: NodeId(2) });
-        let invitation = self.invite(Role::Viewer);
-        let public_key = Bytes::from_static(b"bob's key");
-        let name = "bob".to_owned();
-        self.change(
-            None,
-            Change::AdmitOperator {
-                invitation,
-                name,
-                public_key,
-            },
-        );
-        let id = self.invite(Role::Admin);
-        self.change(None, Change::RevokeInvitation { id });
-        self.invite(Role::Admin);
-    }
-
-    /// One live, one replaced, one kept.
-    fn certificates(&mut self) {
-        for name in ["live.example", "kept.example"] {
-            let order = self.admit(name);
-            self.issue(order, name);
-        }
-        let claim = self.state.hostname("live.example").unwrap().claim;
-        self.index += 10_000_000_000;
-        let order = self.order("live.example", claim);
-        self.issue(order, "renewed");
-        let hostname = host("kept.example");
-        let revision = None;
-        self.change(None, Change::RemoveHostname { hostname, revision });
-    }
-
-    fn admit(&mut self, name: &str) -> OrderId {
-        let hostname = host(name);
-        self.change(None, Change::AuthorizeHostname { hostname });
-        let claim = self.state.hostname(name).unwrap().claim;
-        self.order(name, claim)
-    }
-
-    fn order(&mut self, name: &str, claim: state::Index) -> OrderId {
-        self.duty(Change::AdmitOrder {
-            hostname: host(name),
-            claim,
-            key: sealed(state::KeyPurpose::Serving),
-            csr: Bytes::from_static(b"csr"),
-        });
-        self.state.orders().last().unwrap().id
-    }
-
-    /// From admitted on to `stage`.
-    fn carry(&mut self, order: OrderId, stage: &Stage) {
-        let mut placed = testing::placed(order, "token");
-        placed.expires = Some(Timestamp(800_000));
-        let way = [
-            Change::PrepareOrder { order, placed },
-            Change::IntendReady { order },
-            Change::IntendFinalize { order },
-        ];
-        let steps = STAGES
-            .iter()
-            .position(|name| *name == stage_name(stage))
-            .unwrap();
-        for change in way.into_iter().take(steps) {
-            self.duty(change);
-        }
-    }
-
-    fn issue(&mut self, order: OrderId, leaf: &str) {
-        let last = stages().pop().unwrap();
-        self.carry(order, &last);
-        let leaf = Bytes::copy_from_slice(leaf.as_bytes());
-        let chain = vec![Bytes::from_static(b"issuer")];
-        let now = Timestamp(1000 + self.index);
-        let install = testing::install(order, leaf, chain, now);
-        self.duty(Change::InstallCertificate(Box::new(install)));
     }
 }

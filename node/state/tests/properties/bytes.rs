@@ -85,7 +85,7 @@ proptest! {
         let upper = name.as_str().to_ascii_uppercase();
         prop_assert_eq!(Hostname::parse(&upper), Ok(name.clone()));
         // What was accepted once is read again from the log.
-        let change = state::Change::AuthorizeHostname { hostname: name };
+        let change = state::testing::authorize(name.as_str());
         let command = crate::history::command(state::Timestamp(0), None, change);
         let batch = Batch { commands: vec![command] };
         prop_assert_eq!(codec::batch_from(&codec::batch_to(&batch)), Ok(batch));

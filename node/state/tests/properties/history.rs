@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*};
 use state::{
-    Actor, Batch, Change, Changes, Command, Index, NodeId, Outcome, State, Term, Timestamp, Write,
-    testing,
+    Actor, Batch, Change, Changes, Command, Index, NodeId, Outcome, Registration, State, Term,
+    Timestamp, Write, testing,
 };
 
-use crate::step::{Step, step, step_of_members};
+use crate::step::{Step, limits, step, step_of_members};
 
 /// Steps in the groups that share a log entry.
 pub(crate) type Plan = Vec<Vec<Step>>;
@@ -106,16 +106,36 @@ fn applied(before: &State, batch: Batch) -> Entry {
     entry
 }
 
-/// Formed, led, with an account: what nearly all histories begin with.
+/// Formed, led, with accounts at two CAs: what nearly all histories begin with.
 fn begin() -> Batch {
-    let found = command(
-        testing::START,
-        None,
-        Change::Found(Box::new(testing::found())),
-    );
-    let take_over = Change::TakeOver { node: NodeId(1) };
+    let mut found = testing::found();
+    found.ca.settings.limits = limits();
+    found.ca.registration = Registration::Registered {
+        key: testing::account_key("thumbprint"),
+        url: "https://ca.example/acct/0".to_owned(),
+        rollover: false,
+    };
+    let other = || "other-ca".parse().expect("a CA");
+    let (settings, revision) = (Box::default(), None);
+    let (key, url) = (testing::account_key("other"), String::new());
+    let name = other();
+    let asked = [
+        Change::Found(Box::new(found)),
+        Change::PutCa {
+            name,
+            settings,
+            revision,
+        },
+    ];
+    let duties = [
+        Change::TakeOver { node: NodeId(1) },
+        Change::CommitAccountKey { ca: other(), key },
+        Change::RegisterAccount { ca: other(), url },
+    ];
+    let asked = asked.map(|change| command(testing::START, None, change));
+    let duties = duties.map(|change| command(testing::START, Some(Term(3)), change));
     Batch {
-        commands: vec![found, command(testing::START, Some(Term(3)), take_over)],
+        commands: asked.into_iter().chain(duties).collect(),
     }
 }
 

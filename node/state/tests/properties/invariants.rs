@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index as Place, test_runner::TestCaseError};
 use state::{
-    Batch, Change, Command, Done, Due, Index, Order, OrderId, Outcome, Refusal, Stage, State, Term,
-    Timestamp,
+    Batch, Change, Command, Done, Due, Index, Order, OrderId, Outcome, Refusal, RevocationState,
+    Stage, State, Term, Timestamp,
 };
 
-use crate::{
-    history::{Entry, live, plan, plan_of_members},
-    step::HOSTNAMES,
-};
+use crate::history::{Entry, live, plan, plan_of_members};
 
-type Checked = Result<(), TestCaseError>;
+pub(crate) type Checked = Result<(), TestCaseError>;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -48,6 +45,8 @@ proptest! {
                 prop_assert_eq!(&order.hostname, &earlier.hostname);
                 prop_assert_eq!(order.claim, earlier.claim);
                 prop_assert_eq!((&order.key, &order.csr), (&earlier.key, &earlier.csr));
+                prop_assert_eq!((&order.ca, &order.tenant), (&earlier.ca, &earlier.tenant));
+                prop_assert_eq!((order.names(), order.budget), (earlier.names(), earlier.budget));
                 prop_assert!(order.epoch >= earlier.epoch);
                 if let Some(placed) = earlier.stage.placed() {
                     prop_assert_eq!(Some(placed), order.stage.placed());
@@ -68,7 +67,7 @@ proptest! {
                 prop_assert!(finalized || matches!(outcome, Outcome::Refused(_)));
                 if *outcome == Outcome::DONE {
                     prop_assert!(after.order(install.order).is_none());
-                    prop_assert!(after.certificate(&install.id).is_some());
+                    prop_assert!(after.certificate(&install.parts.id).is_some());
                 }
                 Ok(())
             })?;
@@ -157,86 +156,25 @@ proptest! {
             let all: BTreeSet<(Timestamp, Due)> = state.due(Timestamp(u64::MAX)).cloned().collect();
             let mut expected = BTreeSet::new();
             for (name, record) in state.hostnames() {
-                expected.extend(state.hostname_due(record).map(|at| (at, Due::Order(name.clone()))));
+                expected.extend(state.hostname_due(name, record));
+                expected.extend(record.contest().map(|contest| {
+                    (contest.next_check.min(contest.ends()), Due::Contest(name.clone()))
+                }));
             }
             for certificate in state.certificates() {
-                let at = certificate.forget_at;
+                let at = certificate.forgotten_at();
                 expected.extend(at.map(|at| (at, Due::Forget(certificate.id))));
+                let asked = certificate.revocation.as_ref().map(|asked| &asked.state);
+                if let Some(RevocationState::Wanted { next_try }) = asked {
+                    expected.insert((*next_try, Due::Revoke(certificate.id)));
+                }
             }
+            let tombstones = state.tombstones();
+            expected.extend(tombstones.map(|(name, one)| (one.forget_at(), Due::Bury(name.clone()))));
             let sweeps = all.iter().filter(|(_, due)| matches!(due, Due::Sweep(_)));
             prop_assert_eq!(sweeps.count(), state.invitations().count());
             let others = |due: &&(Timestamp, Due)| !matches!(due.1, Due::Sweep(_));
             prop_assert!(all.iter().filter(others).eq(expected.iter()));
-        }
-    }
-
-    #[test]
-    fn what_is_served_is_valid_for_its_hostname_and_stays(plan in plan()) {
-        for entry in live(&plan) {
-            let state = &entry.after;
-            let mut served = BTreeSet::new();
-            for (name, record) in state.hostnames() {
-                let Some(id) = record.certificate else { continue };
-                let certificate = state.certificate(&id);
-                let certificate = certificate.expect("a hostname's certificate exists");
-                prop_assert_eq!(&certificate.hostname, name);
-                prop_assert_eq!((certificate.forget_at, certificate.kept), (None, false));
-                served.insert(id);
-            }
-            let mut kept = BTreeSet::new();
-            for certificate in state.certificates().filter(|one| !served.contains(&one.id)) {
-                prop_assert!(certificate.forget_at.is_some(), "what is not served may go");
-                if certificate.kept {
-                    prop_assert!(kept.insert(&certificate.hostname), "one is kept");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_order_begins_while_a_certificate_is_not_due(plan in plan()) {
-        for entry in live(&plan) {
-            alone(&entry, |before, command, outcome, _| {
-                let Change::AdmitOrder { hostname, .. } = &command.change else { return Ok(()) };
-                let record = before.hostname(hostname.as_str());
-                let served = record.and_then(|record| before.certificate(&record.certificate?));
-                if served.is_some_and(|certificate| command.at < certificate.renew_at) {
-                    prop_assert!(matches!(outcome, Outcome::Refused(_)));
-                }
-                Ok(())
-            })?;
-        }
-    }
-
-    #[test]
-    fn a_hostname_that_comes_back_costs_the_ca_nothing(plan in plan()) {
-        for entry in live(&plan) {
-            for name in HOSTNAMES {
-                let Some(record) = entry.after.hostname(name) else { continue };
-                let mut state = entry.after.clone();
-                let at = entry.batch.commands.last().map_or(Timestamp(0), |last| last.at);
-                let hostname = state::testing::host(name);
-                let changes = [
-                    Change::RemoveHostname { hostname: hostname.clone(), revision: None },
-                    Change::AuthorizeHostname { hostname },
-                ];
-                let commands = changes.map(|change| crate::history::command(at, None, change));
-                let index = Index(state.index().0 + 1);
-                let batch = Batch { commands: commands.to_vec() };
-                let (outcomes, _) = state.apply(index, &batch);
-                prop_assert_eq!(outcomes, [Outcome::DONE, Outcome::DONE]);
-                let again = state.hostname(name).expect("it is authorized again");
-                let valid = record.certificate.filter(|id| {
-                    let certificate = entry.after.certificate(id);
-                    certificate.is_some_and(|certificate| at < certificate.not_after)
-                });
-                prop_assert_eq!(again.certificate, valid);
-                let finalizing = record.order.filter(|id| {
-                    let order = entry.after.order(*id);
-                    order.is_some_and(|order| rank(&order.stage) == 3)
-                });
-                prop_assert_eq!(again.order, finalizing);
-            }
         }
     }
 
@@ -260,7 +198,7 @@ proptest! {
 }
 
 /// Applies an entry's commands one by one and shows each to `check`.
-fn alone(
+pub(crate) fn alone(
     entry: &Entry,
     mut check: impl FnMut(&State, &Command, &Outcome, &State) -> Checked,
 ) -> Checked {
@@ -298,7 +236,7 @@ fn gone_by_evidence(
     Ok(())
 }
 
-fn rank(stage: &Stage) -> u8 {
+pub(crate) fn rank(stage: &Stage) -> u8 {
     match stage {
         Stage::Admitted => 0,
         Stage::Prepared(_) => 1,

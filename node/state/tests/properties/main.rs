@@ -4,8 +4,14 @@
 //! meet (`step.rs`), so that most commands have an effect and many are refused,
 //! and grouped into log entries (`history.rs`).
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there")]
+
 mod bytes;
 mod history;
 mod invariants;
+mod ledger;
+mod ownership;
+mod reach;
 mod replicas;
+mod served;
 mod step;

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index as Place};
-use state::{Batch, Change, Command, Hostname, Index, Outcome, Refusal, State, codec};
+use state::{
+    Batch, Bucket, BucketKey, CaName, Change, Command, Hostname, HostnameRecord, Index, Outcome,
+    Refusal, State, codec,
+};
 
 use crate::history::{Entry, Store, live, plan};
 
@@ -99,12 +102,17 @@ fn derived(state: &State) -> impl PartialEq + std::fmt::Debug {
         .orders()
         .map(|order| (order.id, order.hostname.clone(), order.stage.clone()))
         .collect();
-    let hostnames: Vec<_> = state
-        .hostnames()
-        .map(|(name, record)| (name.clone(), record.certificate, record.order))
-        .collect();
+    let of_hostname = |(name, record): (&Hostname, &HostnameRecord)| {
+        let certificates: Vec<_> = record.certificates().collect();
+        let ownership = (record.tenant.clone(), record.ownership.clone());
+        (name.clone(), ownership, certificates, record.order)
+    };
+    let hostnames: Vec<_> = state.hostnames().map(of_hostname).collect();
+    let bucket = |(key, bucket): (&BucketKey, &Bucket)| (key.clone(), *bucket);
+    let buckets: Vec<_> = state.buckets().map(bucket).collect();
+    let certificates: Vec<_> = state.certificates().cloned().collect();
     let members: Vec<_> = state.members().cloned().collect();
-    (due, orders, hostnames, members)
+    (due, orders, hostnames, buckets, certificates, members)
 }
 
 /// Claims and revisions are indexes: what the batched history knows by one, the
@@ -115,7 +123,9 @@ type Indexes = BTreeMap<(Numbered, Index), Index>;
 enum Numbered {
     Zone,
     Claim(Hostname),
+    Contest(Hostname),
     Revision(Hostname),
+    Ca(CaName),
 }
 
 fn learn(indexes: &mut Indexes, batched: &State, single: &State) {
@@ -126,31 +136,57 @@ fn learn(indexes: &mut Indexes, batched: &State, single: &State) {
         indexes.insert(claim, single.claim);
         let revision = (Numbered::Revision(name.clone()), batched.revision);
         indexes.insert(revision, single.revision);
+        if let (Some(batched), Some(single)) = (batched.contest(), single.contest()) {
+            let contest = (Numbered::Contest(name.clone()), batched.claim);
+            indexes.insert(contest, single.claim);
+        }
+    }
+    for (batched, single) in batched.cas().zip(single.cas()) {
+        let ca = (Numbered::Ca(batched.name.clone()), batched.revision);
+        indexes.insert(ca, single.revision);
     }
 }
 
 fn translated(command: &Command, indexes: &Indexes) -> Command {
     let mut command = command.clone();
-    let (what, index) = match &mut command.change {
-        Change::RemoveHostname {
-            hostname,
-            revision: Some(index),
-        } => (Numbered::Revision(hostname.clone()), index),
-        Change::AdmitOrder {
-            hostname,
-            claim: index,
-            ..
-        } => (Numbered::Claim(hostname.clone()), index),
-        Change::SetOrigin {
-            revision: Some(index),
-            ..
-        } => (Numbered::Zone, index),
-        _ => return command,
+    let Some((what, index)) = numbered(&mut command.change) else {
+        return command;
     };
     // One that never was is one that never will be.
     let known = indexes.get(&(what, *index));
     *index = known.copied().unwrap_or(Index(u64::MAX));
     command
+}
+
+/// The index that a change names, and what it is the index of.
+fn numbered(change: &mut Change) -> Option<(Numbered, &mut Index)> {
+    Some(match change {
+        Change::RemoveHostname { hostname, revision }
+        | Change::SetWants {
+            hostname, revision, ..
+        } => (Numbered::Revision(hostname.clone()), revision.as_mut()?),
+        Change::UploadCertificate(upload) => (
+            Numbered::Revision(upload.hostname.clone()),
+            upload.revision.as_mut()?,
+        ),
+        Change::AdmitOrder(admit) => (Numbered::Claim(admit.hostname.clone()), &mut admit.claim),
+        Change::RecordOwnership {
+            hostname, claim, ..
+        }
+        | Change::DeferHostname {
+            hostname, claim, ..
+        } => (Numbered::Claim(hostname.clone()), claim),
+        Change::RecordContest {
+            hostname, claim, ..
+        } => (Numbered::Contest(hostname.clone()), claim),
+        Change::SetOrigin { revision, .. } | Change::SetZone { revision, .. } => {
+            (Numbered::Zone, revision.as_mut()?)
+        }
+        Change::PutCa { name, revision, .. } | Change::RemoveCa { ca: name, revision } => {
+            (Numbered::Ca(name.clone()), revision.as_mut()?)
+        }
+        _ => return None,
+    })
 }
 
 fn unnumbered(outcome: Outcome) -> Outcome {

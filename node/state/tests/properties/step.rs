@@ -1,13 +1,18 @@
 //! One step of a random history.
 
+mod hostnames;
+mod issuance;
+
+pub(crate) use issuance::limits;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use state::{
-    Actor, Change, Command, Evidence, FailureClass, Hostname, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol,
-    OriginScheme, Role, Sealed, State, Term, Timestamp,
+    Actor, CaName, CertificateId, Change, Command, Hostname, HpkeSealed, InvitationId,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Registration, Role, Sealed, Stage,
+    State, Tenant, Term, Timestamp,
     testing::{self, host},
 };
 
@@ -31,6 +36,21 @@ enum What {
     Authorize,
     RemoveHostname,
     SetOrigin,
+    SetZone,
+    SetWants,
+    Contest,
+    EndContest,
+    Request,
+    Prove,
+    ProveContest,
+    Defer,
+    Bury,
+    PutCa,
+    External,
+    RemoveCa,
+    Roll,
+    Rolled,
+    Observe,
     Invite,
     Revoke,
     Sweep,
@@ -53,6 +73,11 @@ enum What {
     Install,
     Fail,
     Forget,
+    Reissue,
+    RevokeCertificate,
+    Revoked,
+    Upload,
+    Schedule,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +100,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let what = prop_oneof![
         // The way of an order is long: it must come up often to be walked to its end.
         30 => way_of_an_order(),
-        8 => hostnames(),
-        6 => members(),
-        2 => cluster(),
+        12 => hostnames(),
+        6 => certificates(),
+        4 => members(),
+        4 => cluster(),
     ];
     step_of(what)
 }
@@ -101,6 +127,7 @@ fn step_of(what: impl Strategy<Value = What>) -> impl Strategy<Value = Step> {
         12 => Just(Wait::No),
         3 => (1u8..120).prop_map(Wait::Minutes),
         2 => (1u8..40).prop_map(Wait::Days),
+        1 => (40u8..220).prop_map(Wait::Days),
         1 => (1u8..120).prop_map(Wait::Back),
     ];
     (what, any::<u8>(), any::<u8>(), whose, wait).prop_map(|(what, which, how, term, wait)| Step {
@@ -130,6 +157,25 @@ fn hostnames() -> impl Strategy<Value = What> {
         3 => Just(What::Authorize),
         2 => Just(What::RemoveHostname),
         1 => Just(What::SetOrigin),
+        1 => Just(What::SetZone),
+        2 => Just(What::SetWants),
+        2 => Just(What::Contest),
+        1 => Just(What::EndContest),
+        1 => Just(What::Request),
+        4 => Just(What::Prove),
+        3 => Just(What::ProveContest),
+        1 => Just(What::Defer),
+        1 => Just(What::Bury),
+    ]
+}
+
+fn certificates() -> impl Strategy<Value = What> {
+    prop_oneof![
+        2 => Just(What::Reissue),
+        2 => Just(What::RevokeCertificate),
+        2 => Just(What::Revoked),
+        3 => Just(What::Upload),
+        1 => Just(What::Schedule),
     ]
 }
 
@@ -155,8 +201,14 @@ fn cluster() -> impl Strategy<Value = What> {
         4 => Just(What::TakeOver),
         1 => Just(What::Confirm),
         1 => Just(What::RenewIssuing),
-        1 => Just(What::AccountKey),
+        2 => Just(What::AccountKey),
         1 => Just(What::Register),
+        1 => Just(What::PutCa),
+        1 => Just(What::External),
+        1 => Just(What::RemoveCa),
+        1 => Just(What::Roll),
+        2 => Just(What::Rolled),
+        2 => Just(What::Observe),
     ]
 }
 
@@ -175,7 +227,11 @@ impl Step {
     /// The step as a command to a cluster in this state. `unique` names what must be
     /// new: the CA never gives one leaf or one token twice.
     pub(crate) fn command(self, state: &State, at: Timestamp, unique: u64) -> Command {
-        let change = self.change(state, at, unique);
+        let step = Self {
+            what: self.aim(state),
+            ..self
+        };
+        let change = step.change(state, at, unique);
         let present = state.epoch().term.0;
         let next = u64::from(matches!(change, Change::TakeOver { .. }));
         let term = match self.term {
@@ -192,23 +248,104 @@ impl Step {
         }
     }
 
+    /// What comes first where there is nothing yet to do it to, mostly.
+    fn aim(self, state: &State) -> What {
+        if self.how % 16 == 15 {
+            return self.what;
+        }
+        match self.what {
+            What::IntendOrder
+            | What::Prepare
+            | What::Ready
+            | What::Finalize
+            | What::Install
+            | What::Fail => match state.order(self.order(state)) {
+                Some(order) if self.which.is_multiple_of(4) => self.after(&order.stage),
+                Some(_) => self.what,
+                None => self.aim_at_hostname(state, What::Admit),
+            },
+            What::Reissue
+            | What::RevokeCertificate
+            | What::Revoked
+            | What::Schedule
+            | What::Forget
+                if state.certificates().next().is_none() =>
+            {
+                self.aim_at_hostname(state, What::Admit)
+            }
+            What::Revoked => {
+                let mut all = state.certificates();
+                if all.any(|one| one.revocation.is_some()) {
+                    What::Revoked
+                } else {
+                    What::RevokeCertificate
+                }
+            }
+            What::RemoveHostname
+            | What::SetWants
+            | What::Contest
+            | What::EndContest
+            | What::Request
+            | What::Prove
+            | What::ProveContest
+            | What::Defer
+            | What::Admit
+            | What::Upload => self.aim_at_hostname(state, self.what),
+            What::Rolled => match state.ca(self.ca().as_str()).map(|ca| &ca.registration) {
+                Some(Registration::Registered { rollover: true, .. }) => What::AccountKey,
+                Some(Registration::Registered { .. }) if self.which < 64 => What::Roll,
+                _ => What::Rolled,
+            },
+            other => other,
+        }
+    }
+
+    fn aim_at_hostname(self, state: &State, what: What) -> What {
+        let Some(record) = state.hostname(self.hostname().as_str()) else {
+            return What::Authorize;
+        };
+        let holds = record.ownership.standing.holds();
+        match what {
+            What::Admit | What::Upload if !holds => What::Prove,
+            What::EndContest | What::ProveContest if record.contest().is_none() => What::Contest,
+            what => what,
+        }
+    }
+
+    fn after(self, stage: &Stage) -> What {
+        match stage {
+            Stage::Admitted => What::Prepare,
+            Stage::Prepared(_) if self.how.is_multiple_of(2) => What::Ready,
+            Stage::Prepared(_) | Stage::ReadyIntent(_) => What::Finalize,
+            Stage::FinalizeIntent(_) => What::Install,
+        }
+    }
+
     fn change(self, state: &State, at: Timestamp, unique: u64) -> Change {
         match self.what {
             What::Found => Change::Found(Box::new(testing::found())),
             What::TakeOver => Change::TakeOver { node: self.node() },
             What::Confirm => Change::Confirm,
-            What::Authorize => Change::AuthorizeHostname {
-                hostname: self.hostname(),
-            },
-            What::RemoveHostname => self.remove_hostname(state),
-            What::SetOrigin => self.set_origin(state),
-            What::AccountKey => Change::CommitAccountKey {
-                key: sealed(KeyPurpose::Control, unique),
-                thumbprint: format!("thumbprint-{unique}"),
-            },
-            What::Register => Change::RegisterAccount {
-                url: format!("https://ca.example/acct/{}", self.how % 2),
-            },
+            What::AccountKey
+            | What::Register
+            | What::PutCa
+            | What::External
+            | What::RemoveCa
+            | What::Roll
+            | What::Rolled
+            | What::Observe => self.ca_change(state, at, unique),
+            What::Authorize
+            | What::RemoveHostname
+            | What::SetOrigin
+            | What::SetZone
+            | What::SetWants
+            | What::Contest
+            | What::EndContest
+            | What::Request
+            | What::Prove
+            | What::ProveContest
+            | What::Defer
+            | What::Bury => self.hostname_change(state, at, unique),
             What::Invite
             | What::Revoke
             | What::Sweep
@@ -228,36 +365,12 @@ impl Step {
             | What::Finalize
             | What::Install
             | What::Fail
-            | What::Forget => self.order_change(state, at, unique),
-        }
-    }
-
-    fn remove_hostname(self, state: &State) -> Change {
-        let hostname = self.hostname();
-        let record = state.hostname(hostname.as_str());
-        let revision = match self.how % 4 {
-            0 => record.map(|record| record.revision),
-            1 => Some(Index(u64::from(self.which))),
-            _ => None,
-        };
-        Change::RemoveHostname { hostname, revision }
-    }
-
-    fn set_origin(self, state: &State) -> Change {
-        let host = ["app", "app.internal", "::1"][usize::from(self.which) % 3];
-        let revision = match self.how % 3 {
-            0 => Some(state.zone().revision),
-            1 => Some(Index(u64::from(self.how))),
-            _ => None,
-        };
-        Change::SetOrigin {
-            origin: Origin {
-                scheme: OriginScheme::Https,
-                host: host.to_owned(),
-                port: 8443,
-                protocol: OriginProtocol::Auto,
-            },
-            revision,
+            | What::Forget
+            | What::Reissue
+            | What::RevokeCertificate
+            | What::Revoked
+            | What::Upload
+            | What::Schedule => self.order_change(state, at, unique),
         }
     }
 
@@ -330,79 +443,31 @@ impl Step {
         }
     }
 
-    fn order_change(self, state: &State, at: Timestamp, unique: u64) -> Change {
-        let order = self.order(state);
-        match self.what {
-            What::Admit => self.admit(state, unique),
-            What::IntendOrder => Change::IntendOrder { order },
-            What::Prepare => {
-                // A CA that breaks the RFC gives one token twice.
-                let token = if self.how.is_multiple_of(8) {
-                    0
-                } else {
-                    unique
-                };
-                let mut placed = testing::placed(order, &format!("token-{token}"));
-                placed.url = format!("https://ca.example/order/{unique}");
-                placed.challenge = placed.challenge.filter(|_| self.how % 8 != 1);
-                Change::PrepareOrder { order, placed }
-            }
-            What::Ready => Change::IntendReady { order },
-            What::Finalize => Change::IntendFinalize { order },
-            What::Install => {
-                let chain = vec![number(u64::from(self.how % 2))];
-                let mut install = testing::install(order, number(unique), chain, at);
-                install.issuer = format!("CA {}", self.how % 3);
-                Change::InstallCertificate(Box::new(install))
-            }
-            What::Fail => self.fail(order, at),
-            _ => self.forget(state),
-        }
+    fn tenant(self) -> Tenant {
+        TENANTS[usize::from(self.how / 4) % TENANTS.len()]
+            .parse()
+            .expect("a tenant")
     }
 
-    fn admit(self, state: &State, unique: u64) -> Change {
-        let hostname = self.hostname();
-        let record = state.hostname(hostname.as_str());
-        let present = record.map(|record| record.claim).unwrap_or_default();
-        let claim = if self.how.is_multiple_of(8) {
-            Index(1)
-        } else {
-            present
+    /// The first, mostly.
+    fn ca(self) -> CaName {
+        let name = match self.how % 8 {
+            0 => "other-ca",
+            1 => "third-ca",
+            _ => return testing::ca_name(),
         };
-        Change::AdmitOrder {
-            hostname,
-            claim,
-            key: sealed(KeyPurpose::Serving, unique),
-            csr: number(unique),
-        }
+        name.parse().expect("a CA")
     }
 
-    fn fail(self, order: OrderId, at: Timestamp) -> Change {
-        let evidence = [
-            Evidence::NeverPlaced,
-            Evidence::Invalid,
-            Evidence::Gone,
-            Evidence::Withdrawn,
-            Evidence::Unusable,
-        ];
-        Change::FailOrder {
-            order,
-            evidence: evidence[usize::from(self.how) % evidence.len()],
-            class: FailureClass::Challenge,
-            reason: "no\nanswer".repeat(usize::from(self.how)),
-            next_try: at.plus(Duration::from_secs(u64::from(self.how) * 30)),
-        }
-    }
-
-    fn forget(self, state: &State) -> Change {
-        let ids: Vec<_> = state
-            .certificates()
-            .map(|certificate| certificate.id)
-            .collect();
+    /// One of those there are, if there are any.
+    fn certificate(self, state: &State) -> CertificateId {
+        let ids: Vec<_> = state.certificates().map(|one| one.id).collect();
         let id = ids.get(usize::from(self.which) % ids.len().max(1));
-        Change::ForgetCertificate {
-            id: id.copied().unwrap_or(state::CertificateId([0; 32])),
-        }
+        id.copied().unwrap_or(CertificateId([0; 32]))
+    }
+
+    fn later(self, at: Timestamp) -> Timestamp {
+        at.plus(Duration::from_secs(u64::from(self.which) * 600))
     }
 
     fn hostname(self) -> Hostname {
@@ -439,6 +504,9 @@ impl Step {
         }
     }
 }
+
+/// Whose hostnames are.
+const TENANTS: [&str; 3] = ["default", "a", "b"];
 
 /// Few, so that each lives through much.
 pub(crate) const HOSTNAMES: [&str; 3] = ["a.example", "b.example", "b.a.example"];

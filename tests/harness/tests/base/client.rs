@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use bytes::Bytes;
@@ -29,6 +30,8 @@ const NONCE_ATTEMPTS: usize = 8;
 pub(crate) struct Client {
     tls: TlsConnector,
     pub(crate) directory: Value,
+    /// The external account that vouches for new ones, where one must: id and key.
+    pub(crate) vouching: Option<(&'static str, &'static [u8])>,
 }
 
 /// A key that signs, and the account it is of.
@@ -95,6 +98,7 @@ impl Client {
         let mut client = Self {
             tls: Arc::new(config).into(),
             directory: Value::Null,
+            vouching: None,
         };
         client.directory = client.get(directory).await.expect(200).json();
         client
@@ -186,8 +190,11 @@ impl Client {
     /// Makes an account of a new key.
     pub(crate) async fn account(&self) -> Account {
         let key = key();
-        let payload = json!({ "termsOfServiceAgreed": true });
+        let mut payload = json!({ "termsOfServiceAgreed": true });
         let url = self.url("newAccount");
+        if let Some((kid, secret)) = self.vouching {
+            payload["externalAccountBinding"] = binding(&key, &url, kid, secret);
+        }
         let answer = self.post_with_key(&key, &url, &payload).await.expect(201);
         let url = answer.header("location").to_owned();
         Account { key, url }
@@ -219,6 +226,16 @@ impl Account {
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         format!("{token}.{}", sha256(&canonical))
     }
+}
+
+/// The word of an external account for a key (RFC 8555 section 7.3.4).
+pub(crate) fn binding(key: &EcdsaKeyPair, url: &str, kid: &str, secret: &[u8]) -> Value {
+    let header = json!({ "alg": "HS256", "kid": kid, "url": url });
+    let protected = b64(header.to_string().as_bytes());
+    let payload = b64(jwk(key).to_string().as_bytes());
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let mac = hmac::sign(&secret, format!("{protected}.{payload}").as_bytes());
+    json!({ "protected": protected, "payload": payload, "signature": b64(mac.as_ref()) })
 }
 
 pub(crate) fn key() -> EcdsaKeyPair {

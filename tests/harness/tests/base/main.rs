@@ -11,7 +11,9 @@
 )]
 
 mod accounts;
+mod chains;
 mod client;
+mod external;
 mod orders;
 mod requests;
 mod revocation;
@@ -76,11 +78,17 @@ const CASES: &[Case] = &[
     case!("8.4", wildcards::a_wildcard_and_its_base_are_proven_by_dns),
 ];
 
+/// At CAs that ask for external accounts and offer alternate chains.
+const MORE: &[Case] = &[
+    case!("7.3.4", external::an_account_needs_the_word_of_another),
+    case!("7.4.2", chains::alternate_chains_are_linked),
+];
+
 /// Runs all cases, also after one that failed: the difference to a CA is what they tell
 /// together.
-async fn hold(mut world: World) {
+async fn hold(mut world: World, cases: &[Case]) {
     let mut failed = Vec::new();
-    for (name, case) in CASES {
+    for (name, case) in cases {
         // What a case leaves behind when it fails is only names used up.
         let ended = AssertUnwindSafe(case(&mut world)).catch_unwind().await;
         if ended.is_err() {
@@ -92,10 +100,20 @@ async fn hold(mut world: World) {
 
 #[tokio::test]
 async fn the_development_ca_does_what_every_ca_does() {
-    hold(World::development().await).await;
+    hold(World::development().await, CASES).await;
 }
 
 #[tokio::test]
 async fn pebble_does_what_every_ca_does() {
-    hold(World::pebble().await).await;
+    hold(World::pebble().await, CASES).await;
+}
+
+#[tokio::test]
+async fn the_development_ca_asks_and_offers_more() {
+    hold(World::demanding_development().await, MORE).await;
+}
+
+#[tokio::test]
+async fn pebble_asks_and_offers_more() {
+    hold(World::demanding_pebble().await, MORE).await;
 }

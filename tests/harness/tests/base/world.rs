@@ -6,8 +6,10 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devca::{Behaviour, Config, LookUpText, Probing, Running, Server};
-use harness::pebble::Pebble;
+use devca::{
+    Behaviour, Config, ExternalAccount, ExternalAccounts, LookUpText, Probing, Running, Server,
+};
+use harness::pebble::{Extras, Pebble};
 use harness::wait;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
@@ -51,17 +53,47 @@ impl LookUpText for Texts {
     }
 }
 
+/// What the CAs of some cases ask and offer beyond the others'.
+pub(crate) const KID: &str = "kid-1";
+pub(crate) const SECRET: &[u8] = b"thirty-two bytes of a shared key";
+pub(crate) const ALTERNATES: u8 = 2;
+
 impl World {
+    /// The development CA, plain.
     pub(crate) async fn development() -> Self {
+        let behaviour = Behaviour {
+            dns_01: true,
+            ..Behaviour::default()
+        };
+        Self::behaving(behaviour).await
+    }
+
+    /// The development CA with external accounts and alternate chains.
+    pub(crate) async fn demanding_development() -> Self {
+        let vouching = ExternalAccount {
+            kid: KID.into(),
+            hmac_key: b64(SECRET),
+        };
+        let behaviour = Behaviour {
+            external_accounts: Some(ExternalAccounts {
+                keys: vec![vouching],
+                single_use: false,
+            }),
+            alternate_chains: ALTERNATES,
+            ..Behaviour::default()
+        };
+        let mut world = Self::behaving(behaviour).await;
+        world.client.vouching = Some((KID, SECRET));
+        world
+    }
+
+    async fn behaving(behaviour: Behaviour) -> Self {
         let site = Site::start().await;
         let texts = Texts::default();
         let mut probing = Probing::loopback(site.port, 1);
         probing.texts = Some(Arc::new(texts.clone()));
         let mut config = Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock());
-        config.behaviour = Behaviour {
-            dns_01: true,
-            ..Behaviour::default()
-        };
+        config.behaviour = behaviour;
         let ca = Server::start(config).await.unwrap();
         let client = Client::new(ca.root_pem(), ca.directory_url()).await;
         Self {
@@ -72,11 +104,27 @@ impl World {
         }
     }
 
+    /// Pebble, plain.
     pub(crate) async fn pebble() -> Self {
+        Self::pebble_with(&Extras::default()).await
+    }
+
+    /// Pebble with external accounts and alternate chains.
+    pub(crate) async fn demanding_pebble() -> Self {
+        let extras = Extras {
+            external_accounts: vec![(KID.into(), b64(SECRET))],
+            alternate_chains: ALTERNATES,
+        };
+        let mut world = Self::pebble_with(&extras).await;
+        world.client.vouching = Some((KID, SECRET));
+        world
+    }
+
+    async fn pebble_with(extras: &Extras) -> Self {
         let site = Site::start().await;
         let dir = tempfile::tempdir().unwrap();
         let here = [Ipv4Addr::LOCALHOST];
-        let pebble = Pebble::start(dir.path(), &here, site.port, DAY).await;
+        let pebble = Pebble::start_with(dir.path(), &here, site.port, DAY, extras).await;
         let client = Client::new(pebble.tls_root_pem(), pebble.directory()).await;
         Self {
             client,

@@ -152,11 +152,11 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuance::request::{P256, Requests};
+    use crate::issuance::request::{FreshKeys, Requests};
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
     fn key() -> AccountKey {
-        AccountKey::open(&P256.account_key().unwrap().key).unwrap()
+        AccountKey::open(&FreshKeys.account_key().unwrap().key).unwrap()
     }
 
     fn part(jws: &Value, name: &str) -> Vec<u8> {
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_thumbprint_is_that_which_was_committed_with_the_key() {
-        let made = P256.account_key().unwrap();
+        let made = FreshKeys.account_key().unwrap();
         let key = AccountKey::open(&made.key).unwrap();
         assert_eq!(key.thumbprint(), made.thumbprint);
     }

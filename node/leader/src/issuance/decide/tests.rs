@@ -50,13 +50,12 @@ fn check(line: &str) {
     let mut seen = None;
     let mut situation = Situation {
         order: &order,
-        claimed: true,
+        claim: Claim::Holds,
         seen: None,
-        challenge: None,
+        telling: Telling::Quiet,
         permitted: false,
         unprepared: false,
         confirmed: false,
-        told: false,
         settled: true,
         refused: None,
         expired: false,
@@ -67,20 +66,19 @@ fn check(line: &str) {
             "permitted" => situation.permitted = true,
             "unprepared" => situation.unprepared = true,
             "confirmed" => situation.confirmed = true,
-            "told" => situation.told = true,
+            "unseen" => situation.telling = Telling::Unseen,
+            "untold" => situation.telling = Telling::Pending,
             "unsettled" => situation.settled = false,
             "expired" => situation.expired = true,
             "stuck" => situation.stuck = true,
-            "unclaimed" => situation.claimed = false,
+            "unclaimed" => situation.claim = Claim::Changed,
+            "lapsed" => situation.claim = Claim::Lapsed,
             "refused" => situation.refused = Some(&problem),
             "Pending" => seen = Some(view(OrderStatus::Pending)),
             "Ready" => seen = Some(view(OrderStatus::Ready)),
             "Processing" => seen = Some(view(OrderStatus::Processing)),
             "Valid" => seen = Some(view(OrderStatus::Valid)),
             "Invalid" => seen = Some(view(OrderStatus::Invalid)),
-            "challenge-pending" => situation.challenge = Some(ChallengeStatus::Pending),
-            "challenge-processing" => situation.challenge = Some(ChallengeStatus::Processing),
-            "challenge-valid" => situation.challenge = Some(ChallengeStatus::Valid),
             other => panic!("no fact {other}"),
         }
     }
@@ -122,11 +120,9 @@ fn a_challenge_is_told_under_a_permission_and_told_again_only_if_pending() {
     check("ready permitted => Tell");
     check("ready permitted Pending => Tell");
     check("ready => Look");
-    check("ready Pending told => Poll");
-    check("ready Pending => LookAtChallenge");
-    check("ready Pending challenge-pending => IntendReady");
-    check("ready Pending challenge-processing => Poll");
-    check("ready Pending challenge-valid => Poll");
+    check("ready Pending => Poll");
+    check("ready Pending unseen => LookAtChallenges");
+    check("ready Pending untold => IntendReady");
     check("ready Pending expired => Fail Gone");
     check("ready Ready => IntendFinalize");
     check("ready Invalid => Bury");
@@ -142,6 +138,17 @@ fn finalize_is_sent_to_a_ready_order_and_again_only_when_all_is_settled() {
     check("finalize Ready refused => Bury");
     check("finalize Ready refused unsettled => Settle");
     check("finalize Ready expired => Fail Gone");
+}
+
+#[test]
+fn an_order_that_nobody_wants_any_more_is_dropped_before_finalize() {
+    for stage in ["admitted", "prepared", "ready"] {
+        for known in ["", "permitted", "Pending", "Ready", "Invalid"] {
+            check(&format!("{stage} {known} unclaimed => Fail NeverPlaced"));
+            check(&format!("{stage} {known} lapsed => Fail NeverPlaced"));
+        }
+    }
+    check("finalize Ready lapsed => IntendFinalize");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use state::{Evidence, FailureClass, Order, Stage};
+use state::{Change, Evidence, FailureClass, Order, Stage};
 
-use super::{Carrier, RETRY_AFTER_LONGEST, Trouble, doubled, finalize_wait};
+use super::{Carrier, RETRY_AFTER_LONGEST, Trouble, doubled, finalize_wait, is_finalizing};
 use crate::issuance::{
-    authority::AuthorityError,
+    authority::{AuthorityError, Limit, Problem},
+    limit,
     react::{Reaction, Request, react},
 };
 
@@ -19,25 +20,28 @@ const AGAIN_FIRST: Duration = Duration::from_millis(100);
 /// And when it went on: what a fault that has passed costs at most.
 const AGAIN_LONGEST: Duration = Duration::from_secs(10);
 
+/// What is left to do after a fault was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The order has been given up.
+    Ended,
+    /// The next move, at once.
+    GoOn,
+    /// The same, after a wait.
+    Wait,
+}
+
 impl Carrier {
     /// Remembers what it means, and waits a little.
     pub(super) async fn meet(&mut self, order: &Order, trouble: Trouble) {
         self.memory.tries = self.memory.tries.saturating_add(1);
         let (text, asked) = match trouble {
             Trouble::Authority(request, error) => {
-                let text = error.to_string();
-                let asked = error.retry_after();
-                if error.is_outage() {
-                    self.reign.counters.outage();
-                    self.reign.weather.strike(&text, asked);
-                }
-                if let AuthorityError::Fenced(_) = error {
-                    self.reign.counters.fenced();
-                }
-                if self.follow(order, request, &error).await {
+                self.notice(&error);
+                if self.follow(order, request, &error).await != Then::Wait {
                     return;
                 }
-                (text, asked)
+                (error.to_string(), error.retry_after())
             }
             Trouble::Commit(error) => {
                 self.memory.permit = None;
@@ -54,55 +58,111 @@ impl Carrier {
         tokio::time::sleep(asked.unwrap_or(own).clamp(own, RETRY_AFTER_LONGEST)).await;
     }
 
-    /// Does what an error asks for; true if the order has been given up.
-    async fn follow(&mut self, order: &Order, request: Request, error: &AuthorityError) -> bool {
+    /// What it says of the CA, beside what it says of the order.
+    fn notice(&self, error: &AuthorityError) {
+        if error.is_outage() {
+            self.reign.counters.outage();
+            let asked = error.retry_after();
+            self.weather.strike(&error.to_string(), asked);
+        } else if error.problem().is_some() {
+            // It refuses, so it is there.
+            self.weather.clear();
+        }
+        if let AuthorityError::Fenced(_) = error {
+            self.reign.counters.fenced();
+        }
+    }
+
+    /// Does what an error asks for.
+    async fn follow(&mut self, order: &Order, request: Request, error: &AuthorityError) -> Then {
         self.memory.permit = None;
         let mut reaction = react(request, error, self.memory.tries);
         if request == Request::Read && self.is_unreadable(order, error) {
             reaction = Reaction::Gone;
         }
-        let placed = !matches!(order.stage, Stage::Admitted);
         match reaction {
-            Reaction::Again => false,
+            Reaction::Again => Then::Wait,
             Reaction::Look => {
-                if request == Request::Ready {
-                    self.told();
-                }
                 self.memory.forget_view();
-                false
+                Then::Wait
             }
             Reaction::Unsettled => {
                 self.unsettle(finalize_wait(&self.reign, order.ca.as_str()));
                 self.memory.forget_view();
-                false
+                Then::Wait
             }
             Reaction::Refused => {
-                if let AuthorityError::Refused(problem) = error {
-                    self.memory.refused = Some(problem.clone());
+                self.memory.refused = error.problem().cloned();
+                self.memory.forget_view();
+                Then::Wait
+            }
+            Reaction::Plainly => {
+                tracing::info!(hostname = %order.hostname, order = %order.id, %error, "not as a replacement");
+                self.memory.plainly = true;
+                Then::GoOn
+            }
+            Reaction::Adopt => {
+                self.memory.plainly = true;
+                if let AuthorityError::ReplacesIgnored(view) = error {
+                    self.memory.unprepared = Some((**view).clone());
                 }
-                self.memory.forget_view();
-                false
+                Then::GoOn
             }
-            Reaction::Gone if !self.is_gone() => {
-                self.memory.forget_view();
-                false
-            }
-            Reaction::Gone if !placed => {
-                let (evidence, class) = (Evidence::NeverPlaced, FailureClass::Rejected);
-                let asked = error.retry_after();
-                self.give_up(order, evidence, class, error, asked).await
-            }
-            Reaction::Gone => {
-                let (evidence, class) = (Evidence::Gone, FailureClass::Unavailable);
-                let asked = self.until_expiry(order);
-                self.give_up(order, evidence, class, error, asked).await
-            }
-            Reaction::Fail(class) => {
-                let asked = error.retry_after();
-                let evidence = Evidence::NeverPlaced;
-                self.give_up(order, evidence, class, error, asked).await
+            Reaction::Gone => self.gone(order, error).await,
+            Reaction::Fail(class) => self.refused(order, class, error).await,
+        }
+    }
+
+    async fn gone(&mut self, order: &Order, error: &AuthorityError) -> Then {
+        if !self.is_gone() {
+            self.memory.forget_view();
+            return Then::Wait;
+        }
+        let (evidence, class, asked) = if order.stage == Stage::Admitted {
+            let asked = error.retry_after();
+            (Evidence::NeverPlaced, FailureClass::Rejected, asked)
+        } else {
+            let asked = self.until_expiry(order);
+            (Evidence::Gone, FailureClass::Unavailable, asked)
+        };
+        let reason = words(error);
+        let failed = self.fail(order, evidence, class, &reason, asked);
+        ended(failed.await)
+    }
+
+    /// The CA makes no order. What it says of a limit is for all orders to know; nothing
+    /// else that it says of this one is.
+    async fn refused(
+        &mut self,
+        order: &Order,
+        class: FailureClass,
+        error: &AuthorityError,
+    ) -> Then {
+        let (evidence, reason) = (Evidence::NeverPlaced, words(error));
+        let (Some(problem), FailureClass::RateLimited) = (error.problem(), class) else {
+            let asked = error.retry_after();
+            let failed = self.fail(order, evidence, class, &reason, asked);
+            return ended(failed.await);
+        };
+        let wait = self.limited(order, problem);
+        let until = self.reign.now().plus(wait);
+        if let Some(bucket) = limit::bucket(order, problem) {
+            let observed = Change::ObserveLimit { bucket, until };
+            if let Err(error) = self.reign.commit(observed).await {
+                tracing::debug!(%error, "a limit was not noted");
+                return Then::Wait;
             }
         }
+        let failed = self.fail_until(order, evidence, class, &reason, until);
+        ended(failed.await)
+    }
+
+    /// For how long by a limit: as long as the CA says, and else as after any failure.
+    fn limited(&self, order: &Order, problem: &Problem) -> Duration {
+        let backoff = &self.reign.config.backoff;
+        let own = || backoff.delay(order.attempt, None, &*self.reign.ports.jitter);
+        let asked = problem.retry_after.filter(|asked| !asked.is_zero());
+        asked.unwrap_or_else(own).min(limit::WAIT_LONGEST)
     }
 
     /// The CA said so often enough that it is no replica of it that is behind, and nothing
@@ -116,26 +176,10 @@ impl Carrier {
     /// An order that may have a certificate and is gone: while another is served, the next
     /// attempt waits until the order would have ended.
     fn until_expiry(&self, order: &Order) -> Option<Duration> {
-        let finalizing = matches!(order.stage, Stage::FinalizeIntent(_));
         let circumstances = self.circumstances(order);
         let expires = order.stage.placed()?.expires?;
-        (finalizing && circumstances.covered).then(|| expires.since(circumstances.now))
-    }
-
-    async fn give_up(
-        &mut self,
-        order: &Order,
-        evidence: Evidence,
-        class: FailureClass,
-        error: &AuthorityError,
-        asked: Option<Duration>,
-    ) -> bool {
-        let reason = match error {
-            AuthorityError::Refused(problem) => problem.to_string(),
-            other => other.to_string(),
-        };
-        let failed = self.fail(order, evidence, class, &reason, asked);
-        failed.await.is_ok()
+        let waits = is_finalizing(order) && circumstances.covered;
+        waits.then(|| expires.since(circumstances.now))
     }
 
     /// The CA shows the order no more: it refuses, and the order's time is over or it was
@@ -153,5 +197,26 @@ impl Carrier {
             Some(placed) => placed.expires.is_some_and(|at| at < self.reign.now()),
         };
         refused && over && self.reign.clock_doubt().is_none()
+    }
+}
+
+fn ended(failed: Result<(), Trouble>) -> Then {
+    match failed {
+        Ok(()) => Then::Ended,
+        Err(_) => Then::Wait,
+    }
+}
+
+/// In the CA's words. Where a name is paused, whoever reads them is to go to a page first,
+/// so that stands first: texts are cut.
+fn words(error: &AuthorityError) -> String {
+    match error.problem() {
+        Some(problem) => match problem.limit() {
+            Some(Limit::Paused(Some(page))) => {
+                format!("paused by the CA until somebody visits {page} : {problem}")
+            }
+            _ => problem.to_string(),
+        },
+        None => error.to_string(),
     }
 }
