@@ -8,7 +8,7 @@ use crate::{
     failpoint::Failpoint,
     fence,
     issuance::{inspect::Fraction, pace::Backoff},
-    membership,
+    membership, verification,
 };
 
 /// The leader's settings.
@@ -34,6 +34,8 @@ pub struct Config {
     pub barrier: Duration,
     /// Longest disagreement of clocks at which duties driven by time go on.
     pub clock_tolerance: Duration,
+    /// How often hostnames are looked at.
+    pub verification: verification::Config,
     /// Who becomes a voter, and when.
     pub membership: membership::Config,
     /// How often to look around without being woken: at what no watch tells, such as lag
@@ -56,6 +58,7 @@ impl Config {
             poll: (Duration::from_millis(100), Duration::from_secs(5)),
             barrier: Duration::from_secs(2),
             clock_tolerance: Duration::from_secs(5),
+            verification: verification::Config::default(),
             membership: membership::Config::default(),
             tick: Duration::from_millis(500),
             failpoint: Failpoint::default(),

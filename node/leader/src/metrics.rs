@@ -31,6 +31,9 @@ pub(crate) struct Counters {
     silent_at_barrier: AtomicU64,
     outages: AtomicU64,
     fenced: AtomicU64,
+    looks: AtomicU64,
+    deferred: AtomicU64,
+    lapsed: AtomicU64,
     stages: [StageCounter; STAGES.len()],
 }
 
@@ -61,6 +64,12 @@ pub struct Snapshot {
     pub outages: u64,
     /// Requests that were held back because this node might lead no more.
     pub fenced: u64,
+    /// Looks at hostnames: at claims, and before orders.
+    pub looks: u64,
+    /// Orders that did not begin because they would have failed.
+    pub deferred: u64,
+    /// Proofs that held no more before a renewal.
+    pub lapsed: u64,
     /// How often each of [`STAGES`] was left, and how long orders were in it altogether.
     pub stages: [(u64, Duration); STAGES.len()],
 }
@@ -106,6 +115,18 @@ impl Counters {
         self.fenced.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn looked(&self) {
+        self.looks.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn deferred(&self) {
+        self.deferred.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn lapsed(&self) {
+        self.lapsed.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn left_stage(&self, stage: &Stage, after: Duration) {
         let place = STAGES.iter().position(|name| *name == stage.as_str());
         if let Some(counter) = place.and_then(|place| self.stages.get(place)) {
@@ -127,6 +148,9 @@ impl Counters {
             silent_at_barrier: get(&self.silent_at_barrier),
             outages: get(&self.outages),
             fenced: get(&self.fenced),
+            looks: get(&self.looks),
+            deferred: get(&self.deferred),
+            lapsed: get(&self.lapsed),
             stages: self.stages.each_ref().map(|stage| {
                 let millis = Duration::from_millis(get(&stage.millis));
                 (get(&stage.left), millis)

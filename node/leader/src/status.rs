@@ -20,6 +20,8 @@ pub enum Duty {
     Membership,
     /// The cluster's own certificates.
     Identities,
+    /// Looking whether hostnames are their tenants'.
+    Verification,
     /// Clearing away what ended.
     Expiry,
 }
@@ -32,6 +34,7 @@ impl Duty {
             Self::Issuance => "issuance",
             Self::Membership => "membership",
             Self::Identities => "identities",
+            Self::Verification => "verification",
             Self::Expiry => "expiry",
         }
     }

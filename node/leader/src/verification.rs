@@ -5,15 +5,17 @@
 //! - [`ownership`]: whether a claim is proven, and by what;
 //! - [`preflight`]: whether an order can succeed, with [`caa`] and [`method`];
 //! - [`check`]: both for a person, record by record;
-//! - [`parking`]: when a name is left alone;
 //! - [`records`]: what is to be published.
+//!
+//! The leader looks at claims that are not proven (`duty`), and before each order (`before`):
+//! none begins but for a name that is proven, points here and may be issued for. A name whose
+//! owner has left is looked at less and less (`parking`), and resumes by itself.
 //!
 //! A name is looked at from several resolvers and at its own servers, for a CA looks from
 //! several places too. Nothing that was looked at is kept for the next look.
 
 pub mod agreement;
 pub mod answer;
-#[allow(dead_code, reason = "issuance asks before each order from its next change on")]
 mod before;
 pub mod caa;
 pub mod check;
@@ -36,8 +38,9 @@ pub mod situation;
 pub mod survey;
 mod told;
 
-#[allow(unused_imports, reason = "issuance asks before each order from its next change on")]
-pub(crate) use before::{Approach, Deferral, before_order, methods};
+pub(crate) use before::{Deferral, before_order, methods};
+pub(crate) use duty::{Look, Rota, act};
+pub use survey::Config;
 
 #[cfg(test)]
 mod sketch;

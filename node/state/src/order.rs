@@ -174,9 +174,9 @@ pub struct Failure {
     pub class: FailureClass,
     /// In the CA's words or ours; never a secret.
     pub reason: Arc<str>,
-    /// How many in a row.
+    /// How many orders failed in a row; what was seen before an order is none.
     pub count: u32,
-    /// When the first of them was.
+    /// When the row began, by a failed order or a look before one.
     pub since: Timestamp,
     /// When the last was.
     pub at: Timestamp,

@@ -19,7 +19,10 @@ use crate::{
     membership::{self, Readiness},
     reign::Reign,
     status::Duty,
-    verification::name::{DnsName, registered_domain},
+    verification::{
+        self, Look, Rota,
+        name::{DnsName, registered_domain},
+    },
 };
 
 /// How long a duty rests after it failed: what it waits for takes about that long to
@@ -35,11 +38,13 @@ pub(super) struct Court {
     in_hand: HashSet<Hostname>,
     resting: HashMap<Duty, Instant>,
     readiness: Readiness,
+    rota: Rota,
     authority: Option<(Arc<Ca>, Arc<dyn Authority>)>,
 }
 
 enum Work {
     Duty(Duty),
+    Look(Look),
     Order(Hostname),
 }
 
@@ -53,6 +58,7 @@ impl Court {
             in_hand: HashSet::new(),
             resting: HashMap::new(),
             readiness: Readiness::default(),
+            rota: Rota::default(),
             authority: None,
         }
     }
@@ -93,6 +99,7 @@ impl Court {
         self.identities(state, now, trusted);
         self.account(state, now, calm);
         self.issuance(state, now, trusted, calm);
+        self.verification(state, now, trusted);
         if trusted {
             self.expiry(state, now);
         }
@@ -219,6 +226,17 @@ impl Court {
         }
     }
 
+    fn verification(&mut self, state: &State, now: Timestamp, trusted: bool) {
+        if !self.is_free(Duty::Verification) {
+            return;
+        }
+        for look in self.rota.plan(state, now, trusted) {
+            let work = verification::act(self.reign.clone(), look.clone());
+            let id = self.tasks.spawn(work).id();
+            self.works.insert(id, Work::Look(look));
+        }
+    }
+
     fn expiry(&mut self, state: &State, now: Timestamp) {
         if !self.is_free(Duty::Expiry) {
             return;
@@ -284,6 +302,13 @@ impl Court {
                 self.busy.remove(&duty);
                 self.failed(duty, error.as_deref());
                 self.reign.board.ended(duty, error);
+            }
+            Some(Work::Look(look)) => {
+                self.rota.done(&look);
+                if error.is_some() {
+                    self.failed(Duty::Verification, error.as_deref());
+                    self.reign.board.ended(Duty::Verification, error);
+                }
             }
             Some(Work::Order(hostname)) => {
                 self.in_hand.remove(&hostname);

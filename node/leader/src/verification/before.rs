@@ -95,7 +95,7 @@ impl Gate<'_> {
     async fn unseen(&self) -> Result<Approach, Deferral> {
         let (hostname, wants) = (&self.ticket.hostname, self.record.wants());
         let mut challenges = methods(self.state, hostname, wants.wildcard, &wants);
-        if challenges.len() > 1 && self.reign.is_member_silent() {
+        if challenges.len() > 1 && self.reign.has_silent_member() {
             challenges.retain(|kind| *kind != ChallengeKind::TlsAlpn01);
         }
         if challenges.is_empty() {
@@ -182,7 +182,7 @@ impl Gate<'_> {
             claim: &survey.claim,
             forced: self.record.wants().challenge.map(Into::into),
             issuers: &issuers,
-            member_silent: self.reign.is_member_silent(),
+            member_silent: self.reign.has_silent_member(),
         })
     }
 

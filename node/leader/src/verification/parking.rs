@@ -12,10 +12,10 @@ use state::{Failure, FailureClass, Timestamp};
 use super::schedule;
 
 /// How long a name may fail to point here before it is parked.
-pub const OFF_TARGET_MOST: Duration = Duration::from_secs(7 * 24 * 3600);
+const OFF_TARGET_MOST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many orders may fail in a row before a name is parked: with the waits of Let's
 /// Encrypt's advice (a minute, ten, a hundred, then daily) some 17 days.
-pub const FAILURES_MOST: u32 = 20;
+const FAILURES_MOST: u32 = 20;
 
 /// What a look before an order found wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -224,7 +224,12 @@ impl Apply<'_> {
         if record.order.is_some() {
             return Err(Refusal::Busy);
         }
-        let failure = self.failed(&record, class, reason, next_try, parked);
+        let before = record.failure.as_deref();
+        let failure = Failure {
+            // No order failed.
+            count: before.map_or(0, |before| before.count),
+            ..self.failed(&record, class, reason, next_try, parked)
+        };
         let told = record.failure.as_deref().is_some_and(|before| {
             let same = before.class == class && before.reason == failure.reason;
             before.parked == parked && (parked || same)

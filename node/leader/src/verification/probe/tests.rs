@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use hickory_proto::rr::RecordType;
-use state::Hostname;
+use state::{Hostname, testing::Known};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -157,8 +157,13 @@ async fn a_name_with_a_hundred_addresses_costs_four_requests() {
     );
 }
 
+/// What nodes of this cluster say.
+fn ours(host: &str, nonce: &Nonce) -> String {
+    Known.answers(host, nonce).remove(0)
+}
+
 /// A node's port 80 (and, having one address, 443), which answers as nodes do.
-async fn node(key: ReachKey) -> (u16, JoinHandle<()>) {
+async fn node(says: fn(&str, &Nonce) -> String) -> (u16, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move {
@@ -176,7 +181,7 @@ async fn node(key: ReachKey) -> (u16, JoinHandle<()>) {
                 continue;
             };
             let host = claim(Purpose::First, false).subject.host;
-            let body = key.answer(&host, &nonce);
+            let body = says(host.as_str(), &nonce);
             let length = body.len();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
             stream.write_all(answer.as_bytes()).await.unwrap();
@@ -228,6 +233,8 @@ async fn checked(config: &Config, port: u16) -> Check {
     let prober = Prober {
         resolver: Arc::new(Dns::new(config.clone(), Arc::new(Counting::default()))),
         fetch: Arc::new(Web::new(loopback())),
+        reach: Arc::new(Known),
+        jitter: Arc::new(Counting::default()),
         http_port: port,
         tls_port: port,
     };
@@ -258,7 +265,7 @@ async fn checked(config: &Config, port: u16) -> Check {
 #[tokio::test]
 async fn a_name_is_checked_from_the_root_servers_to_port_80() {
     let (_net, config) = world().await;
-    let (port, task) = node(ReachKey::new(&[1; 32])).await;
+    let (port, task) = node(ours).await;
     let all_well = checked(&config, port).await;
     assert!(all_well.good && all_well.proven, "{:#?}", all_well.rows);
     assert_eq!(
@@ -275,7 +282,7 @@ async fn a_name_is_checked_from_the_root_servers_to_port_80() {
 #[tokio::test]
 async fn a_node_of_another_cluster_is_not_taken_for_ours() {
     let (_net, config) = world().await;
-    let (port, _task) = node(ReachKey::new(&[9; 32])).await;
+    let (port, _task) = node(|_, _| "hostquorum-reach=stranger".to_owned()).await;
     let check = checked(&config, port).await;
     assert_eq!(check.challenges, [Challenge::TlsAlpn01]);
 }
