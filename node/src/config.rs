@@ -2,6 +2,7 @@
 //! otherwise every fault is told at once, with its line and key.
 
 mod file;
+mod verification;
 
 use std::{
     net::SocketAddr,
@@ -11,6 +12,7 @@ use std::{
 
 pub use file::Fault;
 use file::File;
+pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub https_public_port: u16,
     /// Customers' clear-text HTTP.
     pub http: SocketAddr,
+    /// Its port as CAs and customers see it, for looks from outside.
+    pub http_public_port: u16,
     /// Other members.
     pub peer: Endpoint,
     /// Operators.
@@ -41,6 +45,8 @@ pub struct Config {
     pub raft: Raft,
     /// The leader's work at the CA.
     pub issuance: Issuance,
+    /// How hostnames are looked at.
+    pub verification: Verification,
     /// What is written to standard error.
     pub log: Log,
 }
@@ -139,8 +145,19 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 11] = [
-    "key", "https", "http", "peer", "admin", "dns", "health", "edge", "raft", "issuance", "log",
+const SECTIONS: [&str; 12] = [
+    "key",
+    "https",
+    "http",
+    "peer",
+    "admin",
+    "dns",
+    "health",
+    "edge",
+    "raft",
+    "issuance",
+    "verification",
+    "log",
 ];
 
 impl Config {
@@ -160,6 +177,7 @@ impl Config {
         let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
         let https_public_port = file.read("https", "public_port").unwrap_or(443);
         let http = file.read("http", "listen").unwrap_or(any(8080));
+        let http_public_port = file.read("http", "public_port").unwrap_or(80);
         let peer = endpoint(&mut file, "peer", any(7443));
         let admin = endpoint(&mut file, "admin", any(7444));
         let dns = dns(&mut file);
@@ -171,6 +189,7 @@ impl Config {
             https,
             https_public_port,
             http,
+            http_public_port,
             peer,
             admin,
             dns,
@@ -178,6 +197,7 @@ impl Config {
             edge: edge(&mut file, base),
             raft: raft(&mut file),
             issuance: issuance(&mut file),
+            verification: Verification::read(&mut file),
             log: log(&mut file),
         };
         config.check_ports(&mut file);
@@ -550,6 +570,30 @@ red = 1
         ] {
             assert_eq!(faults(&format!("{LEAST}[dns]\nlisten = {line}\n")), [fault]);
         }
+    }
+
+    #[test]
+    fn hostnames_are_looked_at_from_the_machines_resolvers_unless_others_are_named() {
+        let config = Config::parse(LEAST, Path::new("/base")).unwrap();
+        assert_eq!(config.verification.resolvers, None);
+        assert!(config.verification.authoritative && config.verification.addresses_prove);
+        let text = format!(
+            "{LEAST}[verification]\nresolvers = [\"192.0.2.53:53\", \"[2001:db8::53]:53\"]\nauthoritative = false\negress_allow = [\"10.0.0.0/8\"]\nretry = \"2s\"\n"
+        );
+        let config = Config::parse(&text, Path::new("/base")).unwrap();
+        assert_eq!(config.verification.resolvers.map(|all| all.len()), Some(2));
+        assert!(!config.verification.authoritative);
+        let ten = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(config.verification.egress_allow, [ten]);
+        let wrong = "resolvers = []\negress_allow = [\"10.0.0.0\"]\nauthoritative = \"no\"";
+        assert_eq!(
+            faults(&format!("{LEAST}[verification]\n{wrong}\n")),
+            [
+                "line 11: verification.resolvers: 0 resolvers; 1 to 8 are wanted",
+                "line 12: verification.egress_allow: `10.0.0.0` is no network; write an address and how many bits are fixed, as in 10.0.0.0/8",
+                "line 13: verification.authoritative: a string stands here; true or false is wanted",
+            ]
+        );
     }
 
     #[test]

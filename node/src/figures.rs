@@ -195,6 +195,21 @@ fn leader_figures(snapshot: &leader::metrics::Snapshot) -> Vec<Sample> {
             "Requests held back because this node might lead no more",
             float(snapshot.fenced),
         ),
+        Sample::counter(
+            "looks",
+            "Looks at hostnames' records, at claims and before orders",
+            float(snapshot.looks),
+        ),
+        Sample::counter(
+            "orders_deferred",
+            "Orders not begun because they would have failed",
+            float(snapshot.deferred),
+        ),
+        Sample::counter(
+            "proofs_lapsed",
+            "Proofs that held no more before a renewal",
+            float(snapshot.lapsed),
+        ),
     ];
     samples.extend(CLASSES.iter().zip(snapshot.failed).map(|(class, count)| {
         Sample::counter(

@@ -18,6 +18,7 @@ mod run;
 mod services;
 pub mod socket;
 pub mod telemetry;
+mod verification;
 mod wiring;
 
 pub use leader::failpoint;

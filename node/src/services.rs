@@ -21,6 +21,7 @@ use cluster::{
     upkeep::Upkeep,
 };
 use edge::Unreachable;
+use leader::verification::survey::Surveyor;
 use proto::{
     cluster::v1::enrollment_server::EnrollmentServer, peer::v1::serving_server::ServingServer,
 };
@@ -38,6 +39,7 @@ use crate::{
     health::{self, Readiness},
     metrics::Metrics,
     telemetry::chain,
+    verification,
     wiring::{Listeners, OpenEdge, Rooms},
 };
 
@@ -100,9 +102,10 @@ impl Open {
             keyring: rooms.keyring.clone(),
         };
         tokio::spawn(upkeep.run(rooms.replica.state()));
+        let surveyor = verification::surveyor(config, rooms.keyring.clone());
         let leader = Arc::new(leader::Leader::start(
             leader_config(config, rooms),
-            leader_ports(rooms, serving.clone()),
+            leader_ports(rooms, serving.clone(), surveyor.clone()),
         ));
         operators(rooms, listeners.admin, serving.clone(), leader.clone())?;
         Ok(Self {
@@ -215,6 +218,10 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
         retry * 100,
         Duration::from_secs(86_400).max(retry),
     ];
+    settings.verification = leader::verification::Config {
+        first: config.verification.retry,
+        fresh: config.verification.fresh,
+    };
     #[cfg(feature = "failpoints")]
     {
         let file = std::env::vars_os()
@@ -227,7 +234,7 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
     settings
 }
 
-fn leader_ports(rooms: &Rooms, serving: Arc<Serving>) -> leader::Ports {
+fn leader_ports(rooms: &Rooms, serving: Arc<Serving>, surveyor: Surveyor) -> leader::Ports {
     let replica = rooms.replica.clone();
     leader::Ports {
         states: replica.state(),
@@ -244,6 +251,7 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>) -> leader::Ports {
             replica,
             rooms.clock.clone(),
         )),
+        surveyor,
         requests: Arc::new(leader::issuance::request::FreshKeys),
         jitter: Arc::new(leader::issuance::pace::SystemJitter),
     }

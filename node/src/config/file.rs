@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use leader::verification::egress::Network;
 use toml_edit::{Document, Item, Table, Value};
 
 /// Something wrong with the file.
@@ -259,6 +260,33 @@ impl Written for Vec<SocketAddr> {
                 value.type_name()
             )),
         }
+    }
+}
+
+impl Written for Vec<Network> {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::Array(list) = value else {
+            return Err(format!(
+                "a {} stands here; a list of networks such as [\"10.0.0.0/8\"] is wanted",
+                value.type_name()
+            ));
+        };
+        let network = |value| {
+            let written = text(value, "a network such as \"10.0.0.0/8\"")?;
+            Network::from_str(&written).map_err(|error| error.to_string())
+        };
+        list.iter().map(network).collect()
+    }
+}
+
+impl Written for bool {
+    fn read(value: &Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| {
+            format!(
+                "a {} stands here; true or false is wanted",
+                value.type_name()
+            )
+        })
     }
 }
 

@@ -9,9 +9,16 @@ use async_trait::async_trait;
 use consensus::{Identity, Parts, Replica};
 use leader::issuance::acme::{AcmeAuthorities, Dial, Stream};
 use leader::issuance::request::FreshKeys;
+use leader::verification::agreement::Agreement;
+use leader::verification::egress::Egress;
+use leader::verification::fetch::Web;
+use leader::verification::ownership::Rules;
+use leader::verification::probe::Prober;
+use leader::verification::resolver::{self, Dns};
+use leader::verification::survey::Surveyor;
 use leader::{Leader, Ports};
 use state::ports::{Clock, Leadership, Members, Propose};
-use state::testing::{MaskSeal, found as founding};
+use state::testing::{Known, MaskSeal, found as founding};
 use state::{Change, Hostname, NodeId, Term};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -139,9 +146,31 @@ fn ports(seat: &Seat, replica: &Arc<Replica>) -> Ports {
         identities: Arc::new(PaperIdentities),
         clock,
         authorities: Arc::new(authorities),
+        surveyor: surveyor(Arc::new(SeededJitter::new(seat.fork()))),
         requests: Arc::new(FreshKeys),
         jitter: Arc::new(SeededJitter::new(seat.fork())),
     }
+}
+
+/// An operator's word is enough here, so nobody is ever asked.
+fn surveyor(jitter: Arc<SeededJitter>) -> Surveyor {
+    let dns = resolver::Config {
+        authoritative: false,
+        ..resolver::Config::new(Vec::new())
+    };
+    let prober = Prober {
+        resolver: Arc::new(Dns::new(dns, jitter.clone())),
+        fetch: Arc::new(Web::new(Egress::default())),
+        reach: Arc::new(Known),
+        jitter,
+        http_port: 80,
+        tls_port: 443,
+    };
+    let rules = Rules {
+        agreement: Agreement::majority(0),
+        traffic: false,
+    };
+    Surveyor::new(prober, rules)
 }
 
 /// The road to the CA, over the simulated network.

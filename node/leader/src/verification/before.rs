@@ -99,7 +99,7 @@ impl Gate<'_> {
             challenges.retain(|kind| *kind != ChallengeKind::TlsAlpn01);
         }
         if challenges.is_empty() {
-            let why = "no_dns_zone: only dns-01 would do, and this cluster has no DNS zone; the operator of this cluster must change it";
+            let why = "no_dns_zone; the operator of this cluster must act: only dns-01 would do, and this cluster has no DNS zone";
             return Err(self.defer(Wrong::Unclear, why.to_owned()).await);
         }
         Ok(Approach { challenges })

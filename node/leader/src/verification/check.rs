@@ -126,10 +126,7 @@ fn wanted(claim: &Claim, cluster: &Cluster, method: Method) -> (String, String) 
             below(super::claim::TXT_LABEL, "TXT"),
             format!("\"{}\"", claim.txt_value()),
         ),
-        Method::Cname => (
-            format!("{host} CNAME"),
-            named(claim.target.as_ref()),
-        ),
+        Method::Cname => (format!("{host} CNAME"), named(claim.target.as_ref())),
         Method::Http => (
             format!("http://{host}{}", claim.http_path()),
             claim.http_body(),

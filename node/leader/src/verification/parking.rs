@@ -139,8 +139,14 @@ mod tests {
         assert!(!after(FailureClass::Challenge, 19, false));
         assert!(after(FailureClass::Challenge, 20, false));
         assert!(after(FailureClass::Rejected, 30, false));
-        assert!(!after(FailureClass::Challenge, 20, true), "one trial a look");
-        assert!(!after(FailureClass::Unavailable, 99, false), "not its fault");
+        assert!(
+            !after(FailureClass::Challenge, 20, true),
+            "one trial a look"
+        );
+        assert!(
+            !after(FailureClass::Unavailable, 99, false),
+            "not its fault"
+        );
         assert_eq!(after_orders(None, at(20)), None);
     }
 }

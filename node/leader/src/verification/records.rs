@@ -55,12 +55,7 @@ pub fn hostname_rows(
         } else {
             host.clone()
         };
-        rows.push(cname(
-            name,
-            target,
-            RowPurpose::Traffic,
-            Need::Required,
-        ));
+        rows.push(cname(name, target, RowPurpose::Traffic, Need::Required));
     } else if wildcard {
         rows.extend(addresses(&host.under("*")?, cluster));
     } else {

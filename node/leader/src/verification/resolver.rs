@@ -62,6 +62,8 @@ pub struct Config {
     /// Recursive resolvers, at least two that are not operated together. These are the
     /// operator's choice and may be private.
     pub recursive: Vec<SocketAddr>,
+    /// Whether the servers of zones are asked too.
+    pub authoritative: bool,
     /// Root servers.
     pub roots: Vec<IpAddr>,
     /// The port of all servers of zones: 53.
@@ -81,6 +83,7 @@ impl Config {
     pub fn new(recursive: Vec<SocketAddr>) -> Self {
         Self {
             recursive,
+            authoritative: true,
             roots: ROOTS.map(IpAddr::V4).to_vec(),
             authoritative_port: 53,
             attempt: Duration::from_secs(2),
@@ -132,8 +135,10 @@ impl Resolver for Dns {
             let (inner, name) = (self.inner.clone(), name.clone());
             views.spawn(async move { vec![inner.recursive(server, &name, kind).await] });
         }
-        let (inner, name_) = (self.inner.clone(), name.clone());
-        views.spawn(async move { inner.authoritative(&name_, kind).await });
+        if self.inner.config.authoritative {
+            let (inner, name) = (self.inner.clone(), name.clone());
+            views.spawn(async move { inner.authoritative(&name, kind).await });
+        }
         let mut sightings: Vec<Sighting> = Vec::new();
         while let Some(seen) = views.join_next().await {
             sightings.extend(seen.unwrap_or_default());

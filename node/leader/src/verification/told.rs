@@ -1,5 +1,5 @@
-//! What is wrong in one line, as the hostname's record keeps it: the words for machines
-//! first, then sentences, then who must act.
+//! What is wrong in one line, as the hostname's record keeps it: the words for machines,
+//! who must act, and then sentences, of which the last may be cut off.
 
 use super::{
     claim::Who,
@@ -43,8 +43,8 @@ pub(crate) fn faults(flight: &Preflight) -> String {
 
 fn line(codes: &[&str], sentences: &[String], who: Who) -> String {
     let act = match who {
-        Who::Nobody => "this is looked at again".to_owned(),
-        Who::Owner | Who::Operator => format!("{who} must change it"),
+        Who::Nobody => "it is looked at again".to_owned(),
+        Who::Owner | Who::Operator => format!("{who} must act"),
     };
-    format!("{}: {}; {act}", codes.join(", "), sentences.join("; "))
+    format!("{}; {act}: {}", codes.join(", "), sentences.join("; "))
 }

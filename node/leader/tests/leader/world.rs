@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     ca::{Ca, Effect},
     doubles::{Cas, Log, OneMember, OneReport, Steady},
+    looks::Book,
 };
 
 /// Tokio's clock as the machine's.
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) term: Arc<AtomicU64>,
     pub(crate) members: Arc<dyn Members>,
     pub(crate) identities: Arc<dyn Identities>,
+    /// What the world knows of names.
+    pub(crate) book: Arc<Book>,
     doubted: Arc<AtomicBool>,
 }
 
@@ -186,6 +189,7 @@ impl World {
             term: Arc::new(AtomicU64::new(0)),
             members: Arc::new(OneMember),
             identities: Arc::new(OneMember),
+            book: Arc::default(),
             doubted: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -259,6 +263,7 @@ impl World {
             identities: self.identities.clone(),
             clock: self.clock.clone(),
             authorities,
+            surveyor: self.book.surveyor(),
             requests: Arc::new(FreshKeys),
             jitter: Arc::new(NoJitter),
         };
