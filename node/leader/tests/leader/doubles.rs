@@ -153,36 +153,44 @@ impl Identities for OneMember {
     }
 }
 
-/// Node 1 has published everything; two others may doubt its clock.
+/// Node 1 has published everything; two others may doubt its clock, and one of them may be
+/// silent.
 pub(crate) struct OneReport {
     pub(crate) doubted: Arc<AtomicBool>,
+    pub(crate) silent: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl ServingSet for OneReport {
     fn reports(&self) -> Vec<NodeReport> {
         let offset = i64::from(self.doubted.load(SeqCst)) * 3_600_000;
-        let report = |node, clock_offset_ms| NodeReport {
+        let silent = Duration::from_secs(60) * u32::from(self.silent.load(SeqCst));
+        let report = |node, clock_offset_ms, silent| NodeReport {
             node: NodeId(node),
             published: Some(Index(u64::MAX)),
             clock_offset_ms,
             version: String::new(),
             faults: Vec::new(),
             draining: false,
-            silent: Duration::ZERO,
+            silent,
         };
-        vec![report(1, 0), report(2, offset), report(3, -offset)]
+        vec![
+            report(1, 0, Duration::ZERO),
+            report(2, offset, Duration::ZERO),
+            report(3, -offset, silent),
+        ]
     }
 
     async fn published(&self, _: Index, _: Duration) -> Vec<NodeId> {
+        // Nobody publishes in no time: so a test can see what waits here.
+        sleep(Duration::from_millis(1)).await;
         Vec::new()
     }
 }
 
-/// The CA as one process reaches it.
-#[derive(Clone)]
+/// The CAs as one process reaches them.
 pub(crate) struct Cas {
-    pub(crate) ca: Arc<Ca>,
+    pub(crate) cas: Vec<Arc<Ca>>,
     pub(crate) doom: Arc<Doom>,
     pub(crate) lease: Arc<dyn Lease>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -190,12 +198,28 @@ pub(crate) struct Cas {
 }
 
 impl Authorities for Cas {
-    fn open(&self, _: &Access<'_>) -> Result<Arc<dyn Authority>, AuthorityError> {
-        Ok(Arc::new(self.clone()))
+    fn open(&self, access: &Access<'_>) -> Result<Arc<dyn Authority>, AuthorityError> {
+        let ca = self.cas.iter().find(|ca| ca.is_at(access.directory));
+        Ok(Arc::new(At {
+            ca: ca.expect("a CA of this test").clone(),
+            doom: self.doom.clone(),
+            lease: self.lease.clone(),
+            clock: self.clock.clone(),
+            term: self.term,
+        }))
     }
 }
 
-impl Cas {
+/// One of them.
+struct At {
+    ca: Arc<Ca>,
+    doom: Arc<Doom>,
+    lease: Arc<dyn Lease>,
+    clock: Arc<dyn Clock>,
+    term: Term,
+}
+
+impl At {
     /// One request with an effect: it may be held back, lost, refused, or the end of its
     /// process; and what was sent at its end may arrive later.
     async fn send<T: Send + 'static>(
@@ -205,7 +229,11 @@ impl Cas {
         act: impl Fn(&Ca) -> Result<T, AuthorityError> + Send + Sync + 'static,
     ) -> Result<T, AuthorityError> {
         Fence::new(self.lease.clone(), self.clock.clone()).check(&permit)?;
-        let act = Arc::new(act);
+        let term = self.term;
+        let act = Arc::new(move |ca: &Ca| {
+            ca.arrived(effect, term);
+            act(ca)
+        });
         let (ca, last) = (self.ca.clone(), act.clone());
         let deathbed = move |late| {
             tokio::spawn(async move {
@@ -230,7 +258,7 @@ impl Cas {
 }
 
 #[async_trait]
-impl Authority for Cas {
+impl Authority for At {
     async fn warm(&self) -> Result<(), AuthorityError> {
         self.ca.reach()
     }
@@ -273,7 +301,17 @@ impl Authority for Cas {
         permit: Permit,
     ) -> Result<OrderView, AuthorityError> {
         let hostname = request.hostname.clone();
-        let act = move |ca: &Ca| Ok(ca.new_order(hostname.as_str()));
+        let own = |text: Option<&str>| text.map(ToOwned::to_owned);
+        let (profile, replaces) = (own(request.profile), own(request.replaces));
+        let wildcard = request.wildcard;
+        let act = move |ca: &Ca| {
+            ca.new_order(&OrderRequest {
+                hostname: &hostname,
+                wildcard,
+                profile: profile.as_deref(),
+                replaces: replaces.as_deref(),
+            })
+        };
         self.send(Effect::NewOrder, permit, act).await
     }
 
@@ -310,7 +348,8 @@ impl Authority for Cas {
     }
 
     async fn alternate(&self, url: &str) -> Result<String, AuthorityError> {
-        self.certificate(url).await.map(|chain| chain.pem)
+        self.ca.reach()?;
+        self.ca.alternate(url)
     }
 
     async fn revoke(&self, _: &[u8], _: RevocationReason, _: Permit) -> Result<(), AuthorityError> {

@@ -11,12 +11,19 @@ use std::{
 
 use leader::{
     Config, Leader, Ports, Running,
-    issuance::{authority::Authorities, pace::Jitter, request::FreshKeys},
+    issuance::{
+        authority::{Authorities, ChallengeKind},
+        pace::Jitter,
+        request::{FreshKeys, Requests, Wanted},
+    },
 };
 use state::{
-    NodeId, State, Term, Timestamp,
-    ports::{Clock, Identities, Leadership, Lease, Members},
-    testing::{Alone, MaskSeal, START},
+    AccountKey, Actor, CaName, CaSettings, Change, DnsZone, Done, KeyPurpose, NodeId, OrderId,
+    Outcome, State, Term, Timestamp, Wants, ZoneSettings, challenge,
+    command::{Admit, Authorize},
+    ports::{Clock, Identities, Leadership, Lease, Members, Seal},
+    sealed::SealContext,
+    testing::{Alone, MaskSeal, START, ca_name, host},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -24,7 +31,7 @@ use tokio::{
 };
 
 use crate::{
-    ca::{Ca, Effect},
+    ca::{Answers, Ca, Effect, Probe},
     doubles::{Cas, Log, OneMember, OneReport, Steady},
     looks::Book,
 };
@@ -59,6 +66,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alone: Arc<Alone>,
     pub(crate) ca: Arc<Ca>,
+    /// Another CA; the cluster does not know it at first.
+    pub(crate) second: Arc<Ca>,
     pub(crate) states: watch::Sender<Arc<State>>,
     pub(crate) term: Arc<AtomicU64>,
     pub(crate) members: Arc<dyn Members>,
@@ -66,6 +75,7 @@ pub(crate) struct World {
     /// What the world knows of names.
     pub(crate) book: Arc<Book>,
     doubted: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
 }
 
 /// What is to become of a leader.
@@ -180,9 +190,11 @@ impl World {
             });
         });
         let shown = states.subscribe();
-        let answers = move |token: &str| shown.borrow().challenge(token).is_some();
+        let answers: Arc<Answers> = Arc::new(move |probe| is_answered(&shown.borrow(), probe));
+        let ca = |host| Arc::new(Ca::new(clock.clone(), host, answers.clone()));
         Self {
-            ca: Arc::new(Ca::new(clock.clone(), answers)),
+            ca: ca("ca.example"),
+            second: ca("second.example"),
             clock,
             alone: Arc::new(alone),
             states,
@@ -191,6 +203,7 @@ impl World {
             identities: Arc::new(OneMember),
             book: Arc::default(),
             doubted: Arc::new(AtomicBool::new(false)),
+            silent: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -201,6 +214,126 @@ impl World {
     /// Whether the other members' clocks differ from the leader's.
     pub(crate) fn doubt(&self, doubted: bool) {
         self.doubted.store(doubted, SeqCst);
+    }
+
+    /// Whether a member reports nothing.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.silent.store(silent, SeqCst);
+    }
+
+    /// Gives the cluster a DNS zone, so that dns-01 can be answered.
+    pub(crate) fn with_zone(self) -> Self {
+        let settings = ZoneSettings {
+            dns: Some(DnsZone {
+                name: host("acme.edge.example"),
+                nameservers: Vec::new(),
+            }),
+            ..ZoneSettings::default()
+        };
+        self.decide(Change::SetZone {
+            settings: Box::new(settings),
+            revision: None,
+        });
+        self
+    }
+
+    /// What an operator decides.
+    #[track_caller]
+    pub(crate) fn decide(&self, change: Change) {
+        let applied = self.alone.apply(Actor::operator("ann"), None, change);
+        let done = applied.outcome.into_result();
+        assert!(done.is_ok(), "{done:?}");
+    }
+
+    /// Authorizes a hostname that is to have this.
+    pub(crate) fn authorize(&self, name: &str, wants: Wants) {
+        let Change::AuthorizeHostname(authorize) = state::testing::authorize(name) else {
+            panic!("another change");
+        };
+        self.decide(Change::AuthorizeHostname(Box::new(Authorize {
+            wants,
+            ..*authorize
+        })));
+    }
+
+    /// An order as a leader left it that died right after its admission: registered at the
+    /// first CA, and with a key and a request that fit. The next leader takes it up.
+    #[track_caller]
+    pub(crate) fn admit_as_left(&self, name: &str, edit: impl FnOnce(&mut Admit)) -> OrderId {
+        let term = Term(self.term.fetch_add(1, SeqCst) + 1);
+        let hostname = host(name);
+        self.alone.duty(term, Change::TakeOver { node: NodeId(1) });
+        if self.state().ca(ca_name().as_str()).unwrap().key().is_none() {
+            self.register(term, ca_name(), self.ca.account_url());
+        }
+        let state = self.state();
+        let record = state.hostname(name).unwrap();
+        let mut admit = Admit {
+            claim: record.claim,
+            ..state::testing::admit(name)
+        };
+        edit(&mut admit);
+        let wanted = Wanted {
+            hostname: &hostname,
+            wildcard: record.is_wildcard(),
+            algorithm: admit.algorithm,
+        };
+        let made = FreshKeys.request(&wanted).unwrap();
+        let context = SealContext::CertificateKey(hostname.clone());
+        let key = MaskSeal.seal(KeyPurpose::Serving, &context, made.key.expose());
+        (admit.key, admit.csr) = (key.unwrap(), made.csr);
+        let applied = self.alone.duty(term, Change::AdmitOrder(Box::new(admit)));
+        match applied.outcome {
+            Outcome::Done(Done::Order(id)) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Our account at a CA, as a leader of that term registered it.
+    pub(crate) fn register(&self, term: Term, ca: CaName, url: String) {
+        let made = FreshKeys.account_key().unwrap();
+        let context = SealContext::AccountKey(ca.clone());
+        let sealed = MaskSeal.seal(KeyPurpose::Control, &context, made.key.expose());
+        let key = AccountKey {
+            sealed: sealed.unwrap(),
+            thumbprint: made.thumbprint,
+        };
+        let committed = Change::CommitAccountKey {
+            ca: ca.clone(),
+            key,
+        };
+        self.alone.duty(term, committed);
+        self.alone.duty(term, Change::RegisterAccount { ca, url });
+    }
+
+    /// Makes the second CA known, and our account there.
+    pub(crate) fn add_second(&self) {
+        let name: CaName = "second".parse().unwrap();
+        let settings = CaSettings {
+            directory: "https://second.example/directory".to_owned(),
+            terms_agreed: true,
+            rank: 9,
+            ..CaSettings::default()
+        };
+        self.decide(Change::PutCa {
+            name: name.clone(),
+            settings: Box::new(settings),
+            revision: None,
+        });
+        let term = Term(self.term.fetch_add(1, SeqCst) + 1);
+        self.alone.duty(term, Change::TakeOver { node: NodeId(1) });
+        self.register(term, name, self.second.account_url());
+    }
+
+    /// Changes what is decided about the first CA.
+    pub(crate) fn set_ca(&self, edit: impl FnOnce(&mut CaSettings)) {
+        let mut settings = self.state().cas().next().unwrap().settings.clone();
+        edit(&mut settings);
+        self.decide(Change::PutCa {
+            name: ca_name(),
+            settings: Box::new(settings),
+            revision: None,
+        });
     }
 
     /// A new leader in the next term; the lease of whoever led before is gone.
@@ -220,7 +353,7 @@ impl World {
     ) -> Process {
         let (term, doom) = self.next(fate);
         let cas = Cas {
-            ca: self.ca.clone(),
+            cas: vec![self.ca.clone(), self.second.clone()],
             doom: doom.clone(),
             lease: lease.clone(),
             clock: self.clock.clone(),
@@ -258,6 +391,7 @@ impl World {
             members: self.members.clone(),
             serving: Arc::new(OneReport {
                 doubted: self.doubted.clone(),
+                silent: self.silent.clone(),
             }),
             seal: Arc::new(MaskSeal),
             identities: self.identities.clone(),
@@ -288,6 +422,34 @@ impl World {
         assert!(record.failure.is_none(), "{what}: {:?}", record.failure);
         assert_eq!(state.order_count(), 0, "{what}: orders in flight");
         assert_eq!(self.ca.books().accounts.min(1), 1, "{what}: an account");
+    }
+}
+
+/// Whether the edges can show the answer of a challenge, as the state has it.
+fn is_answered(state: &State, probe: &Probe<'_>) -> bool {
+    let prints = state.cas().filter_map(|ca| ca.thumbprint());
+    let authorizations: Vec<String> = prints
+        .map(|print| challenge::key_authorization(probe.token, print))
+        .collect();
+    let mut authorizations = authorizations.iter();
+    match probe.kind {
+        ChallengeKind::Http01 => {
+            let shown = state.challenge(probe.token);
+            let shown = shown.filter(|shown| shown.hostname.as_str() == probe.hostname);
+            let shown = shown.map(|shown| shown.key_authorization.to_string());
+            authorizations.any(|it| shown.as_ref() == Some(it))
+        }
+        ChallengeKind::TlsAlpn01 => {
+            let shown = state.alpn_challenge(probe.hostname);
+            authorizations.any(|it| shown == Some(challenge::alpn_digest(it)))
+        }
+        ChallengeKind::Dns01 => {
+            let delegation = state.delegation(probe.hostname).unwrap_or_default();
+            let label = delegation.split('.').next().unwrap_or_default();
+            let shown = state.dns_challenges(label);
+            authorizations.any(|it| shown.contains(&challenge::dns_value(it)))
+        }
+        _ => false,
     }
 }
 

@@ -85,6 +85,7 @@ async fn whole_tree() -> Net {
 
 fn config(net: &Net) -> Config {
     Config {
+        authoritative: true,
         recursive: Vec::new(),
         roots: vec![Net::address(ROOT)],
         authoritative_port: net.port,
