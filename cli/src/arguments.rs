@@ -129,8 +129,8 @@ pub(crate) enum Cluster {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Who issues certificates: letsencrypt, letsencrypt-staging or an https URL of an ACME
-    /// directory. There is no default
+    /// Who issues certificates: letsencrypt, letsencrypt-staging, zerossl, google or an https
+    /// URL of an ACME directory. There is no default
     #[arg(long, env = "HOSTQUORUM_ACME", value_name = "CA")]
     pub(crate) acme: String,
     /// Trust roots (PEM) of a private CA
@@ -147,6 +147,23 @@ pub(crate) struct Init {
     /// You agree to the CA's terms of service
     #[arg(long, env = "HOSTQUORUM_AGREE_TO_TERMS")]
     pub(crate) agree_to_terms: bool,
+    /// The id that the CA gave for an external account binding; zerossl and google need one
+    #[arg(
+        long,
+        env = "HOSTQUORUM_EAB_KEY_ID",
+        value_name = "ID",
+        requires = "eab_hmac_file"
+    )]
+    pub(crate) eab_key_id: Option<String>,
+    /// The file that holds the key that the CA gave with it (base64url), or - for standard
+    /// input
+    #[arg(
+        long,
+        env = "HOSTQUORUM_EAB_HMAC_FILE",
+        value_name = "FILE",
+        requires = "eab_key_id"
+    )]
+    pub(crate) eab_hmac_file: Option<PathBuf>,
     /// Your name as the audit shows it
     #[arg(
         long,

@@ -110,7 +110,10 @@ async fn add(
         let doing = format!("authorize {name}");
         let mut client = follow.session.hostnames();
         let hostname = name.clone();
-        let call = client.create_hostname(CreateHostnameRequest { hostname });
+        let call = client.create_hostname(CreateHostnameRequest {
+            hostname,
+            ..Default::default()
+        });
         match follow.session.write(&doing, call).await {
             Ok(hostname) => added.push(Hostname::from(hostname)),
             Err(error) => {
@@ -205,6 +208,7 @@ async fn list(session: &Session, state: Option<State>, limit: Option<usize>) -> 
             page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
             page_token,
             state: state.into(),
+            ..Default::default()
         };
         let page = session
             .read("list the hostnames", client.list_hostnames(request))

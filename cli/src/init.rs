@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use enroll::{Context, Credential, Leaf, PrivateKey, names::Subject, session::certificates};
 use hyper_util::rt::TokioIo;
 use proto::cluster::v1::{
-    AcmeDirectory, InitReply, InitRequest, bootstrap_client::BootstrapClient,
+    AcmeDirectory, ExternalAccount, InitReply, InitRequest, bootstrap_client::BootstrapClient,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::UnixStream, time::timeout};
@@ -20,14 +20,11 @@ use crate::{
     context::{self, Contexts},
     exit::Exit,
     output::Output,
-    shape,
+    secret, shape,
 };
 
-/// Let's Encrypt.
-const LETSENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
-
-/// Let's Encrypt's rehearsal: certificates that nobody trusts, generous limits.
-const LETSENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+/// The CAs that the daemon knows by name.
+pub(crate) const PRESETS: [&str; 4] = ["letsencrypt", "letsencrypt-staging", "zerossl", "google"];
 
 /// Forming makes keys and waits for the disk; slow disks exist.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -86,31 +83,48 @@ pub(crate) async fn run(
 
 /// The CA as it was told; nothing is assumed.
 fn directory(init: &Init) -> Result<AcmeDirectory> {
-    let url = match init.acme.as_str() {
-        "letsencrypt" => LETSENCRYPT,
-        "letsencrypt-staging" => LETSENCRYPT_STAGING,
-        url if url.starts_with("https://") && url.len() > "https://".len() => url,
-        other => bail!(
-            "`{}` is no CA: it is letsencrypt, letsencrypt-staging or an https URL",
-            crate::output::clean(other)
-        ),
-    };
+    let (preset, url) = named(&init.acme)?;
     ensure!(
         init.agree_to_terms,
-        "the CA at {url} has terms of service: read them, and give --agree-to-terms if you agree"
+        "the CA {} has terms of service: read them, and give --agree-to-terms if you agree",
+        init.acme
     );
     let contacts = init.contact.iter().map(|text| contact(text));
     let roots = init.acme_root.as_deref().map(roots).transpose()?;
+    let account = match (&init.eab_key_id, &init.eab_hmac_file) {
+        (Some(key_id), Some(file)) => Some(ExternalAccount {
+            key_id: key_id.clone(),
+            hmac: secret::text(file, "the key of the external account")?,
+        }),
+        _ => None,
+    };
     Ok(AcmeDirectory {
-        url: url.to_owned(),
+        url,
+        preset,
         trust_roots_pem: roots.unwrap_or_default(),
         contacts: contacts.collect::<Result<_>>()?,
         terms_agreed: true,
+        external_account: account,
     })
 }
 
+/// A CA by its name among those that are known, or by its directory.
+pub(crate) fn named(text: &str) -> Result<(String, String)> {
+    match text {
+        known if PRESETS.contains(&known) => Ok((known.to_owned(), String::new())),
+        url if url.starts_with("https://") && url.len() > "https://".len() => {
+            Ok((String::new(), url.to_owned()))
+        }
+        other => bail!(
+            "`{}` is no CA: it is {} or an https URL",
+            crate::output::clean(other),
+            PRESETS.join(", ")
+        ),
+    }
+}
+
 /// `mailto:` may be left out.
-fn contact(text: &str) -> Result<String> {
+pub(crate) fn contact(text: &str) -> Result<String> {
     let address = text.strip_prefix("mailto:").unwrap_or(text);
     let parts = address.split_once('@');
     let plausible = parts.is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
@@ -124,7 +138,7 @@ fn contact(text: &str) -> Result<String> {
 }
 
 /// The text of a file of certificates.
-fn roots(path: &Path) -> Result<String> {
+pub(crate) fn roots(path: &Path) -> Result<String> {
     let doing = || format!("could not read the trust roots in {}", path.display());
     let length = fs::metadata(path).with_context(doing)?.len();
     ensure!(
@@ -223,6 +237,8 @@ mod tests {
             contact: contact.iter().map(|text| (*text).to_owned()).collect(),
             agree_to_terms: agree,
             admin_name: "alice".to_owned(),
+            eab_key_id: None,
+            eab_hmac_file: None,
             origin: None,
             socket: "/nowhere".into(),
             overwrite: false,
@@ -237,10 +253,15 @@ mod tests {
 
     #[test]
     fn the_ca_is_what_was_told() {
-        let told = |acme| directory(&init(acme, true, &[])).unwrap().url;
-        assert_eq!(told("letsencrypt"), LETSENCRYPT);
-        assert_eq!(told("letsencrypt-staging"), LETSENCRYPT_STAGING);
-        assert_eq!(told("https://ca.internal/dir"), "https://ca.internal/dir");
+        let told = |acme| {
+            let told = directory(&init(acme, true, &[])).unwrap();
+            (told.preset, told.url)
+        };
+        for known in PRESETS {
+            assert_eq!(told(known), (known.to_owned(), String::new()));
+        }
+        let url = "https://ca.internal/dir";
+        assert_eq!(told(url), (String::new(), url.to_owned()));
     }
 
     #[test]

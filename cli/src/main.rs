@@ -20,6 +20,7 @@ mod init;
 mod login;
 mod origin;
 mod output;
+mod secret;
 mod shape;
 mod tokens;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use admin::{Drawn, Overview, Tokens, TokensError};
+use admin::{CaPause, Drawn, Overview, RequestError, Requested, Tokens, TokensError};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use cluster::{
@@ -293,6 +293,8 @@ fn operators(
         tokens: Arc::new(ClusterTokens {
             entropy: rooms.entropy.clone(),
         }),
+        seal: rooms.keyring.clone(),
+        requests: Arc::new(RequestedKeys),
     })?;
     let sponsor = Sponsor::new(replica.clone(), replica.state(), rooms.clock.clone());
     let identify = InterceptorLayer::new(|mut request: Request<()>| {
@@ -333,13 +335,53 @@ async fn draw_overview(
 ) {
     loop {
         let halted = replica.halted().borrow().as_ref().map(ToString::to_string);
+        let status = leader.status();
         draw.send_replace(Overview {
             node,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             replica_fault: halted,
-            acme_progress: figures::progress(&leader.status()),
+            acme_progress: figures::progress(&status),
+            pauses: pauses(&status, &replica.state().borrow()),
         });
         tokio::time::sleep(OVERVIEW_EVERY).await;
+    }
+}
+
+/// The CAs that the leader leaves alone: it speaks of the one that is asked first.
+fn pauses(status: &leader::status::Status, state: &State) -> Vec<CaPause> {
+    let first = state.cas_by_rank().first().map(|ca| ca.name.clone());
+    let pause = status.pause.as_ref().zip(first);
+    pause
+        .map(|(pause, ca)| CaPause {
+            ca,
+            reason: pause.reason.clone(),
+        })
+        .into_iter()
+        .collect()
+}
+
+/// Keys for requests of operators, made as those of our own orders.
+struct RequestedKeys;
+
+impl admin::Requests for RequestedKeys {
+    fn request(
+        &self,
+        hostname: &Hostname,
+        wildcard: bool,
+        algorithm: state::KeyAlgorithm,
+    ) -> Result<Requested, RequestError> {
+        use leader::issuance::request::{FreshKeys, Requests as _, Wanted};
+        let wanted = Wanted {
+            hostname,
+            wildcard,
+            algorithm,
+        };
+        let made = FreshKeys.request(&wanted);
+        let made = made.map_err(|error| RequestError(chain(&error)))?;
+        Ok(Requested {
+            key: made.key,
+            csr: made.csr,
+        })
     }
 }
 

@@ -6,6 +6,8 @@
 //! protoc; `tests/generate.rs` holds it to the `.proto` files. This crate has no
 //! behaviour: conversions live with those who own the domain.
 
+mod redacted;
+
 /// The operators' API.
 #[allow(
     missing_docs,

@@ -7,6 +7,14 @@ use std::{fs, path::Path};
 
 const FILES: [&str; 3] = ["admin.proto", "cluster.proto", "peer.proto"];
 
+/// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
+const SECRET: [&str; 4] = [
+    ".hostquorum.admin.v1.CreateInvitationResponse",
+    ".hostquorum.admin.v1.ExternalAccount",
+    ".hostquorum.admin.v1.UploadCertificateRequest",
+    ".hostquorum.cluster.v1.ExternalAccount",
+];
+
 #[test]
 fn generated_code_is_fresh() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -17,6 +25,7 @@ fn generated_code_is_fresh() {
         .build_client(true)
         .build_server(true)
         .bytes(".")
+        .skip_debug(SECRET)
         .file_descriptor_set_path(fresh.path().join("descriptors.bin"))
         .skip_protoc_run()
         .compile_fds(descriptors.clone())

@@ -94,6 +94,7 @@ fn live() -> wire::Hostname {
             not_before: at(-3600),
             not_after: at(90 * 86_400),
             renew_at: at(60 * 86_400),
+            ..Default::default()
         }),
         order: None,
         failure: None,
@@ -103,6 +104,7 @@ fn live() -> wire::Hostname {
             serving(2, true, Some(1)),
             serving(3, true, Some(0)),
         ],
+        ..Default::default()
     }
 }
 
@@ -117,6 +119,7 @@ fn issuing() -> wire::Hostname {
             since: at(5),
             url: "https://ca.example/order/7".to_owned(),
             attempt: 2,
+            ..Default::default()
         }),
         ..live()
     }
@@ -132,6 +135,7 @@ fn failed() -> wire::Hostname {
             count: 3,
             at: at(60),
             next_try: at(360),
+            ..Default::default()
         }),
         serving: vec![
             serving(1, true, Some(0)),
@@ -217,6 +221,7 @@ fn status(quorum: bool) -> wire::ClusterStatus {
             progress: vec!["bad.client.example: waits until 00:06".to_owned()],
         }),
         members: members(),
+        ..Default::default()
     }
 }
 
@@ -332,6 +337,7 @@ fn origins() {
             protocol: wire::OriginProtocol::Http2.into(),
         }),
         revision: 12,
+        ..Default::default()
     };
     check("origin", &Origin::from(set.clone()));
     let none = wire::Zone {

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use admin::{Drawn, Inputs, Overview, Services, Tokens, TokensError};
+use admin::{
+    Drawn, Inputs, Overview, RequestError, Requested, Requests, Services, Tokens, TokensError,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use enroll::{Leaf, OperatorRole, Subject, proof};
@@ -21,12 +23,12 @@ use proto::cluster::v1::{
     enrollment_server::{Enrollment, EnrollmentServer},
 };
 use state::{
-    Actor, Change, Index, NodeId, OperatorId, Role, State, Term,
+    Actor, Change, Hostname, Index, KeyAlgorithm, NodeId, OperatorId, Role, Secret, State, Term,
     ports::{
         Applied, Configuration, Leadership, Members, MembersError, NodeReport, OperatorIdentity,
         Propose, ProposeError, ServingSet,
     },
-    testing::{Alone, ManualClock, newcomer},
+    testing::{Alone, ManualClock, MaskSeal, newcomer},
 };
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener},
@@ -98,6 +100,8 @@ impl Node {
             bodies: alone.clone(),
             clock,
             tokens: Arc::new(Numbered(pki.clone())),
+            seal: Arc::new(MaskSeal),
+            requests: Arc::new(Keys),
         });
         let routes = services.unwrap().into_routes();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -320,7 +324,8 @@ impl Bootstrap for Founder {
     ) -> Result<Response<wire::InitReply>, Status> {
         let request = request.into_inner();
         let acme = request.acme.unwrap();
-        assert!(acme.terms_agreed && acme.url.starts_with("https://"));
+        assert!(acme.terms_agreed);
+        assert!(acme.url.starts_with("https://") || !acme.preset.is_empty());
         if self.formed.swap(true, Ordering::Relaxed) {
             return Err(Status::failed_precondition(
                 "this node has an identity already",
@@ -343,6 +348,26 @@ fn credential(pki: &Pki, csr: &[u8], name: &str) -> wire::Credential {
         name: name.to_owned(),
         role: "admin".to_owned(),
         not_after_ms: 0,
+    }
+}
+
+/// Keys for requests; always of ECDSA.
+struct Keys;
+
+impl Requests for Keys {
+    fn request(
+        &self,
+        hostname: &Hostname,
+        _wildcard: bool,
+        _algorithm: KeyAlgorithm,
+    ) -> Result<Requested, RequestError> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![hostname.to_string()]).unwrap();
+        let csr = params.serialize_request(&key).unwrap();
+        Ok(Requested {
+            csr: csr.der().to_vec().into(),
+            key: Secret::new(key.serialize_der()),
+        })
     }
 }
 

@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 18] = [
+pub(crate) const TABLE: [(&str, Access); 41] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -38,6 +38,10 @@ pub(crate) const TABLE: [(&str, Access); 18] = [
     (
         "hostquorum.admin.v1.Hostnames/ListHostnames",
         Access::Viewer,
+    ),
+    (
+        "hostquorum.admin.v1.Hostnames/UpdateHostname",
+        Access::Admin,
     ),
     (
         "hostquorum.admin.v1.Hostnames/DeleteHostname",
@@ -51,8 +55,60 @@ pub(crate) const TABLE: [(&str, Access); 18] = [
         "hostquorum.admin.v1.Hostnames/ExplainHostname",
         Access::Viewer,
     ),
+    (
+        "hostquorum.admin.v1.Hostnames/ContestHostname",
+        Access::Admin,
+    ),
+    ("hostquorum.admin.v1.Hostnames/EndContest", Access::Admin),
     ("hostquorum.admin.v1.Zones/GetZone", Access::Viewer),
+    ("hostquorum.admin.v1.Zones/UpdateZone", Access::Admin),
     ("hostquorum.admin.v1.Zones/SetOrigin", Access::Admin),
+    ("hostquorum.admin.v1.Cas/CreateCa", Access::Admin),
+    ("hostquorum.admin.v1.Cas/GetCa", Access::Viewer),
+    ("hostquorum.admin.v1.Cas/ListCas", Access::Viewer),
+    ("hostquorum.admin.v1.Cas/UpdateCa", Access::Admin),
+    ("hostquorum.admin.v1.Cas/DeleteCa", Access::Admin),
+    ("hostquorum.admin.v1.Cas/BindExternalAccount", Access::Admin),
+    (
+        "hostquorum.admin.v1.Cas/UnbindExternalAccount",
+        Access::Admin,
+    ),
+    ("hostquorum.admin.v1.Cas/RollAccountKey", Access::Admin),
+    ("hostquorum.admin.v1.Ledger/ListBuckets", Access::Viewer),
+    ("hostquorum.admin.v1.Ledger/ForecastLedger", Access::Viewer),
+    ("hostquorum.admin.v1.Ledger/SetLimitOverride", Access::Admin),
+    (
+        "hostquorum.admin.v1.Ledger/ClearLimitOverride",
+        Access::Admin,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/ListCertificates",
+        Access::Viewer,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/GetCertificate",
+        Access::Viewer,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/UploadCertificate",
+        Access::Admin,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/CreateCertificateRequest",
+        Access::Admin,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/RevokeCertificate",
+        Access::Admin,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/PlanReissue",
+        Access::Viewer,
+    ),
+    (
+        "hostquorum.admin.v1.Certificates/ReissueCertificates",
+        Access::Admin,
+    ),
     ("hostquorum.admin.v1.Cluster/GetStatus", Access::Viewer),
     ("hostquorum.admin.v1.Cluster/ListMembers", Access::Viewer),
     ("hostquorum.admin.v1.Cluster/RemoveMember", Access::Admin),

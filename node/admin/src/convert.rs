@@ -1,13 +1,28 @@
-//! Between the domain and the wire; pure, and the only such file.
+//! Between the domain and the wire; pure, and the only such place.
+
+mod ca;
+mod certificate;
+mod hostname;
+mod ledger;
+mod zone;
+
+use std::time::Duration;
 
 use proto::admin::v1;
 use state::{
-    Ca, Certificate, Event, Failure, Hostname, HostnameRecord, Index, Invitation, Member, NodeId,
-    Order, Origin, OriginProtocol, Role, Standing, State, Timestamp, Zone, invitation::Became,
+    Ca, Event, Index, Invitation, Member, NodeId, Role, State, Timestamp, invitation::Became,
     ports::NodeReport,
 };
 
 use crate::{limits, names, problem::Problem};
+
+pub(crate) use ca::{ca, limit_kind, limit_override, settings};
+pub(crate) use certificate::{algorithm, certificate, pem, reason, request, served_algorithm};
+pub(crate) use hostname::{
+    heard, hostname, hostname_state, serving, standing, state_filter, tenant, wants, wants_edited,
+};
+pub(crate) use ledger::{bucket, forecast, kind_filter};
+pub(crate) use zone::{origin, zone, zone_settings};
 
 pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let millis = at.as_millis();
@@ -17,165 +32,12 @@ pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// A hostname with all that belongs to it.
-pub(crate) fn hostname(
-    state: &State,
-    reports: &[NodeReport],
-    name: &Hostname,
-    record: &HostnameRecord,
-    now: Timestamp,
-) -> v1::Hostname {
-    let certificate = record.certificate.and_then(|id| state.certificate(&id));
-    let order = record.order.and_then(|id| state.order(id));
-    v1::Hostname {
-        name: names::hostname_name(name),
-        state: hostname_state(standing(state, record, now)).into(),
-        authorized_at: Some(timestamp(record.authorized_at)),
-        authorized_by: record.authorized_by.to_string(),
-        certificate: certificate.map(|found| self::certificate(found)),
-        order: order.map(|found| self::order(found)),
-        failure: record.failure.as_deref().map(failure),
-        revision: record.revision.0,
-        serving: serving(state, reports, record.revision),
-    }
-}
-
-/// How a hostname stands at `now`.
-pub(crate) fn standing(state: &State, record: &HostnameRecord, now: Timestamp) -> Standing {
-    let valid = record
-        .certificates()
-        .filter_map(|id| state.certificate(&id))
-        .any(|certificate| now < certificate.not_after);
-    record.standing(valid)
-}
-
-pub(crate) fn hostname_state(standing: Standing) -> v1::HostnameState {
-    match standing {
-        Standing::Pending => v1::HostnameState::Pending,
-        Standing::Issuing => v1::HostnameState::Issuing,
-        Standing::Live => v1::HostnameState::Live,
-        Standing::Renewing => v1::HostnameState::Renewing,
-        Standing::Failed => v1::HostnameState::Failed,
-        Standing::Unproven => v1::HostnameState::Unproven,
-        Standing::Parked => v1::HostnameState::Parked,
-    }
-}
-
-/// The state asked for in a listing; none: all.
-pub(crate) fn state_filter(wire: i32) -> Result<Option<v1::HostnameState>, Problem> {
-    match v1::HostnameState::try_from(wire) {
-        Ok(v1::HostnameState::Unspecified) => Ok(None),
-        Ok(state) => Ok(Some(state)),
-        Err(_) => Err(Problem::field(
-            "state",
-            format!("{wire} is no state of a hostname"),
-        )),
-    }
-}
-
-fn certificate(certificate: &Certificate) -> v1::Certificate {
-    v1::Certificate {
-        id: certificate.id.to_string(),
-        serial: certificate.serial_hex(),
-        issuer: certificate.issuer.to_string(),
-        not_before: Some(timestamp(certificate.not_before)),
-        not_after: Some(timestamp(certificate.not_after)),
-        renew_at: Some(timestamp(certificate.renew_at)),
-    }
-}
-
-fn order(order: &Order) -> v1::Order {
-    let url = order.stage.placed().map(|placed| placed.url.clone());
-    v1::Order {
-        id: order.id.0,
-        stage: order.stage.as_str().to_owned(),
-        since: Some(timestamp(order.stage_at)),
-        url: url.unwrap_or_default(),
-        attempt: order.attempt,
-    }
-}
-
-fn failure(failure: &Failure) -> v1::Failure {
-    v1::Failure {
-        reason: format!("{}: {}", failure.class.as_str(), failure.reason),
-        count: failure.count,
-        at: Some(timestamp(failure.at)),
-        next_try: Some(timestamp(failure.next_try)),
-    }
-}
-
-/// Which members have published `index`, as this node knows it.
-pub(crate) fn serving(state: &State, reports: &[NodeReport], index: Index) -> Vec<v1::NodeServing> {
-    let one = |member: &Member| {
-        let heard = heard(reports, member.id);
-        v1::NodeServing {
-            member: names::member_name(member.id),
-            node_name: member.name.clone(),
-            current: heard
-                .and_then(|report| report.published)
-                .is_some_and(|published| published >= index),
-            silent_seconds: heard.map(|report| report.silent.as_secs()),
-        }
-    };
-    state.members().map(|member| one(member)).collect()
-}
-
-/// The report of a node that was heard at least once.
-fn heard(reports: &[NodeReport], node: NodeId) -> Option<&NodeReport> {
-    reports
-        .iter()
-        .find(|report| report.node == node && report.published.is_some())
-}
-
 pub(crate) fn event(event: &Event) -> v1::TimelineEvent {
     v1::TimelineEvent {
         at: Some(timestamp(event.at)),
         kind: event.kind.as_str().to_owned(),
         detail: event.detail.clone(),
     }
-}
-
-pub(crate) fn zone(zone: &Zone) -> v1::Zone {
-    v1::Zone {
-        name: names::ZONE.to_owned(),
-        origin: zone.origin.as_deref().map(|origin| v1::Origin {
-            url: origin.to_string(),
-            protocol: protocol(origin.protocol).into(),
-        }),
-        revision: zone.revision.0,
-    }
-}
-
-fn protocol(protocol: OriginProtocol) -> v1::OriginProtocol {
-    match protocol {
-        OriginProtocol::Auto => v1::OriginProtocol::Unspecified,
-        OriginProtocol::Http1 => v1::OriginProtocol::Http1,
-        OriginProtocol::Http2 => v1::OriginProtocol::Http2,
-    }
-}
-
-/// An origin that can be one.
-pub(crate) fn origin(wire: Option<&v1::Origin>) -> Result<Origin, Problem> {
-    let wire = wire
-        .ok_or_else(|| Problem::field("origin", "an origin is needed, such as http://app:8080"))?;
-    if wire.url.len() > limits::ORIGIN_URL_MAX {
-        let message = format!("an origin has at most {} bytes", limits::ORIGIN_URL_MAX);
-        return Err(Problem::field("origin.url", message));
-    }
-    let origin: Origin = wire
-        .url
-        .parse()
-        .map_err(|error: state::OriginError| Problem::field("origin.url", error.to_string()))?;
-    let protocol = match v1::OriginProtocol::try_from(wire.protocol) {
-        Ok(v1::OriginProtocol::Unspecified) => OriginProtocol::Auto,
-        Ok(v1::OriginProtocol::Http1) => OriginProtocol::Http1,
-        Ok(v1::OriginProtocol::Http2) => OriginProtocol::Http2,
-        Err(_) => {
-            let message = format!("{} is no protocol of an origin", wire.protocol);
-            return Err(Problem::field("origin.protocol", message));
-        }
-    };
-    Ok(origin.with_protocol(protocol))
 }
 
 /// A revision for compare-and-set; 0: whatever it is.
@@ -191,6 +53,47 @@ pub(crate) fn acme(ca: &Ca, progress: Vec<String>) -> v1::Acme {
         contacts: ca.settings.contacts.clone(),
         progress,
     }
+}
+
+/// Moments that come: the far future, at which nothing is meant to happen, is none.
+pub(crate) fn moment(at: Timestamp) -> Option<prost_types::Timestamp> {
+    (at.as_secs() < FAR).then(|| timestamp(at))
+}
+
+/// The last second of the year 9999, beyond which RFC 3339 cannot name a moment.
+const FAR: u64 = 253_402_300_799;
+
+/// A moment as somebody sent it, from the field called `field`.
+pub(crate) fn moment_from(
+    field: &'static str,
+    wire: prost_types::Timestamp,
+) -> Result<Timestamp, Problem> {
+    let seconds = u64::try_from(wire.seconds).ok().filter(|at| *at < FAR);
+    let nanos = u64::try_from(wire.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000);
+    match (seconds, nanos) {
+        (Some(seconds), Some(nanos)) => Ok(Timestamp(seconds * 1000 + nanos / 1_000_000)),
+        _ => Err(Problem::field(field, "a moment lies between 1970 and 9999")),
+    }
+}
+
+pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+/// A span of time as somebody sent it, from the field called `field`.
+pub(crate) fn duration_from(
+    field: &'static str,
+    wire: prost_types::Duration,
+) -> Result<Duration, Problem> {
+    let bad = |_| Problem::field(field, "a span of time is not negative");
+    let seconds = u64::try_from(wire.seconds).map_err(bad)?;
+    let nanos = u32::try_from(wire.nanos).map_err(bad)?;
+    Ok(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())))
 }
 
 /// All members, and what each last said of itself.
@@ -284,7 +187,7 @@ pub(crate) fn role(wire: i32) -> Result<Role, Problem> {
 }
 
 /// How long an invitation lives, in seconds; 0: the usual time.
-pub(crate) fn ttl(wire: u32) -> Result<std::time::Duration, Problem> {
+pub(crate) fn ttl(wire: u32) -> Result<Duration, Problem> {
     let seconds = if wire == 0 { limits::TTL } else { wire };
     if !(limits::TTL_MIN..=limits::TTL_MAX).contains(&seconds) {
         let message = format!(
@@ -294,5 +197,5 @@ pub(crate) fn ttl(wire: u32) -> Result<std::time::Duration, Problem> {
         );
         return Err(Problem::field("ttl_seconds", message));
     }
-    Ok(std::time::Duration::from_secs(seconds.into()))
+    Ok(Duration::from_secs(seconds.into()))
 }

@@ -2,14 +2,18 @@
 //! so, since when, what happens next by itself, and what to do if it should not
 //! wait.
 
+mod claim;
+mod served;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 use state::{
-    Ca, Certificate, Failure, FailureClass, Hostname, HostnameRecord, Order, Stage, Timestamp,
+    BucketKey, Budget, Ca, CaName, Certificate, Failure, FailureClass, Hostname, HostnameRecord,
+    LimitKind, Order, Stage, State, Timestamp, order::set_of,
 };
 
+use crate::forecast::registered_domain;
 use words::{ago, moment, span};
 
 /// An order usually passes a stage within seconds; beyond this the explanation
@@ -24,9 +28,15 @@ pub(crate) struct Situation<'a> {
     pub(crate) now: Timestamp,
     pub(crate) hostname: &'a Hostname,
     pub(crate) record: &'a HostnameRecord,
-    pub(crate) certificate: Option<&'a Certificate>,
+    /// What is served.
+    pub(crate) certificates: &'a [&'a Certificate],
     pub(crate) order: Option<&'a Order>,
+    /// At which its next order would be.
     pub(crate) ca: Option<&'a Ca>,
+    /// Why the leader leaves that CA alone, if this node leads and it does.
+    pub(crate) pause: Option<&'a str>,
+    /// A limit of that CA that holds up what is due, and until when.
+    pub(crate) limited: Option<(LimitKind, Timestamp)>,
     /// What the leader says about its work, if this node leads.
     pub(crate) progress: &'a [String],
     /// Somebody leads, as far as this node knows.
@@ -35,6 +45,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) origin: bool,
     /// Names of the nodes that do not serve the present state yet.
     pub(crate) behind: &'a [String],
+    /// The tenant's own CNAME target, if there are such.
+    pub(crate) target: Option<String>,
     /// When the next order falls due, as the state says.
     pub(crate) due: Option<Timestamp>,
 }
@@ -49,13 +61,24 @@ pub(crate) struct Answer {
 /// Explains.
 pub(crate) fn explain(situation: &Situation<'_>) -> Answer {
     let mut said = vec![situation.standing()];
+    said.extend(situation.second());
+    said.extend(situation.revocations());
+    said.extend(situation.unproven());
     if let Some(order) = situation.order {
         said.push(situation.order(order));
+    } else if !situation.record.ownership.standing.holds() {
+        // Nothing is tried before that.
     } else if let Some(failure) = &situation.record.failure {
         said.push(situation.failure(failure));
+        said.extend(situation.held());
     } else if situation.valid().is_none() {
         said.push(situation.waiting());
+        said.extend(situation.held());
+    } else {
+        said.extend(situation.held());
     }
+    said.extend(situation.request());
+    said.extend(situation.contest());
     said.extend(situation.hindrances());
     Answer {
         summary: said.join(" "),
@@ -63,50 +86,42 @@ pub(crate) fn explain(situation: &Situation<'_>) -> Answer {
     }
 }
 
+/// The limit that holds up what is due for a hostname at a CA, and until when.
+pub(crate) fn limited(
+    state: &State,
+    ca: &CaName,
+    name: &Hostname,
+    record: &HostnameRecord,
+    now: Timestamp,
+) -> Option<(LimitKind, Timestamp)> {
+    let (due, _) = state.hostname_due(name, record)?;
+    if due > now || !record.ownership.standing.holds() {
+        return None;
+    }
+    let budget = if record.certificates().next().is_some() {
+        Budget::Renewal
+    } else {
+        Budget::New
+    };
+    let kinds = budget.kinds().iter().chain(&[LimitKind::Failures]);
+    let free = kinds.map(|kind| {
+        let key = match kind {
+            LimitKind::Orders => "".into(),
+            LimitKind::Certificates => registered_domain(name).into(),
+            LimitKind::Sets => set_of(name, record.is_wildcard()),
+            LimitKind::Failures => name.as_str().into(),
+        };
+        let bucket = BucketKey {
+            ca: ca.clone(),
+            kind: *kind,
+            key,
+        };
+        (*kind, state.free_at(&bucket, budget.share(), now))
+    });
+    free.filter(|(_, at)| *at > now).max_by_key(|(_, at)| *at)
+}
+
 impl Situation<'_> {
-    /// The certificate, if it is valid now.
-    fn valid(&self) -> Option<&Certificate> {
-        self.certificate
-            .filter(|certificate| certificate.is_valid_at(self.now))
-    }
-
-    fn standing(&self) -> String {
-        let name = self.hostname;
-        match (self.valid(), self.certificate) {
-            (Some(certificate), _) => {
-                let renewal = if self.order.is_some() || self.record.failure.is_some() {
-                    String::new()
-                } else {
-                    format!(
-                        ", and its renewal begins at {}",
-                        moment(certificate.renew_at)
-                    )
-                };
-                format!(
-                    "{name} is live: its certificate {} from {} is valid until {} ({} left){renewal}.",
-                    certificate.serial_hex(),
-                    certificate.issuer,
-                    moment(certificate.not_after),
-                    span(certificate.not_after.since(self.now)),
-                )
-            }
-            (None, Some(certificate)) if certificate.not_after <= self.now => format!(
-                "{name} is not live: its certificate ended at {} ({}).",
-                moment(certificate.not_after),
-                ago(certificate.not_after, self.now),
-            ),
-            (None, Some(certificate)) => format!(
-                "{name} is not live: its certificate is valid only from {}; \
-                 does this node's clock go right?",
-                moment(certificate.not_before),
-            ),
-            (None, None) => format!(
-                "{name} is not live: it was authorized {} and has no certificate yet.",
-                ago(self.record.authorized_at, self.now),
-            ),
-        }
-    }
-
     fn order(&self, order: &Order) -> String {
         let since = self.now.since(order.stage_at);
         let name = self.hostname;
@@ -146,7 +161,12 @@ impl Situation<'_> {
     }
 
     fn failure(&self, failure: &Failure) -> String {
-        let what = if self.valid().is_some() {
+        if failure.parked {
+            return self.parked(failure);
+        }
+        let what = if failure.class == FailureClass::Preflight {
+            "A look before its order"
+        } else if self.valid().is_some() {
             "Its renewal"
         } else {
             "The last order"
@@ -169,6 +189,22 @@ impl Situation<'_> {
             moment(failure.at),
             ago(failure.at, self.now),
             failure.reason.trim_end_matches('.'),
+            self.advice(failure.class)
+        )
+    }
+
+    /// It failed too often.
+    fn parked(&self, failure: &Failure) -> String {
+        format!(
+            "It is parked: {} failures in a row since {}, the last one {}: {}. It is looked at \
+             again at {} and tried as soon as that has changed; `hostquorum certificate reissue \
+             --where hostname={}` has it tried at once. {}",
+            failure.count,
+            moment(failure.since),
+            ago(failure.at, self.now),
+            failure.reason.trim_end_matches('.'),
+            moment(failure.next_try),
+            self.hostname,
             self.advice(failure.class)
         )
     }
@@ -209,7 +245,15 @@ impl Situation<'_> {
 
     /// No order and no failure: the first order has not begun.
     fn waiting(&self) -> String {
+        if !self.record.wants().automatic {
+            return format!(
+                "Nothing is ordered for it: upload a certificate by `hostquorum certificate \
+                 upload {} --cert FILE --key FILE`.",
+                self.hostname
+            );
+        }
         match self.ca {
+            None => "There is no CA to order from: add one by `hostquorum ca add`.".to_owned(),
             Some(ca) if !self.registered() => format!(
                 "Its order begins when the account at {} is registered, which the leader does by \
                  itself.",
@@ -217,6 +261,38 @@ impl Situation<'_> {
             ),
             _ => "The leader begins its order by itself, within seconds.".to_owned(),
         }
+    }
+
+    /// What holds an order up that is due.
+    fn held(&self) -> Vec<String> {
+        if !self.record.wants().automatic || self.due.is_none_or(|due| due > self.now) {
+            return Vec::new();
+        }
+        let mut said = Vec::new();
+        let ca = self.ca.map(|ca| ca.name.as_str()).unwrap_or_default();
+        if let Some((kind, until)) = self.limited {
+            said.push(format!(
+                "The limit of {ca} on {kind} allows no more before {} (in {}): see `hostquorum \
+                 ledger show --ca {ca}`.",
+                moment(until),
+                span(until.since(self.now))
+            ));
+        }
+        if let Some(pause) = self.pause {
+            let pause = pause.trim_end_matches('.');
+            said.push(format!(
+                "The leader leaves {ca} alone for a moment: {pause}."
+            ));
+        }
+        if self
+            .ca
+            .is_some_and(|ca| ca.account_url().is_some() && !ca.takes_orders())
+        {
+            said.push(format!(
+                "The key of the account at {ca} is being changed: orders begin again after it."
+            ));
+        }
+        said
     }
 
     /// What stands in the way beyond the hostname itself.

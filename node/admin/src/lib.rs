@@ -7,42 +7,54 @@
 //! descriptors by a test. Every change, and every denial, leaves an audit line
 //! (tracing target `audit`).
 //!
-//! This crate never touches Raft, TLS or keys: the listener establishes who calls
-//! (an [`state::ports::OperatorIdentity`] in the request's extensions) and the
-//! maker of tokens is handed in. It opens no socket, reads no clock of its own and
-//! never shows a private key or, but once to its maker, a token.
+//! This crate never touches Raft or TLS: the listener establishes who calls (an
+//! [`state::ports::OperatorIdentity`] in the request's extensions), and the makers of
+//! tokens and keys are handed in. Of cryptography it knows only how to look at what
+//! operators bring (`upload`); whatever is secret in that is sealed by the
+//! [`state::ports::Seal`] port before it is proposed. It opens no socket, reads no clock
+//! of its own and never shows a private key, the key of an external account or, but once
+//! to its maker, a token.
 
 mod audit;
 mod authorize;
 mod budget;
 mod convert;
 mod explain;
+mod forecast;
 mod gate;
 pub mod limits;
+mod mask;
 mod names;
 pub mod overview;
 mod page;
+mod pem;
 mod problem;
 mod removal;
+pub mod requests;
+mod selection;
 mod service;
 pub mod tokens;
+mod upload;
+mod warnings;
 mod watch;
 
 use std::sync::Arc;
 
 use proto::admin::v1::{
-    cluster_server::ClusterServer, hostnames_server::HostnamesServer,
-    invitations_server::InvitationsServer, zones_server::ZonesServer,
+    cas_server::CasServer, certificates_server::CertificatesServer, cluster_server::ClusterServer,
+    hostnames_server::HostnamesServer, invitations_server::InvitationsServer,
+    ledger_server::LedgerServer, zones_server::ZonesServer,
 };
 use state::{
     State,
-    ports::{Bodies, Clock, Leadership, Members, Propose, ServingSet},
+    ports::{Bodies, Clock, Leadership, Members, Propose, Seal, ServingSet},
 };
 use tokio::sync::watch as watched;
 use tonic::service::Routes;
 use tonic_health::server::{HealthReporter, HealthService};
 
-pub use overview::Overview;
+pub use overview::{CaPause, Overview};
+pub use requests::{RequestError, Requested, Requests};
 pub use tokens::{Drawn, Tokens, TokensError};
 
 use gate::{Gate, Gated};
@@ -78,6 +90,10 @@ pub struct Inputs {
     pub clock: Arc<dyn Clock>,
     /// Makes invitations' tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Seals what operators bring.
+    pub seal: Arc<dyn Seal>,
+    /// Makes keys for requests that somebody else's CA is to sign.
+    pub requests: Arc<dyn Requests>,
 }
 
 /// The descriptors that reflection would show are damaged: a fault of the build.
@@ -86,8 +102,8 @@ pub struct Inputs {
 pub struct DescriptorsError(#[from] tonic_reflection::server::Error);
 
 impl Services {
-    /// Builds all services: hostnames, zones, cluster, invitations, health and
-    /// reflection.
+    /// Builds all services: hostnames, zones, CAs, the ledger, certificates, cluster,
+    /// invitations, health and reflection.
     pub fn new(inputs: Inputs) -> Result<Self, DescriptorsError> {
         let desk = Arc::new(Desk::new(inputs));
         let gate = Arc::new(Gate::new(desk.clone()));
@@ -107,6 +123,9 @@ impl Services {
         }
         let routes = Routes::new(Gated::new(limited!(HostnamesServer), &gate))
             .add_service(Gated::new(limited!(ZonesServer), &gate))
+            .add_service(Gated::new(limited!(CasServer), &gate))
+            .add_service(Gated::new(limited!(LedgerServer), &gate))
+            .add_service(Gated::new(limited!(CertificatesServer), &gate))
             .add_service(Gated::new(limited!(ClusterServer), &gate))
             .add_service(Gated::new(limited!(InvitationsServer), &gate))
             .add_service(Gated::new(

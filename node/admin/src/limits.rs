@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Largest request: the longest legitimate one is a hostname or an origin, below
-/// 1 KiB.
-pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Largest request: the longest legitimate one is a CA with its trust roots
+/// ([`ROOTS_MAX`]) and [`OVERRIDES_MAX`] exceptions; most are below 1 KiB.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 
 /// Largest response: what gRPC clients accept unless told otherwise.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -101,3 +101,79 @@ pub(crate) const DENIALS_BURST: u32 = 20;
 
 /// One more denial is written each time this has passed.
 pub(crate) const DENIALS_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest URL or contact: what the state's log entry is planned for.
+pub(crate) const URL_MAX: usize = 2048;
+
+/// Most contacts of a CA's account.
+pub(crate) const CONTACTS_MAX: usize = 8;
+
+/// Largest trust roots of a private CA, in PEM: a handful of certificates.
+pub(crate) const ROOTS_MAX: usize = 64 * 1024;
+
+/// Most names by which CAA records mean a CA; the CAs that we know have two.
+pub(crate) const CAA_IDENTITIES_MAX: usize = 16;
+
+/// Longest common name of a chain's top: X.520 allows 64 characters, of four bytes.
+pub(crate) const COMMON_NAME_MAX: usize = 256;
+
+/// Longest name of a profile; those of CAs have about ten.
+pub(crate) const PROFILE_MAX: usize = 64;
+
+/// Most exceptions from a CA's limits, as the state takes them.
+pub(crate) const OVERRIDES_MAX: usize = 1000;
+
+/// Slowest refill of a limit: a year.
+pub(crate) const REFILL_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Longest id and longest key of an external account; CAs give some 30 and 60.
+pub(crate) const EXTERNAL_KEY_ID_MAX: usize = 256;
+/// Shortest HMAC key: the output of SHA-256 (RFC 7518 section 3.2) would be 32, but
+/// CAs have given shorter ones.
+pub(crate) const EXTERNAL_HMAC_MIN: usize = 16;
+/// Longest HMAC key.
+pub(crate) const EXTERNAL_HMAC_MAX: usize = 256;
+
+/// Most addresses of the zone, or of one name server: what fits a DNS answer of
+/// 1232 bytes beside the rest.
+pub(crate) const ADDRESSES_MAX: usize = 16;
+
+/// Most name servers of a zone, for the same reason.
+pub(crate) const NAMESERVERS_MAX: usize = 13;
+
+/// How often a change of some fields is tried again when something else changed the
+/// record in between.
+pub(crate) const EDITS_MAX: usize = 4;
+
+/// Largest chain that is uploaded, in PEM: four certificates of 4 KiB and comments.
+pub(crate) const CHAIN_PEM_MAX: usize = 64 * 1024;
+
+/// Largest private key that is uploaded, in PEM: one of RSA with 8192 bits has 6.5 KiB.
+pub(crate) const KEY_PEM_MAX: usize = 16 * 1024;
+
+/// Most requests' keys made at once: one of RSA takes up to a second of a core.
+pub(crate) const KEYS_MADE_MAX: usize = 2;
+
+/// How long making a key may take before the caller is told to try again.
+pub(crate) const KEY_MADE_WITHIN: Duration = Duration::from_millis(1500);
+
+/// Most plans of a mass reissue at once: each looks at every certificate.
+pub(crate) const PLANS_MAX: usize = 2;
+
+/// How long a plan or a forecast may take: a million certificates in about a second.
+pub(crate) const PLAN_WITHIN: Duration = Duration::from_millis(2400);
+
+/// Most conditions of a reissue.
+pub(crate) const CONDITIONS_MAX: usize = 8;
+
+/// Hostnames of a plan that are named.
+pub(crate) const SAMPLE: usize = 10;
+
+/// Days of a forecast unless the caller asks for another number.
+pub(crate) const FORECAST_DAYS: u32 = 90;
+
+/// Most days of a forecast: a year and a month.
+pub(crate) const FORECAST_DAYS_MAX: u32 = 400;
+
+/// Most sentences of warning in a status.
+pub(crate) const WARNINGS_MAX: usize = 20;

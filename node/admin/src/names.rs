@@ -1,7 +1,8 @@
-//! Resource names: `hostnames/shop.example`, `members/3`, `invitations/7` and
-//! `zones/default`, parsed at the border.
+//! Resource names: `hostnames/shop.example`, `members/3`, `invitations/7`,
+//! `cas/letsencrypt`, `certificates/{SHA-256}` and `zones/default`, parsed at the
+//! border, and the keys of limits.
 
-use state::{Hostname, InvitationId, NodeId};
+use state::{CaName, CertificateId, Hostname, InvitationId, LimitKind, NodeId, order::set_of};
 
 use crate::problem::Problem;
 
@@ -20,10 +21,77 @@ pub(crate) fn invitation_name(id: InvitationId) -> String {
     format!("invitations/{id}")
 }
 
+pub(crate) fn ca_name(name: &CaName) -> String {
+    format!("cas/{name}")
+}
+
+pub(crate) fn certificate_name(id: CertificateId) -> String {
+    format!("certificates/{id}")
+}
+
 /// The hostname of `hostnames/{hostname}`; Unicode is turned into A-labels.
 pub(crate) fn hostname(name: &str) -> Result<Hostname, Problem> {
-    let id = resource("name", name, "hostnames", "shop.example")?;
-    Hostname::parse(id).map_err(|error| Problem::field("name", error.to_string()))
+    hostname_in("name", name)
+}
+
+/// The hostname of `hostnames/{hostname}`, from the field called `field`.
+pub(crate) fn hostname_in(field: &'static str, name: &str) -> Result<Hostname, Problem> {
+    let id = resource(field, name, "hostnames", "shop.example")?;
+    Hostname::parse(id).map_err(|error| Problem::field(field, error.to_string()))
+}
+
+/// The CA of `cas/{name}`, from the field called `field`.
+pub(crate) fn ca(field: &'static str, name: &str) -> Result<CaName, Problem> {
+    ca_id(field, resource(field, name, "cas", "letsencrypt")?)
+}
+
+/// What a CA is called, without its collection.
+pub(crate) fn ca_id(field: &'static str, id: &str) -> Result<CaName, Problem> {
+    id.parse()
+        .map_err(|error: state::ca::CaNameError| Problem::field(field, error.to_string()))
+}
+
+/// The certificate of `certificates/{id}`.
+pub(crate) fn certificate(name: &str) -> Result<CertificateId, Problem> {
+    const EXAMPLE: &str = "{SHA-256 of the leaf, 64 hexadecimal digits}";
+    let id = resource("name", name, "certificates", EXAMPLE)?;
+    id.to_ascii_lowercase()
+        .parse()
+        .map_err(|()| malformed("name", name, "certificates", EXAMPLE))
+}
+
+/// The key of a limit's bucket as the ledger writes it: nothing for the account's
+/// orders, a registered domain, a set of names, or a name.
+pub(crate) fn limit_key(
+    field: &'static str,
+    kind: LimitKind,
+    key: &str,
+) -> Result<String, Problem> {
+    let parse = |name: &str| {
+        Hostname::parse(name)
+            .map_err(|error| Problem::field(field, format!("the key of {kind}: {error}")))
+    };
+    match kind {
+        LimitKind::Orders if key.is_empty() => Ok(String::new()),
+        LimitKind::Orders => Err(Problem::field(
+            field,
+            format!("{kind} are counted for the whole account: they have no key"),
+        )),
+        LimitKind::Certificates | LimitKind::Failures => Ok(parse(key)?.to_string()),
+        LimitKind::Sets => {
+            let (name, wildcard) = match key.split_once(',') {
+                None => (parse(key)?, None),
+                Some((name, wildcard)) => (parse(name)?, Some(wildcard)),
+            };
+            let set = set_of(&name, wildcard.is_some());
+            let base = wildcard.map(|text| text.trim().trim_start_matches("*."));
+            if base.is_some_and(|base| parse(base).ok().as_ref() != Some(&name)) {
+                let message = format!("a set of names looks like `{name}` or `{name},*.{name}`");
+                return Err(Problem::field(field, message));
+            }
+            Ok(set.to_string())
+        }
+    }
 }
 
 /// The member of `members/{id}`, from the field called `field`.
@@ -98,6 +166,10 @@ mod tests {
             InvitationId(u64::MAX)
         );
         zone("zones/default").unwrap();
+        assert_eq!(ca("name", "cas/le-2").unwrap().as_str(), "le-2");
+        let id = "AB".repeat(32);
+        let id = certificate(&format!("certificates/{id}")).unwrap();
+        assert_eq!(id, CertificateId([0xab; 32]));
     }
 
     #[test]
@@ -124,8 +196,37 @@ mod tests {
         ] {
             assert!(member("name", name).is_err(), "{name}");
         }
+        for name in ["", "letsencrypt", "cas/", "cas/A", "cas/a/b"] {
+            assert!(ca("name", name).is_err(), "{name}");
+        }
+        for name in ["", "certificates/", "certificates/ab", "ab"] {
+            assert!(certificate(name).is_err(), "{name}");
+        }
         for name in ["", "zones/", "zones/other", "default"] {
             assert!(zone(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_of_limits_are_written_as_the_ledger_does() {
+        use LimitKind::{Certificates, Failures, Orders, Sets};
+        let good = |kind, key: &str| limit_key("key", kind, key).unwrap();
+        assert_eq!(good(Orders, ""), "");
+        assert_eq!(good(Certificates, "Client.Example"), "client.example");
+        assert_eq!(good(Failures, "shop.example."), "shop.example");
+        assert_eq!(good(Sets, "shop.example"), "shop.example");
+        let both = "shop.example,*.shop.example";
+        assert_eq!(good(Sets, both), both);
+        assert_eq!(good(Sets, "Shop.example, *.shop.example"), both);
+        for (kind, key) in [
+            (Orders, "a.example"),
+            (Certificates, ""),
+            (Certificates, "*.a.example"),
+            (Sets, "a.example,*.b.example"),
+            (Sets, "a.example,"),
+            (Failures, "a b"),
+        ] {
+            assert!(limit_key("key", kind, key).is_err(), "{kind} {key}");
         }
     }
 

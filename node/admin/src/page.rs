@@ -6,15 +6,27 @@
 //! refused rather than believed.
 
 use data_encoding::BASE64URL_NOPAD;
-use state::{Hostname, InvitationId};
+use state::{BucketKey, CertificateId, Hostname, InvitationId};
 
 use crate::{limits, problem::Problem};
 
 /// Bumped when what is inside a token changes.
 const VERSION: u8 = 1;
 
-/// Longest token taken: a hostname of 253 bytes and the frame, as base64url.
-const TOKEN_MAX: usize = 400;
+/// Longest token taken: the key of a bucket (a CA's name, and a set of two hostnames
+/// of 253 bytes) and the frame, as base64url.
+const TOKEN_MAX: usize = 800;
+
+/// A filter in 32 bits, to tell one listing's tokens from another's. Parts are told
+/// apart, so that `a`,`b` is not `ab`.
+pub(crate) fn filter<'a>(parts: impl IntoIterator<Item = &'a str>) -> u32 {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(part.as_bytes());
+        bytes.push(0);
+    }
+    checksum(&bytes)
+}
 
 /// How many entries a page may have, from what the caller asked.
 pub(crate) fn size(asked: i32) -> Result<usize, Problem> {
@@ -35,18 +47,73 @@ pub(crate) fn size(asked: i32) -> Result<usize, Problem> {
 }
 
 /// The token after which `hostname` was the last entry looked at under `filter`.
-pub(crate) fn hostnames_token(filter: i32, last: &Hostname) -> String {
+pub(crate) fn hostnames_token(filter: u32, last: &Hostname) -> String {
     seal(Kind::Hostnames(filter), last.as_str().as_bytes())
 }
 
 /// The hostname after which the page begins; none for the first page.
-pub(crate) fn hostnames_after(token: &str, filter: i32) -> Result<Option<Hostname>, Problem> {
-    let Some(last) = open(token, Kind::Hostnames(filter))? else {
+pub(crate) fn hostnames_after(token: &str, filter: u32) -> Result<Option<Hostname>, Problem> {
+    after_hostname(token, Kind::Hostnames(filter))
+}
+
+/// The token after which `last` was the last hostname looked at for a reissue.
+pub(crate) fn reissue_token(filter: u32, last: &Hostname) -> String {
+    seal(Kind::Reissue(filter), last.as_str().as_bytes())
+}
+
+/// The hostname after which a reissue goes on; none at its beginning.
+pub(crate) fn reissue_after(token: &str, filter: u32) -> Result<Option<Hostname>, Problem> {
+    after_hostname(token, Kind::Reissue(filter))
+}
+
+fn after_hostname(token: &str, kind: Kind) -> Result<Option<Hostname>, Problem> {
+    let Some(last) = open(token, kind)? else {
         return Ok(None);
     };
     let text = String::from_utf8(last).map_err(|_| strange())?;
     let hostname = Hostname::parse(&text).map_err(|_| strange())?;
     Ok(Some(hostname))
+}
+
+/// The token after which `last` was the last certificate looked at under `filter`.
+pub(crate) fn certificates_token(filter: u32, last: CertificateId) -> String {
+    seal(Kind::Certificates(filter), &last.0)
+}
+
+/// The certificate after which the page begins; none for the first page.
+pub(crate) fn certificates_after(
+    token: &str,
+    filter: u32,
+) -> Result<Option<CertificateId>, Problem> {
+    let Some(last) = open(token, Kind::Certificates(filter))? else {
+        return Ok(None);
+    };
+    let bytes = last.try_into().map_err(|_| strange())?;
+    Ok(Some(CertificateId(bytes)))
+}
+
+/// The token after which `last` was the last bucket looked at under `filter`.
+pub(crate) fn buckets_token(filter: u32, last: &BucketKey) -> String {
+    let kind = last.kind.as_str();
+    let text = format!("{}\n{kind}\n{}", last.ca, last.key);
+    seal(Kind::Buckets(filter), text.as_bytes())
+}
+
+/// The bucket after which the page begins; none for the first page.
+pub(crate) fn buckets_after(token: &str, filter: u32) -> Result<Option<BucketKey>, Problem> {
+    let Some(last) = open(token, Kind::Buckets(filter))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(last).map_err(|_| strange())?;
+    let mut parts = text.splitn(3, '\n');
+    let (Some(ca), Some(kind), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(strange());
+    };
+    Ok(Some(BucketKey {
+        ca: ca.parse().map_err(|_| strange())?,
+        kind: state::LimitKind::parse(kind).ok_or_else(strange)?,
+        key: key.into(),
+    }))
 }
 
 /// The token after which `last` was the last entry.
@@ -67,8 +134,14 @@ pub(crate) fn invitations_after(token: &str) -> Result<Option<InvitationId>, Pro
 #[derive(Clone, Copy)]
 enum Kind {
     /// Under a filter.
-    Hostnames(i32),
+    Hostnames(u32),
     Invitations,
+    /// Under a filter.
+    Certificates(u32),
+    /// Under a filter.
+    Buckets(u32),
+    /// Of the certificates that these conditions mean.
+    Reissue(u32),
 }
 
 impl Kind {
@@ -76,6 +149,9 @@ impl Kind {
         let (kind, filter) = match self {
             Self::Hostnames(filter) => (1, filter),
             Self::Invitations => (2, 0),
+            Self::Certificates(filter) => (3, filter),
+            Self::Buckets(filter) => (4, filter),
+            Self::Reissue(filter) => (5, filter),
         };
         let [a, b, c, d] = filter.to_be_bytes();
         [VERSION, kind, a, b, c, d]
@@ -157,10 +233,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_leads_back_to_its_entry(label in "[a-z]{1,60}", filter in any::<i32>()) {
+        fn a_token_leads_back_to_its_entry(label in "[a-z]{1,60}", filter in any::<u32>()) {
             let name = Hostname::parse(&format!("{label}.example")).unwrap();
             let token = hostnames_token(filter, &name);
             prop_assert_eq!(hostnames_after(&token, filter).unwrap(), Some(name));
+        }
+
+        #[test]
+        fn certificates_and_buckets_lead_back_too(id in any::<[u8; 32]>(), label in "[a-z]{1,60}") {
+            let id = CertificateId(id);
+            prop_assert_eq!(certificates_after(&certificates_token(7, id), 7).unwrap(), Some(id));
+            prop_assert!(certificates_after(&certificates_token(7, id), 8).is_err());
+            let key = BucketKey {
+                ca: "le".parse().unwrap(),
+                kind: state::LimitKind::Sets,
+                key: format!("{label}.example,*.{label}.example").into(),
+            };
+            prop_assert_eq!(buckets_after(&buckets_token(7, &key), 7).unwrap(), Some(key));
         }
 
         #[test]
@@ -170,9 +259,11 @@ mod tests {
         }
 
         #[test]
-        fn a_strange_token_is_refused_and_never_a_panic(token in ".{1,500}") {
+        fn a_strange_token_is_refused_and_never_a_panic(token in ".{1,900}") {
             prop_assert!(hostnames_after(&token, 0).is_err());
             prop_assert!(invitations_after(&token).is_err());
+            prop_assert!(certificates_after(&token, 0).is_err());
+            prop_assert!(buckets_after(&token, 0).is_err());
         }
 
         #[test]

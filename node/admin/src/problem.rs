@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use state::{Refusal, outcome::Kind, ports::MembersError, ports::ProposeError};
+use state::{
+    Refusal,
+    outcome::Kind,
+    ports::{MembersError, ProposeError, SealError},
+};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -88,6 +92,21 @@ impl Problem {
         Self {
             detail: Detail::Precondition(subject.into()),
             ..Self::new(Code::FailedPrecondition, reason, message)
+        }
+    }
+
+    /// A secret could not be sealed here.
+    pub(crate) fn unsealed(error: &SealError) -> Self {
+        match error {
+            SealError::NoKey(purpose, _) => Self::precondition(
+                "NO_DATA_KEY",
+                "this node",
+                format!(
+                    "this node was not given the {purpose} key, under which the secret must be \
+                     sealed before it is agreed on: ask a voter (see `hostquorum cluster members`)"
+                ),
+            ),
+            SealError::Damaged(_) => Self::internal(),
         }
     }
 
@@ -186,6 +205,9 @@ fn missing(kind: Kind) -> &'static str {
 fn existing(kind: Kind) -> &'static str {
     match kind {
         Kind::Hostname => "HOSTNAME_EXISTS",
+        Kind::Ca => "CA_EXISTS",
+        Kind::Certificate => "CERTIFICATE_EXISTS",
+        Kind::Contest => "CONTEST_EXISTS",
         _ => "ALREADY_EXISTS",
     }
 }

@@ -1,8 +1,13 @@
 //! What all methods lean on: the present state, and the one way a change takes.
 
+mod cas;
+mod certificates;
 mod cluster;
+mod edit;
 mod hostnames;
 mod invitations;
+mod ledger;
+mod reissue;
 mod tally;
 mod zones;
 
@@ -11,7 +16,9 @@ use std::{sync::Arc, time::Duration};
 use state::{
     Actor, Change, Index, NodeId, Outcome, State, Timestamp,
     outcome::Done,
-    ports::{Bodies, Clock, Leadership, Members, NodeReport, Propose, ProposeError, ServingSet},
+    ports::{
+        Bodies, Clock, Leadership, Members, NodeReport, Propose, ProposeError, Seal, ServingSet,
+    },
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -20,7 +27,7 @@ use tokio::{
 use tonic::{Code, Request};
 
 use crate::{
-    Inputs, Overview, Tokens,
+    Inputs, Overview, Requests, Tokens,
     audit::{Asked, Audit},
     budget::Budget,
     gate::Caller,
@@ -39,9 +46,13 @@ pub(crate) struct Desk {
     bodies: Arc<dyn Bodies>,
     clock: Arc<dyn Clock>,
     tokens: Arc<dyn Tokens>,
+    seal: Arc<dyn Seal>,
+    requests: Arc<dyn Requests>,
     pub(crate) audit: Arc<Audit>,
     watches: Arc<Budget>,
     timelines: Arc<Semaphore>,
+    keys: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
     tally: tally::Tally,
 }
 
@@ -64,11 +75,15 @@ impl Desk {
             bodies,
             clock,
             tokens,
+            seal,
+            requests,
         } = inputs;
         Self {
             audit: Arc::new(Audit::new(clock.clone())),
             watches: Budget::new(limits::WATCHES_MAX, limits::WATCHES_PER_OPERATOR_MAX),
             timelines: Arc::new(Semaphore::new(limits::TIMELINES_MAX)),
+            keys: Arc::new(Semaphore::new(limits::KEYS_MADE_MAX)),
+            plans: Arc::new(Semaphore::new(limits::PLANS_MAX)),
             tally: tally::Tally::default(),
             states,
             leadership,
@@ -79,6 +94,8 @@ impl Desk {
             bodies,
             clock,
             tokens,
+            seal,
+            requests,
         }
     }
 
@@ -153,6 +170,29 @@ impl Desk {
                 ),
             )),
         }
+    }
+}
+
+/// Runs what takes long on a thread of its own, at most as many at once as there are
+/// `places`, and until `deadline`. What it costs is borne to its end even if the answer is
+/// late, hence the bound.
+async fn aside<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let busy = || Problem::overloaded("this node is busy with the like; try again in a moment");
+    let place = timeout_at(deadline, places.clone().acquire_owned()).await;
+    let place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    match timeout_at(deadline, working).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(Problem::internal()),
+        Err(_) => Err(busy()),
     }
 }
 

@@ -5,13 +5,14 @@
 //! log. A crash before the identity leaves nothing that counts; one after it is
 //! finished by the next start, which proposes the same command again.
 
+mod ca;
+
 use bytes::Bytes;
 use enroll::OperatorRole;
 use proto::cluster::v1 as wire;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use state::{
-    Authority, Ca, CaSettings, Change, ClusterId, Index, IssuedCertificate, KeyPurpose, NodeId,
-    OperatorId, Origin, Preset, Registration, Sealed, State, Timestamp, ZoneSettings,
+    Authority, Change, ClusterId, ExternalAccount, IssuedCertificate, KeyPurpose, NodeId,
+    OperatorId, Origin, Sealed, State, Timestamp, ZoneSettings,
     command::{Found, Newcomer},
     sealed::SealContext,
 };
@@ -30,14 +31,6 @@ use crate::{
 /// The founder's id and its administrator's: the first that the counters give.
 const FOUNDER: NodeId = NodeId(1);
 const FIRST_OPERATOR: OperatorId = OperatorId(1);
-
-/// What a CA is called that we know nothing of.
-const OWN_CA: &str = "default";
-
-/// Longest URL, contact or set of roots taken; together they fit one log entry.
-const URL_MAX: usize = 2048;
-const CONTACTS_MAX: usize = 8;
-const ROOTS_MAX: usize = 64 * 1024;
 
 /// A cluster that is to be: to be kept, proposed and told, in this order.
 #[derive(Clone, Debug)]
@@ -100,7 +93,9 @@ impl Formation {
     ) -> Result<Self, FormError> {
         facts.check()?;
         check_operator_name(&request.admin_name)?;
-        let ca = ca(request.acme.as_ref().ok_or(FormError::NoAcme)?)?;
+        let acme = request.acme.as_ref().ok_or(FormError::NoAcme)?;
+        let mut ca = ca::named(acme)?;
+        let account = ca::external_account(acme)?;
         let origin = match request.origin.as_str() {
             "" => None,
             url => Some(url.parse::<Origin>()?),
@@ -117,6 +112,12 @@ impl Formation {
             draft
                 .signing
                 .sign_operator(draft.cluster, &names, &admin_public_key, now, entropy)?;
+        if let Some(known) = account {
+            let context = SealContext::ExternalAccountKey(ca.name.clone());
+            let hmac = draft.seal_control(&context, known.hmac.expose(), entropy)?;
+            let key_id = known.key_id;
+            ca.external_account = Some(ExternalAccount { key_id, hmac });
+        }
         let found = Found {
             cluster_id: draft.cluster,
             authority: draft.authority(entropy)?,
@@ -205,11 +206,7 @@ impl Draft {
 
     fn authority(&self, entropy: &dyn Entropy) -> Result<Authority, FormError> {
         let seal = |context: SealContext, made: &MadeAuthority| -> Result<Sealed, FormError> {
-            let which = (KeyPurpose::Control, 1);
-            let key = made.key.to_pkcs8();
-            Ok(self
-                .control
-                .seal(which, self.cluster, &context, &key, entropy)?)
+            self.seal_control(&context, &made.key.to_pkcs8(), entropy)
         };
         Ok(Authority {
             root: self.root.certificate.clone(),
@@ -219,6 +216,18 @@ impl Draft {
             issuing_not_after: self.issuing.not_after,
             issuing_renew_at: self.issuing.renew_at,
         })
+    }
+
+    fn seal_control(
+        &self,
+        context: &SealContext,
+        secret: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Sealed, FormError> {
+        let which = (KeyPurpose::Control, 1);
+        Ok(self
+            .control
+            .seal(which, self.cluster, context, secret, entropy)?)
     }
 
     fn founder(&self, facts: &NodeFacts) -> Newcomer {
@@ -265,71 +274,6 @@ impl Draft {
             ]),
         }
     }
-}
-
-fn ca(acme: &wire::AcmeDirectory) -> Result<Ca, FormError> {
-    let invalid = |bad: bool, why| {
-        if bad {
-            Err(FormError::Invalid(why))
-        } else {
-            Ok(())
-        }
-    };
-    let url = &acme.url;
-    invalid(
-        url.is_empty(),
-        "an ACME directory must be named: there is no default",
-    )?;
-    invalid(
-        !url.starts_with("https://") || url.len() > URL_MAX || url.contains(char::is_whitespace),
-        "the ACME directory must be an https URL",
-    )?;
-    invalid(
-        !acme.terms_agreed,
-        "the CA's terms of service must be agreed to",
-    )?;
-    let mailto = |contact: &String| {
-        let address = contact.strip_prefix("mailto:").unwrap_or_default();
-        address.contains('@') && contact.len() <= URL_MAX && !contact.contains(char::is_whitespace)
-    };
-    invalid(
-        acme.contacts.len() > CONTACTS_MAX || !acme.contacts.iter().all(mailto),
-        "contacts must be at most 8 mailto: addresses",
-    )?;
-    invalid(
-        !acme.trust_roots_pem.is_empty() && !holds_certificates(&acme.trust_roots_pem),
-        "the CA's trust roots must be certificates in PEM, at most 64 KB",
-    )?;
-    let preset = Preset::ALL
-        .into_iter()
-        .find(|preset| preset.directory() == url);
-    let name = preset.map_or(OWN_CA, Preset::as_str);
-    Ok(Ca {
-        name: name
-            .parse()
-            .map_err(|_| FormError::Invalid("the CA's name is not usable"))?,
-        settings: CaSettings {
-            directory: url.clone(),
-            trust_roots_pem: acme.trust_roots_pem.clone(),
-            contacts: acme.contacts.clone(),
-            terms_agreed: acme.terms_agreed,
-            ..preset.map(Preset::settings).unwrap_or_default()
-        },
-        external_account: None,
-        registration: Registration::None,
-        revision: Index(0),
-    })
-}
-
-fn holds_certificates(pem: &str) -> bool {
-    if pem.len() > ROOTS_MAX {
-        return false;
-    }
-    let mut any = false;
-    CertificateDer::pem_slice_iter(pem.as_bytes()).all(|certificate| {
-        any = true;
-        certificate.is_ok_and(|der| enroll::Leaf::read(&der).is_ok())
-    }) && any
 }
 
 #[cfg(test)]

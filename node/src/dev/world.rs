@@ -216,6 +216,7 @@ impl World {
     pub(crate) async fn authorize(&self, hostname: &str) -> Result<()> {
         let request = CreateHostnameRequest {
             hostname: hostname.to_owned(),
+            ..Default::default()
         };
         match HostnamesClient::new(self.channel().await?)
             .create_hostname(request)
@@ -396,6 +397,7 @@ async fn init(
             trust_roots_pem: ca.root_pem().to_owned(),
             contacts: vec!["mailto:dev@localhost.example".to_owned()],
             terms_agreed: true,
+            ..Default::default()
         }),
         admin_name: "dev".to_owned(),
         csr: key.request()?.into(),

@@ -121,6 +121,17 @@ impl State {
         }
     }
 
+    /// Those after `key`, in the order of their keys.
+    pub fn buckets_after(
+        &self,
+        key: Option<&BucketKey>,
+    ) -> impl Iterator<Item = (&BucketKey, &Bucket)> {
+        use std::ops::Bound;
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.buckets
+            .range::<(Bound<&BucketKey>, Bound<&BucketKey>), BucketKey>((from, Bound::Unbounded))
+    }
+
     /// Who had a removed hostname.
     pub fn tombstone(&self, name: &str) -> Option<&Arc<Tombstone>> {
         self.tombstones.get(name)
@@ -179,6 +190,21 @@ impl State {
     /// All certificates, those replaced but not yet forgotten among them.
     pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         self.certificates.values()
+    }
+
+    /// Those after `id`, in the order of their ids.
+    pub fn certificates_after(
+        &self,
+        id: Option<&CertificateId>,
+    ) -> impl Iterator<Item = &Arc<Certificate>> {
+        use std::ops::Bound;
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.certificates
+            .range::<(Bound<&CertificateId>, Bound<&CertificateId>), CertificateId>((
+                from,
+                Bound::Unbounded,
+            ))
+            .map(|(_, certificate)| certificate)
     }
 
     /// An order in flight.

@@ -11,7 +11,7 @@ pub struct Hostname {
     /// Who authorized it.
     #[prost(string, tag = "4")]
     pub authorized_by: ::prost::alloc::string::String,
-    /// Absent until one is installed.
+    /// What clients that know ECDSA are served; absent until one is installed.
     #[prost(message, optional, tag = "5")]
     pub certificate: ::core::option::Option<Certificate>,
     /// The order in flight, absent if there is none.
@@ -26,6 +26,106 @@ pub struct Hostname {
     /// Which nodes serve this state, as known to the node that answers.
     #[prost(message, repeated, tag = "9")]
     pub serving: ::prost::alloc::vec::Vec<NodeServing>,
+    /// Whose it is.
+    #[prost(string, tag = "10")]
+    pub tenant: ::prost::alloc::string::String,
+    /// What it is to have.
+    #[prost(message, optional, tag = "11")]
+    pub wants: ::core::option::Option<Wants>,
+    /// Whether it is proven to be its tenant's.
+    #[prost(message, optional, tag = "12")]
+    pub ownership: ::core::option::Option<Ownership>,
+    /// The certificate with an RSA key, absent unless there is one.
+    #[prost(message, optional, tag = "13")]
+    pub rsa_certificate: ::core::option::Option<Certificate>,
+    /// Another tenant's claim to it, absent unless there is one.
+    #[prost(message, optional, tag = "14")]
+    pub contest: ::core::option::Option<Contest>,
+    /// A request that waits to be signed by a CA of yours, absent unless there is one.
+    #[prost(message, optional, tag = "15")]
+    pub request: ::core::option::Option<CertificateRequest>,
+}
+/// What certificates a hostname is to have.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Wants {
+    /// Every name one label below it, too: one certificate for both.
+    #[prost(bool, tag = "1")]
+    pub wildcard: bool,
+    #[prost(enumeration = "KeyAlgorithms", tag = "2")]
+    pub keys: i32,
+    /// Only what is uploaded is served; nothing is ordered.
+    #[prost(bool, tag = "3")]
+    pub manual: bool,
+    /// `cas/{name}`: from there only; empty: by rank.
+    #[prost(string, tag = "4")]
+    pub ca: ::prost::alloc::string::String,
+    /// The profile to ask for; empty: as the CA is configured.
+    #[prost(string, tag = "5")]
+    pub profile: ::prost::alloc::string::String,
+    /// Proven to the CA by that only; unspecified: by what fits.
+    #[prost(enumeration = "ChallengeKind", tag = "6")]
+    pub challenge: i32,
+}
+/// A hostname's proof.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ownership {
+    /// `vouched`, `unproven`, `lapsed`, or what proved it: `txt`, `cname`, `address`,
+    /// `http`.
+    #[prost(string, tag = "1")]
+    pub standing: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent before the first look.
+    #[prost(message, optional, tag = "3")]
+    pub checked_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent where nobody looks.
+    #[prost(message, optional, tag = "4")]
+    pub next_check: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the last look found wrong, and who must change what.
+    #[prost(string, tag = "5")]
+    pub fault: ::prost::alloc::string::String,
+    /// What proves this claim when it is published.
+    #[prost(string, tag = "6")]
+    pub token: ::prost::alloc::string::String,
+    /// The tenant's own CNAME target; empty without an edge domain.
+    #[prost(string, tag = "7")]
+    pub cname_target: ::prost::alloc::string::String,
+    /// What `_acme-challenge` of the hostname is to point to by CNAME; empty without a
+    /// DNS zone.
+    #[prost(string, tag = "8")]
+    pub challenge_target: ::prost::alloc::string::String,
+}
+/// Another tenant's claim to a hostname.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Contest {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub next_check: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is given up.
+    #[prost(message, optional, tag = "4")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "5")]
+    pub fault: ::prost::alloc::string::String,
+    /// What proves the claim when it is published.
+    #[prost(string, tag = "6")]
+    pub token: ::prost::alloc::string::String,
+    /// That tenant's own CNAME target; empty without an edge domain.
+    #[prost(string, tag = "7")]
+    pub cname_target: ::prost::alloc::string::String,
+}
+/// A certification request (PKCS #10) whose key stays in the cluster.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertificateRequest {
+    /// `hostnames/{a-label}`.
+    #[prost(string, tag = "1")]
+    pub hostname: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub csr_pem: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Certificate {
@@ -41,8 +141,66 @@ pub struct Certificate {
     pub not_before: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "5")]
     pub not_after: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the next one is begun; absent for one that was uploaded to be kept.
     #[prost(message, optional, tag = "6")]
     pub renew_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// `certificates/{id}`.
+    #[prost(string, tag = "7")]
+    pub name: ::prost::alloc::string::String,
+    /// `hostnames/{a-label}`.
+    #[prost(string, tag = "8")]
+    pub hostname: ::prost::alloc::string::String,
+    /// It is for every name one label below, too.
+    #[prost(bool, tag = "9")]
+    pub wildcard: bool,
+    #[prost(enumeration = "KeyAlgorithm", tag = "10")]
+    pub algorithm: i32,
+    /// `cas/{name}` that issued it; empty: it was uploaded.
+    #[prost(string, tag = "11")]
+    pub ca: ::prost::alloc::string::String,
+    /// The window in which the CA suggests to renew it (RFC 9773), absent if it has
+    /// not.
+    #[prost(message, optional, tag = "12")]
+    pub window_start: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "13")]
+    pub window_end: ::core::option::Option<::prost_types::Timestamp>,
+    /// `calm` or `urgent` if its replacement was asked for before its time, else empty.
+    #[prost(string, tag = "14")]
+    pub reissue: ::prost::alloc::string::String,
+    /// Absent unless it is or is to be revoked.
+    #[prost(message, optional, tag = "15")]
+    pub revocation: ::core::option::Option<Revocation>,
+    /// False if another took its place or its hostname was removed.
+    #[prost(bool, tag = "16")]
+    pub served: bool,
+    /// It waits for its removed hostname to come back.
+    #[prost(bool, tag = "17")]
+    pub kept: bool,
+    /// When it is forgotten; absent while it is served.
+    #[prost(message, optional, tag = "18")]
+    pub forget_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The certificate and its issuers in PEM; only in GetCertificate.
+    #[prost(string, tag = "19")]
+    pub chain_pem: ::prost::alloc::string::String,
+    /// Why the chain could not be read from this node's disk, else empty.
+    #[prost(string, tag = "20")]
+    pub chain_fault: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revocation {
+    #[prost(enumeration = "RevocationReason", tag = "1")]
+    pub reason: i32,
+    #[prost(message, optional, tag = "2")]
+    pub asked_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// `wanted`, `done` or `refused`.
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// The CA's words if it refused.
+    #[prost(string, tag = "4")]
+    pub refusal: ::prost::alloc::string::String,
+    /// When the CA is told, or told again; absent once it has answered.
+    #[prost(message, optional, tag = "5")]
+    pub next_try: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Order {
@@ -58,6 +216,14 @@ pub struct Order {
     pub url: ::prost::alloc::string::String,
     #[prost(uint32, tag = "5")]
     pub attempt: u32,
+    /// `cas/{name}`.
+    #[prost(string, tag = "6")]
+    pub ca: ::prost::alloc::string::String,
+    #[prost(enumeration = "KeyAlgorithm", tag = "7")]
+    pub algorithm: i32,
+    /// What it is counted as: `new`, `renewal`, `urgent` or `exempt`.
+    #[prost(string, tag = "8")]
+    pub budget: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Failure {
@@ -70,6 +236,16 @@ pub struct Failure {
     pub at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "4")]
     pub next_try: ::core::option::Option<::prost_types::Timestamp>,
+    /// `challenge`, `rejected`, `rate-limited`, `unavailable`, `unusable`, `preflight`
+    /// or `paused`.
+    #[prost(string, tag = "5")]
+    pub class: ::prost::alloc::string::String,
+    /// When the first of them in a row was.
+    #[prost(message, optional, tag = "6")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// It failed too often: looked at from time to time, tried when it has changed.
+    #[prost(bool, tag = "7")]
+    pub parked: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeServing {
@@ -90,6 +266,38 @@ pub struct CreateHostnameRequest {
     /// `shop.example`; Unicode is turned into A-labels.
     #[prost(string, tag = "1")]
     pub hostname: ::prost::alloc::string::String,
+    /// Whose it is: 1 to 64 of letters, digits and `-_.:`; empty: `default`.
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+    /// What it is to have; absent: one certificate with an ECDSA key.
+    #[prost(message, optional, tag = "3")]
+    pub wants: ::core::option::Option<Wants>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateHostnameRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub wants: ::core::option::Option<Wants>,
+    /// Fields of `wants`; `*`: all.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// 0: whatever it is.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContestHostnameRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// For whom.
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndContestRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetHostnameRequest {
@@ -106,6 +314,9 @@ pub struct ListHostnamesRequest {
     /// Only those in this state; unspecified: all.
     #[prost(enumeration = "HostnameState", tag = "3")]
     pub state: i32,
+    /// Only those of this tenant; empty: all.
+    #[prost(string, tag = "4")]
+    pub tenant: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListHostnamesResponse {
@@ -166,14 +377,15 @@ pub struct Explanation {
 pub struct TimelineEvent {
     #[prost(message, optional, tag = "1")]
     pub at: ::core::option::Option<::prost_types::Timestamp>,
-    /// `authorized`, `order-admitted`, `challenge-prepared`, `challenge-ready`,
-    /// `finalizing`, `certificate-installed`, `order-failed`.
+    /// Such as `authorized`, `ownership-proven`, `deferred`, `order-admitted`,
+    /// `challenge-prepared`, `challenge-ready`, `finalizing`, `certificate-installed`,
+    /// `certificate-uploaded`, `order-failed`, `parked`, `revoked`; more may come.
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Zone {
     /// `zones/default`.
     #[prost(string, tag = "1")]
@@ -182,6 +394,54 @@ pub struct Zone {
     #[prost(message, optional, tag = "2")]
     pub origin: ::core::option::Option<Origin>,
     #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    #[prost(message, optional, tag = "4")]
+    pub settings: ::core::option::Option<ZoneSettings>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ZoneSettings {
+    #[prost(enumeration = "OwnershipPolicy", tag = "1")]
+    pub ownership: i32,
+    /// The domain under which each tenant has its CNAME target; empty: none.
+    #[prost(string, tag = "2")]
+    pub edge_domain: ::prost::alloc::string::String,
+    /// Where customers' A and AAAA records point to: the accelerator's addresses or the
+    /// nodes'.
+    #[prost(string, repeated, tag = "3")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The zone that the nodes answer for, to which `_acme-challenge` is delegated;
+    /// absent: none.
+    #[prost(message, optional, tag = "4")]
+    pub dns: ::core::option::Option<DnsZone>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DnsZone {
+    /// Its apex.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// As its parent names them: at least two.
+    #[prost(message, repeated, tag = "2")]
+    pub nameservers: ::prost::alloc::vec::Vec<Nameserver>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Nameserver {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// For glue.
+    #[prost(string, repeated, tag = "2")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateZoneRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<ZoneSettings>,
+    /// Fields of `settings`; `*`: all.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// 0: whatever it is.
+    #[prost(uint64, tag = "4")]
     pub revision: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -206,6 +466,440 @@ pub struct SetOriginRequest {
     /// 0: whatever it is.
     #[prost(uint64, tag = "3")]
     pub revision: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Ca {
+    /// `cas/{name}`: 1 to 40 of `a-z`, `0-9` and `-`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<CaSettings>,
+    /// How far our account is: `none`, `key-committed`, `registered`,
+    /// `rollover-wanted` or `rolling`.
+    #[prost(string, tag = "3")]
+    pub registration: ::prost::alloc::string::String,
+    /// The account's URL, once the CA gave it.
+    #[prost(string, tag = "4")]
+    pub account_url: ::prost::alloc::string::String,
+    /// RFC 7638 thumbprint of the account's key, once there is one.
+    #[prost(string, tag = "5")]
+    pub key_thumbprint: ::prost::alloc::string::String,
+    /// What the CA calls the account that it knows us by otherwise; empty: none is
+    /// bound. Its key is never shown.
+    #[prost(string, tag = "6")]
+    pub external_account_key_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "7")]
+    pub revision: u64,
+    /// Orders in flight there.
+    #[prost(uint64, tag = "8")]
+    pub orders_in_flight: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CaSettings {
+    /// https URL of its directory (RFC 8555 section 7.1.1). Another directory is
+    /// another CA once there is an account.
+    #[prost(string, tag = "1")]
+    pub directory: ::prost::alloc::string::String,
+    /// Trust roots (PEM) for a private CA; empty: the system's.
+    #[prost(string, tag = "2")]
+    pub trust_roots_pem: ::prost::alloc::string::String,
+    /// `mailto:` contacts, at most 8.
+    #[prost(string, repeated, tag = "3")]
+    pub contacts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// An operator agreed to its terms of service.
+    #[prost(bool, tag = "4")]
+    pub terms_agreed: bool,
+    /// The lowest is asked first; the others are for when it fails. Absent when it is
+    /// added: behind all others.
+    #[prost(uint32, optional, tag = "5")]
+    pub rank: ::core::option::Option<u32>,
+    /// Of two `finalize` for one order it refuses one: no wait after a takeover.
+    #[prost(bool, tag = "6")]
+    pub finalize_atomic: bool,
+    /// How CAA records name it; empty: as its directory says.
+    #[prost(string, repeated, tag = "7")]
+    pub caa_identities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The profile to ask for unless a hostname has its own; empty: the CA's default.
+    #[prost(string, tag = "8")]
+    pub profile: ::prost::alloc::string::String,
+    /// Of several chains the one whose topmost certificate has an issuer of this common
+    /// name; empty: the CA's first.
+    #[prost(string, tag = "9")]
+    pub preferred_chain: ::prost::alloc::string::String,
+    /// What it allows; of each kind at most one.
+    #[prost(message, repeated, tag = "10")]
+    pub limits: ::prost::alloc::vec::Vec<Limit>,
+    /// Its exceptions to that, for one key each; at most 1000.
+    #[prost(message, repeated, tag = "11")]
+    pub overrides: ::prost::alloc::vec::Vec<LimitOverride>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limit {
+    #[prost(enumeration = "LimitKind", tag = "1")]
+    pub kind: i32,
+    /// Most at once, from 1.
+    #[prost(uint32, tag = "2")]
+    pub burst: u32,
+    /// How long one more takes to be allowed; at least a millisecond.
+    #[prost(message, optional, tag = "3")]
+    pub refill: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitOverride {
+    /// For whom: empty for the account, a registered domain, a set of names
+    /// (`shop.example` or `shop.example,*.shop.example`), or a name.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Limit>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateCaRequest {
+    /// Its name among ours; empty: the preset's.
+    #[prost(string, tag = "1")]
+    pub ca_id: ::prost::alloc::string::String,
+    /// `letsencrypt`, `letsencrypt-staging`, `zerossl` or `google`: directory, CAA
+    /// identities and limits as documented; empty: `settings.directory` says where.
+    #[prost(string, tag = "2")]
+    pub preset: ::prost::alloc::string::String,
+    /// What is given here counts before what the preset knows.
+    #[prost(message, optional, tag = "3")]
+    pub settings: ::core::option::Option<CaSettings>,
+    /// How the CA knows us otherwise; absent: it does not.
+    #[prost(message, optional, tag = "4")]
+    pub external_account: ::core::option::Option<ExternalAccount>,
+}
+/// A secret: never shown, and never in the log as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExternalAccount {
+    /// What the CA calls the account.
+    #[prost(string, tag = "1")]
+    pub key_id: ::prost::alloc::string::String,
+    /// Its HMAC key, base64url, as the CA gave it.
+    #[prost(string, tag = "2")]
+    pub hmac: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCaRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCasRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCasResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub cas: ::prost::alloc::vec::Vec<Ca>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateCaRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<CaSettings>,
+    /// Fields of `settings`; `*`: all.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// 0: whatever it is.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCaRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// 0: whatever it is.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCaResponse {
+    /// The log index of the change.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BindExternalAccountRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<ExternalAccount>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnbindExternalAccountRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollAccountKeyRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// How much a CA still allows of one thing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitBucket {
+    /// `cas/{name}`.
+    #[prost(string, tag = "1")]
+    pub ca: ::prost::alloc::string::String,
+    /// What holds for it; absent where nothing is known but what the CA refused.
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Limit>,
+    #[prost(enumeration = "LimitKind", tag = "3")]
+    pub kind: i32,
+    /// Empty for the account.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// Of the whole burst, now; absent where no limit is known.
+    #[prost(uint32, optional, tag = "5")]
+    pub left: ::core::option::Option<u32>,
+    /// Promised to orders in flight; no more left for others.
+    #[prost(uint32, tag = "6")]
+    pub promised: u32,
+    /// When the burst is whole again, if nothing more is spent; absent if it is.
+    #[prost(message, optional, tag = "7")]
+    pub full_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The CA said so: nothing before. Absent unless it did.
+    #[prost(message, optional, tag = "8")]
+    pub blocked_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// From when on one more is allowed to a name's first certificate, which may use
+    /// 75 % of a burst; absent: now.
+    #[prost(message, optional, tag = "9")]
+    pub new_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// From when on to a renewal, which may use 85 %; absent: now.
+    #[prost(message, optional, tag = "10")]
+    pub renewal_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// An exception of the CA holds for it.
+    #[prost(bool, tag = "11")]
+    pub overridden: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBucketsRequest {
+    /// 1 to 1000; 0: 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// `cas/{name}`; empty: all.
+    #[prost(string, tag = "3")]
+    pub ca: ::prost::alloc::string::String,
+    /// Unspecified: all.
+    #[prost(enumeration = "LimitKind", tag = "4")]
+    pub kind: i32,
+    /// Exactly that key; empty: all.
+    #[prost(string, tag = "5")]
+    pub key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBucketsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub buckets: ::prost::alloc::vec::Vec<LimitBucket>,
+    /// Empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastLedgerRequest {
+    /// 1 to 400; 0: 90.
+    #[prost(uint32, tag = "1")]
+    pub days: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LedgerForecast {
+    #[prost(message, optional, tag = "1")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Names that wait for their first certificate.
+    #[prost(uint64, tag = "2")]
+    pub waiting: u64,
+    /// When the last of them has one, at what the limits allow; absent if none waits, or
+    /// not within the days.
+    #[prost(message, optional, tag = "3")]
+    pub waiting_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// From today on, each of 24 hours.
+    #[prost(message, repeated, tag = "4")]
+    pub days: ::prost::alloc::vec::Vec<ForecastDay>,
+    /// Limits that hold something up, the first first; at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub hits: ::prost::alloc::vec::Vec<ForecastHit>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastDay {
+    #[prost(message, optional, tag = "1")]
+    pub day: ::core::option::Option<::prost_types::Timestamp>,
+    /// Certificates whose renewal falls due.
+    #[prost(uint64, tag = "2")]
+    pub renewals: u64,
+    /// Names of the queue that get their first certificate.
+    #[prost(uint64, tag = "3")]
+    pub firsts: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastHit {
+    /// `cas/{name}`.
+    #[prost(string, tag = "1")]
+    pub ca: ::prost::alloc::string::String,
+    #[prost(enumeration = "LimitKind", tag = "2")]
+    pub kind: i32,
+    /// Empty for the account.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// From when on it holds something up.
+    #[prost(message, optional, tag = "4")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many of those that wait now it does not let pass within a day.
+    #[prost(uint64, tag = "5")]
+    pub over: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLimitOverrideRequest {
+    /// `cas/{name}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub r#override: ::core::option::Option<LimitOverride>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearLimitOverrideRequest {
+    /// `cas/{name}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "LimitKind", tag = "2")]
+    pub kind: i32,
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCertificatesRequest {
+    /// 1 to 1000; 0: 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only those of `hostnames/{hostname}`, those that are served no more among them;
+    /// empty: all that are served.
+    #[prost(string, tag = "3")]
+    pub hostname: ::prost::alloc::string::String,
+    /// Only those that end within this; absent: all.
+    #[prost(message, optional, tag = "4")]
+    pub expiring_within: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCertificatesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub certificates: ::prost::alloc::vec::Vec<Certificate>,
+    /// Empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCertificateRequest {
+    /// `certificates/{id}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Holds a secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UploadCertificateRequest {
+    /// `hostnames/{hostname}`.
+    #[prost(string, tag = "1")]
+    pub hostname: ::prost::alloc::string::String,
+    /// The certificate, then its issuers in their order, in PEM.
+    #[prost(string, tag = "2")]
+    pub chain_pem: ::prost::alloc::string::String,
+    /// Its private key in PEM; empty: that of the hostname's request.
+    #[prost(string, tag = "3")]
+    pub private_key_pem: ::prost::alloc::string::String,
+    /// When to replace it by one that is ordered. Absent, and `keep` not set: when a
+    /// third of its life is left.
+    #[prost(message, optional, tag = "4")]
+    pub move_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// It is never replaced but by hand.
+    #[prost(bool, tag = "5")]
+    pub keep: bool,
+    /// The hostname's; 0: whatever it is.
+    #[prost(uint64, tag = "6")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadCertificateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub certificate: ::core::option::Option<Certificate>,
+    /// What was accepted but may surprise, a sentence each.
+    #[prost(string, repeated, tag = "2")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateCertificateRequestRequest {
+    /// `hostnames/{hostname}`.
+    #[prost(string, tag = "1")]
+    pub hostname: ::prost::alloc::string::String,
+    /// Unspecified: ECDSA.
+    #[prost(enumeration = "KeyAlgorithm", tag = "2")]
+    pub algorithm: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeCertificateRequest {
+    /// `certificates/{id}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "RevocationReason", tag = "2")]
+    pub reason: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanReissueRequest {
+    /// Which certificates, all of these: `issuer=R11`, `ca=letsencrypt`,
+    /// `tenant=acme`, `hostname=shop.example`, `expiring<30d`; or `all` alone.
+    #[prost(string, repeated, tag = "1")]
+    pub r#where: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As if asked for urgently.
+    #[prost(bool, tag = "2")]
+    pub urgent: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReissuePlan {
+    /// Certificates that would be replaced.
+    #[prost(uint64, tag = "1")]
+    pub certificates: u64,
+    /// Hostnames that they are of.
+    #[prost(uint64, tag = "2")]
+    pub hostnames: u64,
+    /// Certificates that match but were uploaded: they are left.
+    #[prost(uint64, tag = "3")]
+    pub uploaded: u64,
+    /// The first few hostnames.
+    #[prost(string, repeated, tag = "4")]
+    pub sample: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When the last one is there, at what the CAs' limits and this cluster's pace
+    /// allow; absent if that is beyond a year.
+    #[prost(message, optional, tag = "5")]
+    pub done_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What that rests on, a sentence each.
+    #[prost(string, repeated, tag = "6")]
+    pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReissueCertificatesRequest {
+    /// As in PlanReissueRequest.
+    #[prost(string, repeated, tag = "1")]
+    pub r#where: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Before everything else, to the last token of the limits.
+    #[prost(bool, tag = "2")]
+    pub urgent: bool,
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReissueCertificatesResponse {
+    /// Hostnames of this batch whose replacement was asked for.
+    #[prost(uint64, tag = "1")]
+    pub hostnames: u64,
+    /// Empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The log index of the change; 0 if nothing of this batch matched.
+    #[prost(uint64, tag = "3")]
+    pub index: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {}
@@ -237,10 +931,30 @@ pub struct ClusterStatus {
     pub replica_fault: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "11")]
     pub hostnames: ::core::option::Option<Counts>,
+    /// The CA that is asked first.
     #[prost(message, optional, tag = "12")]
     pub acme: ::core::option::Option<Acme>,
     #[prost(message, repeated, tag = "13")]
     pub members: ::prost::alloc::vec::Vec<Member>,
+    /// What an operator should look at, a sentence each: uploaded certificates near
+    /// their end among them. At most 20.
+    #[prost(string, repeated, tag = "14")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The CAs in the order in which they are asked.
+    #[prost(message, repeated, tag = "15")]
+    pub cas: ::prost::alloc::vec::Vec<CaStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaStatus {
+    /// `cas/{name}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// As in Ca.
+    #[prost(string, tag = "2")]
+    pub registration: ::prost::alloc::string::String,
+    /// Why the leader leaves it alone, if this node leads and it does.
+    #[prost(string, tag = "3")]
+    pub pause: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Counts {
@@ -369,6 +1083,7 @@ pub struct CreateInvitationRequest {
     pub ttl_seconds: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct CreateInvitationResponse {
     #[prost(message, optional, tag = "1")]
     pub invitation: ::core::option::Option<Invitation>,
@@ -399,6 +1114,103 @@ pub struct RevokeInvitationRequest {
 pub struct RevokeInvitationResponse {
     #[prost(uint64, tag = "1")]
     pub index: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyAlgorithms {
+    /// As ECDSA.
+    Unspecified = 0,
+    /// P-256.
+    Ecdsa = 1,
+    /// 2048 bits.
+    Rsa = 2,
+    /// Two certificates, one order after the other.
+    Both = 3,
+}
+impl KeyAlgorithms {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_ALGORITHMS_UNSPECIFIED",
+            Self::Ecdsa => "KEY_ALGORITHMS_ECDSA",
+            Self::Rsa => "KEY_ALGORITHMS_RSA",
+            Self::Both => "KEY_ALGORITHMS_BOTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_ALGORITHMS_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_ALGORITHMS_ECDSA" => Some(Self::Ecdsa),
+            "KEY_ALGORITHMS_RSA" => Some(Self::Rsa),
+            "KEY_ALGORITHMS_BOTH" => Some(Self::Both),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyAlgorithm {
+    Unspecified = 0,
+    Ecdsa = 1,
+    Rsa = 2,
+}
+impl KeyAlgorithm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_ALGORITHM_UNSPECIFIED",
+            Self::Ecdsa => "KEY_ALGORITHM_ECDSA",
+            Self::Rsa => "KEY_ALGORITHM_RSA",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_ALGORITHM_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_ALGORITHM_ECDSA" => Some(Self::Ecdsa),
+            "KEY_ALGORITHM_RSA" => Some(Self::Rsa),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChallengeKind {
+    Unspecified = 0,
+    Http01 = 1,
+    TlsAlpn01 = 2,
+    Dns01 = 3,
+}
+impl ChallengeKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHALLENGE_KIND_UNSPECIFIED",
+            Self::Http01 => "CHALLENGE_KIND_HTTP_01",
+            Self::TlsAlpn01 => "CHALLENGE_KIND_TLS_ALPN_01",
+            Self::Dns01 => "CHALLENGE_KIND_DNS_01",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHALLENGE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHALLENGE_KIND_HTTP_01" => Some(Self::Http01),
+            "CHALLENGE_KIND_TLS_ALPN_01" => Some(Self::TlsAlpn01),
+            "CHALLENGE_KIND_DNS_01" => Some(Self::Dns01),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -451,6 +1263,87 @@ impl HostnameState {
         }
     }
 }
+/// RFC 5280 section 5.3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RevocationReason {
+    Unspecified = 0,
+    KeyCompromise = 1,
+    CaCompromise = 2,
+    AffiliationChanged = 3,
+    Superseded = 4,
+    CessationOfOperation = 5,
+    CertificateHold = 6,
+    PrivilegeWithdrawn = 9,
+    AaCompromise = 10,
+}
+impl RevocationReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REVOCATION_REASON_UNSPECIFIED",
+            Self::KeyCompromise => "REVOCATION_REASON_KEY_COMPROMISE",
+            Self::CaCompromise => "REVOCATION_REASON_CA_COMPROMISE",
+            Self::AffiliationChanged => "REVOCATION_REASON_AFFILIATION_CHANGED",
+            Self::Superseded => "REVOCATION_REASON_SUPERSEDED",
+            Self::CessationOfOperation => "REVOCATION_REASON_CESSATION_OF_OPERATION",
+            Self::CertificateHold => "REVOCATION_REASON_CERTIFICATE_HOLD",
+            Self::PrivilegeWithdrawn => "REVOCATION_REASON_PRIVILEGE_WITHDRAWN",
+            Self::AaCompromise => "REVOCATION_REASON_AA_COMPROMISE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REVOCATION_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "REVOCATION_REASON_KEY_COMPROMISE" => Some(Self::KeyCompromise),
+            "REVOCATION_REASON_CA_COMPROMISE" => Some(Self::CaCompromise),
+            "REVOCATION_REASON_AFFILIATION_CHANGED" => Some(Self::AffiliationChanged),
+            "REVOCATION_REASON_SUPERSEDED" => Some(Self::Superseded),
+            "REVOCATION_REASON_CESSATION_OF_OPERATION" => {
+                Some(Self::CessationOfOperation)
+            }
+            "REVOCATION_REASON_CERTIFICATE_HOLD" => Some(Self::CertificateHold),
+            "REVOCATION_REASON_PRIVILEGE_WITHDRAWN" => Some(Self::PrivilegeWithdrawn),
+            "REVOCATION_REASON_AA_COMPROMISE" => Some(Self::AaCompromise),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OwnershipPolicy {
+    Unspecified = 0,
+    /// An operator's word makes a hostname its tenant's. Nothing is looked up.
+    Operator = 1,
+    /// DNS or HTTP must show it before the first order and before each next one.
+    Proof = 2,
+}
+impl OwnershipPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OWNERSHIP_POLICY_UNSPECIFIED",
+            Self::Operator => "OWNERSHIP_POLICY_OPERATOR",
+            Self::Proof => "OWNERSHIP_POLICY_PROOF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OWNERSHIP_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "OWNERSHIP_POLICY_OPERATOR" => Some(Self::Operator),
+            "OWNERSHIP_POLICY_PROOF" => Some(Self::Proof),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OriginProtocol {
@@ -478,6 +1371,45 @@ impl OriginProtocol {
             "ORIGIN_PROTOCOL_UNSPECIFIED" => Some(Self::Unspecified),
             "ORIGIN_PROTOCOL_HTTP1" => Some(Self::Http1),
             "ORIGIN_PROTOCOL_HTTP2" => Some(Self::Http2),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LimitKind {
+    Unspecified = 0,
+    /// New orders of the account.
+    Orders = 1,
+    /// Certificates for a registered domain, of all accounts there are.
+    CertificatesPerDomain = 2,
+    /// Certificates for exactly the same names.
+    CertificatesPerSet = 3,
+    /// Failed validations of one name.
+    FailedValidations = 4,
+}
+impl LimitKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LIMIT_KIND_UNSPECIFIED",
+            Self::Orders => "LIMIT_KIND_ORDERS",
+            Self::CertificatesPerDomain => "LIMIT_KIND_CERTIFICATES_PER_DOMAIN",
+            Self::CertificatesPerSet => "LIMIT_KIND_CERTIFICATES_PER_SET",
+            Self::FailedValidations => "LIMIT_KIND_FAILED_VALIDATIONS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LIMIT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "LIMIT_KIND_ORDERS" => Some(Self::Orders),
+            "LIMIT_KIND_CERTIFICATES_PER_DOMAIN" => Some(Self::CertificatesPerDomain),
+            "LIMIT_KIND_CERTIFICATES_PER_SET" => Some(Self::CertificatesPerSet),
+            "LIMIT_KIND_FAILED_VALIDATIONS" => Some(Self::FailedValidations),
             _ => None,
         }
     }
@@ -680,6 +1612,79 @@ pub mod hostnames_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Change what certificates it is to have: the fields that the mask names.
+        /// Roles: admin.
+        pub async fn update_hostname(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Hostnames/UpdateHostname",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Hostnames", "UpdateHostname"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Claim a hostname for another tenant than it is. It stays whose it is until the
+        /// claim is proven by what names that tenant, or is given up after 7 days.
+        /// Roles: admin.
+        pub async fn contest_hostname(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ContestHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Hostnames/ContestHostname",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Hostnames", "ContestHostname"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Give such a claim up. Roles: admin.
+        pub async fn end_contest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndContestRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Hostnames/EndContest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Hostnames", "EndContest"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Withdraw the authorization; the nodes stop serving it. Roles: admin.
         pub async fn delete_hostname(
             &mut self,
@@ -794,6 +1799,24 @@ pub mod hostnames_server {
             tonic::Response<super::ListHostnamesResponse>,
             tonic::Status,
         >;
+        /// Change what certificates it is to have: the fields that the mask names.
+        /// Roles: admin.
+        async fn update_hostname(
+            &self,
+            request: tonic::Request<super::UpdateHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status>;
+        /// Claim a hostname for another tenant than it is. It stays whose it is until the
+        /// claim is proven by what names that tenant, or is given up after 7 days.
+        /// Roles: admin.
+        async fn contest_hostname(
+            &self,
+            request: tonic::Request<super::ContestHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status>;
+        /// Give such a claim up. Roles: admin.
+        async fn end_contest(
+            &self,
+            request: tonic::Request<super::EndContestRequest>,
+        ) -> std::result::Result<tonic::Response<super::Hostname>, tonic::Status>;
         /// Withdraw the authorization; the nodes stop serving it. Roles: admin.
         async fn delete_hostname(
             &self,
@@ -1036,6 +2059,141 @@ pub mod hostnames_server {
                     };
                     Box::pin(fut)
                 }
+                "/hostquorum.admin.v1.Hostnames/UpdateHostname" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateHostnameSvc<T: Hostnames>(pub Arc<T>);
+                    impl<
+                        T: Hostnames,
+                    > tonic::server::UnaryService<super::UpdateHostnameRequest>
+                    for UpdateHostnameSvc<T> {
+                        type Response = super::Hostname;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateHostnameRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Hostnames>::update_hostname(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateHostnameSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Hostnames/ContestHostname" => {
+                    #[allow(non_camel_case_types)]
+                    struct ContestHostnameSvc<T: Hostnames>(pub Arc<T>);
+                    impl<
+                        T: Hostnames,
+                    > tonic::server::UnaryService<super::ContestHostnameRequest>
+                    for ContestHostnameSvc<T> {
+                        type Response = super::Hostname;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ContestHostnameRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Hostnames>::contest_hostname(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ContestHostnameSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Hostnames/EndContest" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndContestSvc<T: Hostnames>(pub Arc<T>);
+                    impl<
+                        T: Hostnames,
+                    > tonic::server::UnaryService<super::EndContestRequest>
+                    for EndContestSvc<T> {
+                        type Response = super::Hostname;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndContestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Hostnames>::end_contest(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndContestSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/hostquorum.admin.v1.Hostnames/DeleteHostname" => {
                     #[allow(non_camel_case_types)]
                     struct DeleteHostnameSvc<T: Hostnames>(pub Arc<T>);
@@ -1223,7 +2381,8 @@ pub mod zones_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// The zone: one fallback origin for all hostnames. Its name is `zones/default`.
+    /// The zone: one fallback origin for all hostnames, and what makes a hostname its
+    /// tenant's. Its name is `zones/default`.
     #[derive(Debug, Clone)]
     pub struct ZonesClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1326,6 +2485,28 @@ pub mod zones_client {
                 .insert(GrpcMethod::new("hostquorum.admin.v1.Zones", "GetZone"));
             self.inner.unary(req, path, codec).await
         }
+        /// Change what the mask names. Roles: admin.
+        pub async fn update_zone(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateZoneRequest>,
+        ) -> std::result::Result<tonic::Response<super::Zone>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Zones/UpdateZone",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Zones", "UpdateZone"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Roles: admin.
         pub async fn set_origin(
             &mut self,
@@ -1368,13 +2549,19 @@ pub mod zones_server {
             &self,
             request: tonic::Request<super::GetZoneRequest>,
         ) -> std::result::Result<tonic::Response<super::Zone>, tonic::Status>;
+        /// Change what the mask names. Roles: admin.
+        async fn update_zone(
+            &self,
+            request: tonic::Request<super::UpdateZoneRequest>,
+        ) -> std::result::Result<tonic::Response<super::Zone>, tonic::Status>;
         /// Roles: admin.
         async fn set_origin(
             &self,
             request: tonic::Request<super::SetOriginRequest>,
         ) -> std::result::Result<tonic::Response<super::Zone>, tonic::Status>;
     }
-    /// The zone: one fallback origin for all hostnames. Its name is `zones/default`.
+    /// The zone: one fallback origin for all hostnames, and what makes a hostname its
+    /// tenant's. Its name is `zones/default`.
     #[derive(Debug)]
     pub struct ZonesServer<T> {
         inner: Arc<T>,
@@ -1494,6 +2681,49 @@ pub mod zones_server {
                     };
                     Box::pin(fut)
                 }
+                "/hostquorum.admin.v1.Zones/UpdateZone" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateZoneSvc<T: Zones>(pub Arc<T>);
+                    impl<T: Zones> tonic::server::UnaryService<super::UpdateZoneRequest>
+                    for UpdateZoneSvc<T> {
+                        type Response = super::Zone;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateZoneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Zones>::update_zone(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateZoneSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/hostquorum.admin.v1.Zones/SetOrigin" => {
                     #[allow(non_camel_case_types)]
                     struct SetOriginSvc<T: Zones>(pub Arc<T>);
@@ -1574,6 +2804,2161 @@ pub mod zones_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Zones";
     impl<T> tonic::server::NamedService for ZonesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod cas_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The CAs that certificates may come from, with our accounts there. At most 32.
+    #[derive(Debug, Clone)]
+    pub struct CasClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CasClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CasClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CasClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CasClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Add a CA, by what is known of it (a preset) or by its directory. Roles: admin.
+        pub async fn create_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/CreateCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "CreateCa"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Roles: admin, viewer.
+        pub async fn get_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/GetCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "GetCa"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// All of them, in the order in which they are asked. Roles: admin, viewer.
+        pub async fn list_cas(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/ListCas",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "ListCas"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Change what the mask names. Roles: admin.
+        pub async fn update_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/UpdateCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "UpdateCa"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ask no more of a CA. Refused (IN_USE) while orders, revocations or hostnames
+        /// need it, or if it is the only one. Roles: admin.
+        pub async fn delete_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteCaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteCaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/DeleteCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "DeleteCa"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tell how the CA knows us otherwise (RFC 8555 section 7.3.4). The key is sealed
+        /// before it is agreed on and never shown again. Roles: admin.
+        pub async fn bind_external_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BindExternalAccountRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/BindExternalAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Cas", "BindExternalAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forget that. Roles: admin.
+        pub async fn unbind_external_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnbindExternalAccountRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/UnbindExternalAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Cas", "UnbindExternalAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Have the leader change the account's key (RFC 8555 section 7.3.5) once no
+        /// challenge of the CA is open; orders begin again after it. Roles: admin.
+        pub async fn roll_account_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollAccountKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cas/RollAccountKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cas", "RollAccountKey"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod cas_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CasServer.
+    #[async_trait]
+    pub trait Cas: std::marker::Send + std::marker::Sync + 'static {
+        /// Add a CA, by what is known of it (a preset) or by its directory. Roles: admin.
+        async fn create_ca(
+            &self,
+            request: tonic::Request<super::CreateCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// Roles: admin, viewer.
+        async fn get_ca(
+            &self,
+            request: tonic::Request<super::GetCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// All of them, in the order in which they are asked. Roles: admin, viewer.
+        async fn list_cas(
+            &self,
+            request: tonic::Request<super::ListCasRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListCasResponse>, tonic::Status>;
+        /// Change what the mask names. Roles: admin.
+        async fn update_ca(
+            &self,
+            request: tonic::Request<super::UpdateCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// Ask no more of a CA. Refused (IN_USE) while orders, revocations or hostnames
+        /// need it, or if it is the only one. Roles: admin.
+        async fn delete_ca(
+            &self,
+            request: tonic::Request<super::DeleteCaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteCaResponse>,
+            tonic::Status,
+        >;
+        /// Tell how the CA knows us otherwise (RFC 8555 section 7.3.4). The key is sealed
+        /// before it is agreed on and never shown again. Roles: admin.
+        async fn bind_external_account(
+            &self,
+            request: tonic::Request<super::BindExternalAccountRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// Forget that. Roles: admin.
+        async fn unbind_external_account(
+            &self,
+            request: tonic::Request<super::UnbindExternalAccountRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// Have the leader change the account's key (RFC 8555 section 7.3.5) once no
+        /// challenge of the CA is open; orders begin again after it. Roles: admin.
+        async fn roll_account_key(
+            &self,
+            request: tonic::Request<super::RollAccountKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+    }
+    /// The CAs that certificates may come from, with our accounts there. At most 32.
+    #[derive(Debug)]
+    pub struct CasServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CasServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CasServer<T>
+    where
+        T: Cas,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hostquorum.admin.v1.Cas/CreateCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateCaSvc<T: Cas>(pub Arc<T>);
+                    impl<T: Cas> tonic::server::UnaryService<super::CreateCaRequest>
+                    for CreateCaSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::create_ca(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/GetCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCaSvc<T: Cas>(pub Arc<T>);
+                    impl<T: Cas> tonic::server::UnaryService<super::GetCaRequest>
+                    for GetCaSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::get_ca(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/ListCas" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCasSvc<T: Cas>(pub Arc<T>);
+                    impl<T: Cas> tonic::server::UnaryService<super::ListCasRequest>
+                    for ListCasSvc<T> {
+                        type Response = super::ListCasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::list_cas(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/UpdateCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateCaSvc<T: Cas>(pub Arc<T>);
+                    impl<T: Cas> tonic::server::UnaryService<super::UpdateCaRequest>
+                    for UpdateCaSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::update_ca(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/DeleteCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteCaSvc<T: Cas>(pub Arc<T>);
+                    impl<T: Cas> tonic::server::UnaryService<super::DeleteCaRequest>
+                    for DeleteCaSvc<T> {
+                        type Response = super::DeleteCaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::delete_ca(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/BindExternalAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct BindExternalAccountSvc<T: Cas>(pub Arc<T>);
+                    impl<
+                        T: Cas,
+                    > tonic::server::UnaryService<super::BindExternalAccountRequest>
+                    for BindExternalAccountSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BindExternalAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::bind_external_account(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BindExternalAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/UnbindExternalAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnbindExternalAccountSvc<T: Cas>(pub Arc<T>);
+                    impl<
+                        T: Cas,
+                    > tonic::server::UnaryService<super::UnbindExternalAccountRequest>
+                    for UnbindExternalAccountSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnbindExternalAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::unbind_external_account(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnbindExternalAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cas/RollAccountKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollAccountKeySvc<T: Cas>(pub Arc<T>);
+                    impl<
+                        T: Cas,
+                    > tonic::server::UnaryService<super::RollAccountKeyRequest>
+                    for RollAccountKeySvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollAccountKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cas>::roll_account_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollAccountKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CasServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Cas";
+    impl<T> tonic::server::NamedService for CasServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod ledger_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the CAs allow, as token buckets that all leaders share.
+    #[derive(Debug, Clone)]
+    pub struct LedgerClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LedgerClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LedgerClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LedgerClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LedgerClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// In the order of CA, limit and key. Buckets that are full are not kept: those
+        /// shown are the spent ones, the CA-wide ones, and whatever `key` names.
+        /// Roles: admin, viewer.
+        pub async fn list_buckets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBucketsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBucketsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Ledger/ListBuckets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Ledger", "ListBuckets"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What will be asked of the CAs, day by day, and what of it a limit would hold
+        /// up. Roles: admin, viewer.
+        pub async fn forecast_ledger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForecastLedgerRequest>,
+        ) -> std::result::Result<tonic::Response<super::LedgerForecast>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Ledger/ForecastLedger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Ledger", "ForecastLedger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tell of an exception that a CA granted for one key of a limit. Roles: admin.
+        pub async fn set_limit_override(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLimitOverrideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Ledger/SetLimitOverride",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Ledger", "SetLimitOverride"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forget it. Roles: admin.
+        pub async fn clear_limit_override(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClearLimitOverrideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Ledger/ClearLimitOverride",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Ledger", "ClearLimitOverride"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod ledger_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LedgerServer.
+    #[async_trait]
+    pub trait Ledger: std::marker::Send + std::marker::Sync + 'static {
+        /// In the order of CA, limit and key. Buckets that are full are not kept: those
+        /// shown are the spent ones, the CA-wide ones, and whatever `key` names.
+        /// Roles: admin, viewer.
+        async fn list_buckets(
+            &self,
+            request: tonic::Request<super::ListBucketsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBucketsResponse>,
+            tonic::Status,
+        >;
+        /// What will be asked of the CAs, day by day, and what of it a limit would hold
+        /// up. Roles: admin, viewer.
+        async fn forecast_ledger(
+            &self,
+            request: tonic::Request<super::ForecastLedgerRequest>,
+        ) -> std::result::Result<tonic::Response<super::LedgerForecast>, tonic::Status>;
+        /// Tell of an exception that a CA granted for one key of a limit. Roles: admin.
+        async fn set_limit_override(
+            &self,
+            request: tonic::Request<super::SetLimitOverrideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+        /// Forget it. Roles: admin.
+        async fn clear_limit_override(
+            &self,
+            request: tonic::Request<super::ClearLimitOverrideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Ca>, tonic::Status>;
+    }
+    /// What the CAs allow, as token buckets that all leaders share.
+    #[derive(Debug)]
+    pub struct LedgerServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LedgerServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LedgerServer<T>
+    where
+        T: Ledger,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hostquorum.admin.v1.Ledger/ListBuckets" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBucketsSvc<T: Ledger>(pub Arc<T>);
+                    impl<
+                        T: Ledger,
+                    > tonic::server::UnaryService<super::ListBucketsRequest>
+                    for ListBucketsSvc<T> {
+                        type Response = super::ListBucketsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBucketsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Ledger>::list_buckets(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBucketsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Ledger/ForecastLedger" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForecastLedgerSvc<T: Ledger>(pub Arc<T>);
+                    impl<
+                        T: Ledger,
+                    > tonic::server::UnaryService<super::ForecastLedgerRequest>
+                    for ForecastLedgerSvc<T> {
+                        type Response = super::LedgerForecast;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForecastLedgerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Ledger>::forecast_ledger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForecastLedgerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Ledger/SetLimitOverride" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLimitOverrideSvc<T: Ledger>(pub Arc<T>);
+                    impl<
+                        T: Ledger,
+                    > tonic::server::UnaryService<super::SetLimitOverrideRequest>
+                    for SetLimitOverrideSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLimitOverrideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Ledger>::set_limit_override(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLimitOverrideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Ledger/ClearLimitOverride" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClearLimitOverrideSvc<T: Ledger>(pub Arc<T>);
+                    impl<
+                        T: Ledger,
+                    > tonic::server::UnaryService<super::ClearLimitOverrideRequest>
+                    for ClearLimitOverrideSvc<T> {
+                        type Response = super::Ca;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClearLimitOverrideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Ledger>::clear_limit_override(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClearLimitOverrideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LedgerServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Ledger";
+    impl<T> tonic::server::NamedService for LedgerServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod certificates_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Certificates: shown, brought, revoked, replaced.
+    #[derive(Debug, Clone)]
+    pub struct CertificatesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CertificatesClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CertificatesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CertificatesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CertificatesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// In the order of their ids; without a filter by hostname, those that are served
+        /// no more are left out. A page may hold fewer than asked for, even none, while a
+        /// next page token is given. Roles: admin, viewer.
+        pub async fn list_certificates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCertificatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/ListCertificates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hostquorum.admin.v1.Certificates",
+                        "ListCertificates",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// With its chain. Roles: admin, viewer.
+        pub async fn get_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCertificateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Certificate>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/GetCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Certificates", "GetCertificate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Serve a certificate that you bring in the place of what is served with that
+        /// kind of key. Checked before anything is agreed on; what is wrong is told by
+        /// the field and one of the reasons CERTIFICATE_UNREADABLE, CERTIFICATE_CHAIN,
+        /// CERTIFICATE_NAME, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID,
+        /// CERTIFICATE_WEAK, CERTIFICATE_USAGE, KEY_UNREADABLE, KEY_MISMATCH. The key is sealed before it is
+        /// agreed on and never shown again. Roles: admin.
+        pub async fn upload_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UploadCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadCertificateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/UploadCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hostquorum.admin.v1.Certificates",
+                        "UploadCertificate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Make a key that never leaves the cluster and a request that a CA of your own is
+        /// to sign; upload what it signs without a key. One a hostname: it takes the place
+        /// of an earlier one. Roles: admin.
+        pub async fn create_certificate_request(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateCertificateRequestRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CertificateRequest>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/CreateCertificateRequest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hostquorum.admin.v1.Certificates",
+                        "CreateCertificateRequest",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Have its CA revoke it, and replace it before everything else. Roles: admin.
+        pub async fn revoke_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeCertificateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Certificate>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/RevokeCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hostquorum.admin.v1.Certificates",
+                        "RevokeCertificate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// How many certificates a reissue would replace, and how long that would take.
+        /// Nothing is changed. Roles: admin, viewer.
+        pub async fn plan_reissue(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanReissueRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReissuePlan>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/PlanReissue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Certificates", "PlanReissue"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Have certificates replaced before their time: one batch of at most 500
+        /// hostnames; call again with the token until it is empty. Asking again for what
+        /// was asked already does no harm. Roles: admin.
+        pub async fn reissue_certificates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReissueCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReissueCertificatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Certificates/ReissueCertificates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hostquorum.admin.v1.Certificates",
+                        "ReissueCertificates",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod certificates_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CertificatesServer.
+    #[async_trait]
+    pub trait Certificates: std::marker::Send + std::marker::Sync + 'static {
+        /// In the order of their ids; without a filter by hostname, those that are served
+        /// no more are left out. A page may hold fewer than asked for, even none, while a
+        /// next page token is given. Roles: admin, viewer.
+        async fn list_certificates(
+            &self,
+            request: tonic::Request<super::ListCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCertificatesResponse>,
+            tonic::Status,
+        >;
+        /// With its chain. Roles: admin, viewer.
+        async fn get_certificate(
+            &self,
+            request: tonic::Request<super::GetCertificateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Certificate>, tonic::Status>;
+        /// Serve a certificate that you bring in the place of what is served with that
+        /// kind of key. Checked before anything is agreed on; what is wrong is told by
+        /// the field and one of the reasons CERTIFICATE_UNREADABLE, CERTIFICATE_CHAIN,
+        /// CERTIFICATE_NAME, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID,
+        /// CERTIFICATE_WEAK, CERTIFICATE_USAGE, KEY_UNREADABLE, KEY_MISMATCH. The key is sealed before it is
+        /// agreed on and never shown again. Roles: admin.
+        async fn upload_certificate(
+            &self,
+            request: tonic::Request<super::UploadCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadCertificateResponse>,
+            tonic::Status,
+        >;
+        /// Make a key that never leaves the cluster and a request that a CA of your own is
+        /// to sign; upload what it signs without a key. One a hostname: it takes the place
+        /// of an earlier one. Roles: admin.
+        async fn create_certificate_request(
+            &self,
+            request: tonic::Request<super::CreateCertificateRequestRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CertificateRequest>,
+            tonic::Status,
+        >;
+        /// Have its CA revoke it, and replace it before everything else. Roles: admin.
+        async fn revoke_certificate(
+            &self,
+            request: tonic::Request<super::RevokeCertificateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Certificate>, tonic::Status>;
+        /// How many certificates a reissue would replace, and how long that would take.
+        /// Nothing is changed. Roles: admin, viewer.
+        async fn plan_reissue(
+            &self,
+            request: tonic::Request<super::PlanReissueRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReissuePlan>, tonic::Status>;
+        /// Have certificates replaced before their time: one batch of at most 500
+        /// hostnames; call again with the token until it is empty. Asking again for what
+        /// was asked already does no harm. Roles: admin.
+        async fn reissue_certificates(
+            &self,
+            request: tonic::Request<super::ReissueCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReissueCertificatesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Certificates: shown, brought, revoked, replaced.
+    #[derive(Debug)]
+    pub struct CertificatesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CertificatesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CertificatesServer<T>
+    where
+        T: Certificates,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hostquorum.admin.v1.Certificates/ListCertificates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCertificatesSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::ListCertificatesRequest>
+                    for ListCertificatesSvc<T> {
+                        type Response = super::ListCertificatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCertificatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::list_certificates(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCertificatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/GetCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCertificateSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::GetCertificateRequest>
+                    for GetCertificateSvc<T> {
+                        type Response = super::Certificate;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::get_certificate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/UploadCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct UploadCertificateSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::UploadCertificateRequest>
+                    for UploadCertificateSvc<T> {
+                        type Response = super::UploadCertificateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UploadCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::upload_certificate(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UploadCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/CreateCertificateRequest" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateCertificateRequestSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::CreateCertificateRequestRequest>
+                    for CreateCertificateRequestSvc<T> {
+                        type Response = super::CertificateRequest;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::CreateCertificateRequestRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::create_certificate_request(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateCertificateRequestSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/RevokeCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeCertificateSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::RevokeCertificateRequest>
+                    for RevokeCertificateSvc<T> {
+                        type Response = super::Certificate;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::revoke_certificate(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/PlanReissue" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanReissueSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::PlanReissueRequest>
+                    for PlanReissueSvc<T> {
+                        type Response = super::ReissuePlan;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanReissueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::plan_reissue(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanReissueSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Certificates/ReissueCertificates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReissueCertificatesSvc<T: Certificates>(pub Arc<T>);
+                    impl<
+                        T: Certificates,
+                    > tonic::server::UnaryService<super::ReissueCertificatesRequest>
+                    for ReissueCertificatesSvc<T> {
+                        type Response = super::ReissueCertificatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReissueCertificatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Certificates>::reissue_certificates(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReissueCertificatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CertificatesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Certificates";
+    impl<T> tonic::server::NamedService for CertificatesServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -17,7 +17,8 @@ pub struct InitRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AcmeDirectory {
-    /// https URL of the ACME directory (RFC 8555 section 7.1.1).
+    /// https URL of the ACME directory (RFC 8555 section 7.1.1); empty if a preset is
+    /// named.
     #[prost(string, tag = "1")]
     pub url: ::prost::alloc::string::String,
     /// Extra trust roots (PEM) for a private CA; empty: the system's roots.
@@ -29,6 +30,24 @@ pub struct AcmeDirectory {
     /// The operator agreed to the CA's terms of service by flag.
     #[prost(bool, tag = "4")]
     pub terms_agreed: bool,
+    /// A CA that hostquorum knows: `letsencrypt`, `letsencrypt-staging`, `zerossl` or
+    /// `google`; empty if a URL is given.
+    #[prost(string, tag = "5")]
+    pub preset: ::prost::alloc::string::String,
+    /// How the CA knows us otherwise (RFC 8555 section 7.3.4); absent: it does not.
+    #[prost(message, optional, tag = "6")]
+    pub external_account: ::core::option::Option<ExternalAccount>,
+}
+/// A secret: sealed before it enters the log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExternalAccount {
+    /// What the CA calls the account.
+    #[prost(string, tag = "1")]
+    pub key_id: ::prost::alloc::string::String,
+    /// Its HMAC key, base64url, as the CA gave it.
+    #[prost(string, tag = "2")]
+    pub hmac: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InitReply {

@@ -35,6 +35,7 @@ impl Admin {
 pub async fn authorize(channel: &Channel, hostname: &str) -> Result<(), Status> {
     let request = CreateHostnameRequest {
         hostname: hostname.to_owned(),
+        ..Default::default()
     };
     match HostnamesClient::new(channel.clone())
         .create_hostname(request)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use state::{
-    OrderId, Registration,
+    Algorithms, KeyAlgorithm, OrderId, Proof, Registration, RevocationState, Source, Wants,
     testing::{self, START, account_key, found, host, placed, record},
 };
 
@@ -22,6 +22,9 @@ struct Case {
     origin: bool,
     behind: Vec<String>,
     due: Option<Timestamp>,
+    rsa: Option<Certificate>,
+    pause: Option<&'static str>,
+    limited: Option<(LimitKind, Timestamp)>,
 }
 
 fn case() -> Case {
@@ -42,6 +45,9 @@ fn case() -> Case {
         origin: true,
         behind: Vec::new(),
         due: None,
+        rsa: None,
+        pause: None,
+        limited: None,
     }
 }
 
@@ -74,13 +80,17 @@ fn failure(class: FailureClass, count: u32) -> Failure {
 impl Case {
     #[track_caller]
     fn check(&self, after: Duration, expected: &str) -> Option<Timestamp> {
+        let served: Vec<_> = self.certificate.iter().chain(&self.rsa).collect();
         let answer = explain(&Situation {
             now: START.plus(after),
             hostname: &self.hostname,
             record: &self.record,
-            certificate: self.certificate.as_ref(),
+            certificates: &served,
             order: self.order.as_ref(),
             ca: Some(&self.ca),
+            pause: self.pause,
+            limited: self.limited,
+            target: None,
             progress: &self.progress,
             led: self.led,
             origin: self.origin,
@@ -236,5 +246,216 @@ fn a_clock_before_the_certificate() {
         Duration::ZERO,
         "shop.example is not live: its certificate is valid only from 2026-01-01T01:00:00Z; does \
          this node's clock go right? The leader begins its order by itself, within seconds.",
+    );
+}
+
+/// The explanation after an hour holds these words.
+#[track_caller]
+fn says(case: &Case, words: &str) {
+    let served: Vec<_> = case.certificate.iter().chain(&case.rsa).collect();
+    let answer = explain(&Situation {
+        now: START.plus(HOUR),
+        hostname: &case.hostname,
+        record: &case.record,
+        certificates: &served,
+        order: case.order.as_ref(),
+        ca: Some(&case.ca),
+        pause: case.pause,
+        limited: case.limited,
+        target: Some("abc.edge.example".to_owned()),
+        progress: &case.progress,
+        led: case.led,
+        origin: case.origin,
+        behind: &case.behind,
+        due: case.due,
+    });
+    assert!(answer.summary.contains(words), "{}", answer.summary);
+}
+
+#[test]
+fn a_hostname_that_is_not_proven() {
+    let mut case = case();
+    case.record.ownership.standing = Proof::Unproven;
+    case.record.ownership.next_check = Some(START.plus(HOUR * 2));
+    says(
+        &case,
+        "It is not proven to be tenant default's, and nothing is ordered before that; it \
+        was not looked at yet. It is looked at again at 2026-01-01T02:00:00Z (in 60 min). The \
+        claim's token 040g2081040g2081040g208104, or its CNAME to abc.edge.example, proves it: \
+        run `hostquorum hostname check shop.example`.",
+    );
+    case.record.ownership.fault = Some("no TXT record; the owner must add one".into());
+    says(
+        &case,
+        "before that: no TXT record; the owner must add one. It is looked",
+    );
+    case.certificate = Some(certificate(90));
+    case.record.ownership.standing = Proof::Lapsed;
+    says(
+        &case,
+        "It is no longer proven to be tenant default's, since 2026-01-01T00:00:00Z: what \
+        is served stays, and nothing new is ordered: no TXT record",
+    );
+}
+
+#[test]
+fn a_look_before_an_order_and_a_hostname_that_is_parked() {
+    let mut case = case();
+    case.due = Some(START.plus(HOUR));
+    let mut failure = failure(FailureClass::Preflight, 2);
+    failure.reason = "AAAA leads elsewhere; the owner must change it".into();
+    case.record.failure = Some(Box::new(failure.clone()));
+    says(
+        &case,
+        "A look before its order failed at 2026-01-01T00:00:00Z (60 min ago), 2 times in \
+        a row: AAAA leads elsewhere; the owner must change it. The next try is due now. Run \
+        `hostquorum hostname check shop.example`",
+    );
+    failure.parked = true;
+    failure.count = 20;
+    failure.next_try = START.plus(HOUR * 24);
+    case.record.failure = Some(Box::new(failure));
+    says(
+        &case,
+        "It is parked: 20 failures in a row since 2026-01-01T00:00:00Z, the last one 60 \
+        min ago: AAAA leads elsewhere; the owner must change it. It is looked at again at \
+        2026-01-02T00:00:00Z and tried as soon as that has changed",
+    );
+}
+
+#[test]
+fn what_a_limit_a_ca_and_a_new_key_hold_up() {
+    let mut case = case();
+    case.due = Some(START);
+    case.limited = Some((LimitKind::Certificates, START.plus(HOUR * 3)));
+    says(
+        &case,
+        "The limit of test-ca on certificates-per-domain allows no more before \
+        2026-01-01T03:00:00Z (in 2 h): see `hostquorum ledger show --ca test-ca`.",
+    );
+    case.pause = Some("503 Service Unavailable.");
+    says(
+        &case,
+        "The leader leaves test-ca alone for a moment: 503 Service Unavailable.",
+    );
+    case.ca.registration = Registration::Registered {
+        key: account_key("t"),
+        url: "https://ca.example/account/1".to_owned(),
+        rollover: true,
+    };
+    says(&case, "The key of the account at test-ca is being changed");
+}
+
+#[test]
+fn uploads_and_a_second_key() {
+    let mut case = case();
+    let mut brought = certificate(90);
+    brought.source = Source::Uploaded;
+    case.certificate = Some(brought.clone());
+    case.due = Some(brought.renew_at);
+    says(
+        &case,
+        "its uploaded certificate abcd from Test CA is valid until",
+    );
+    says(
+        &case,
+        "and is replaced by one that is ordered from 2026-03-02T00:00:00Z on.",
+    );
+    brought.renew_at = Timestamp(u64::MAX);
+    case.certificate = Some(brought);
+    says(
+        &case,
+        "nothing is ordered in its place: upload the next one in time.",
+    );
+    let wants = Wants {
+        algorithms: Algorithms::Both,
+        ..Wants::default()
+    };
+    case.record.wants = Some(std::sync::Arc::new(wants));
+    says(
+        &case,
+        "One with an RSA key is wanted too and not there yet.",
+    );
+    let mut rsa = certificate(80);
+    rsa.id = state::CertificateId([9; 32]);
+    rsa.algorithm = KeyAlgorithm::Rsa;
+    case.rsa = Some(rsa);
+    says(
+        &case,
+        "Its certificate with an RSA key is valid until 2026-03-22T00:00:00Z.",
+    );
+}
+
+#[test]
+fn a_hostname_for_which_nothing_is_ordered() {
+    let mut case = case();
+    let wants = Wants {
+        automatic: false,
+        ..Wants::default()
+    };
+    case.record.wants = Some(std::sync::Arc::new(wants));
+    says(
+        &case,
+        "Nothing is ordered for it: upload a certificate by `hostquorum certificate \
+        upload shop.example",
+    );
+}
+
+#[test]
+fn a_revocation_and_a_window() {
+    let mut case = case();
+    let mut revoked = certificate(90);
+    revoked.window = Some(state::Window {
+        start: START.plus(HOUR * 24),
+        end: START.plus(HOUR * 48),
+    });
+    case.certificate = Some(revoked.clone());
+    says(
+        &case,
+        "within the CA's window from 2026-01-02T00:00:00Z to 2026-01-03T00:00:00Z",
+    );
+    let states = [
+        (
+            RevocationState::Wanted { next_try: START },
+            "the CA is told at 2026-01-01T00:00:00Z",
+        ),
+        (
+            RevocationState::Done,
+            "abcd is revoked, as was asked for 60 min ago",
+        ),
+        (
+            RevocationState::Refused("already expired".into()),
+            "refused to revoke abcd: already",
+        ),
+    ];
+    for (state, words) in states {
+        revoked.revocation = Some(state::Revocation {
+            reason: 1,
+            asked_at: START,
+            state,
+        });
+        case.certificate = Some(revoked.clone());
+        says(&case, words);
+    }
+}
+
+#[test]
+fn a_claim_of_another_tenant() {
+    let mut case = case();
+    case.record.extra = Some(Box::new(state::Extra {
+        contest: Some(state::Contest {
+            tenant: "acme".parse().unwrap(),
+            token: state::OwnershipToken([2; 16]),
+            since: START,
+            next_check: START,
+            fault: Some("no TXT record".into()),
+            claim: state::Index(9),
+        }),
+        ..state::Extra::default()
+    }));
+    says(
+        &case,
+        "Tenant acme claims it since 60 min ago; it stays tenant default's unless the \
+        claim is proven before 2026-01-08T00:00:00Z. The last look found: no TXT record.",
     );
 }

@@ -6,7 +6,7 @@ use state::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// `2026-01-01T00:00:00Z`.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(crate) fn moment(at: Timestamp) -> String {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|secs| OffsetDateTime::from_unix_timestamp(secs).ok())
@@ -15,7 +15,7 @@ pub(super) fn moment(at: Timestamp) -> String {
 }
 
 /// `3 min`, in the largest unit of which there are two.
-pub(super) fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     let secs = duration.as_secs();
     match secs {
         0 => "less than a second".to_owned(),
@@ -27,6 +27,6 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// `3 min ago`.
-pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(now.since(then)))
 }

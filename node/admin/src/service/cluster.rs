@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proto::admin::v1::{
-    ClusterStatus, Counts, GetStatusRequest, ListMembersRequest, ListMembersResponse,
+    CaStatus, ClusterStatus, Counts, GetStatusRequest, ListMembersRequest, ListMembersResponse,
     RemoveMemberRequest, RemoveMemberResponse, TransferLeadershipRequest,
     TransferLeadershipResponse, cluster_server::Cluster,
 };
@@ -38,6 +38,17 @@ impl Cluster for Desk {
         let leader = leadership.leader(overview.node);
         let own = reports.iter().find(|report| report.node == overview.node);
         let members = convert::members(&state, &reports, leader);
+        let cas = state.cas_by_rank();
+        let of_ca = |ca: &&std::sync::Arc<state::Ca>| CaStatus {
+            name: names::ca_name(&ca.name),
+            registration: ca.registration.as_str().to_owned(),
+            pause: overview
+                .pauses
+                .iter()
+                .find(|pause| pause.ca == ca.name)
+                .map(|pause| pause.reason.clone())
+                .unwrap_or_default(),
+        };
         Ok(Response::new(ClusterStatus {
             cluster_id: state
                 .cluster_id()
@@ -48,7 +59,7 @@ impl Cluster for Desk {
                 .member(overview.node)
                 .map(|member| member.name.clone())
                 .unwrap_or_default(),
-            version: overview.version,
+            version: overview.version.clone(),
             term: leadership.term().unwrap_or_default().0,
             leader: leader.map(names::member_name).unwrap_or_default(),
             quorum,
@@ -57,18 +68,19 @@ impl Cluster for Desk {
                 .and_then(|report| report.published)
                 .unwrap_or_default()
                 .0,
-            replica_fault: overview.replica_fault.unwrap_or_default(),
+            replica_fault: overview.replica_fault.clone().unwrap_or_default(),
             hostnames: Some(Counts {
                 total: count(state.hostname_count()),
                 live: counted.live,
                 orders_in_flight: count(state.order_count()),
                 failing: counted.failing,
             }),
-            acme: state
-                .cas_by_rank()
+            acme: cas
                 .first()
-                .map(|ca| convert::acme(ca, overview.acme_progress)),
+                .map(|ca| convert::acme(ca, overview.acme_progress.clone())),
             members,
+            warnings: counted.warnings,
+            cas: cas.iter().map(of_ca).collect(),
         }))
     }
 

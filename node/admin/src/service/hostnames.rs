@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use prost::Message;
 use proto::admin::v1::{
-    self, CreateHostnameRequest, DeleteHostnameRequest, DeleteHostnameResponse,
-    ExplainHostnameRequest, Explanation, GetHostnameRequest, ListHostnamesRequest,
-    ListHostnamesResponse, WatchHostnameRequest, hostnames_server::Hostnames,
+    self, ContestHostnameRequest, CreateHostnameRequest, DeleteHostnameRequest,
+    DeleteHostnameResponse, EndContestRequest, ExplainHostnameRequest, Explanation,
+    GetHostnameRequest, ListHostnamesRequest, ListHostnamesResponse, UpdateHostnameRequest,
+    WatchHostnameRequest, hostnames_server::Hostnames,
 };
-use state::{Change, Event, Hostname, State, Tenant, Wants, command::Authorize, outcome::Kind};
+use state::{Change, Event, Hostname, State, Tenant, command::Authorize, outcome::Kind};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -17,10 +18,13 @@ use super::{Desk, caller, deadline, left};
 use crate::{
     convert,
     explain::{self, Situation},
-    limits, names, page,
+    limits, mask, names, page,
     problem::Problem,
     watch::{self, Watch},
 };
+
+/// What can be changed of what a hostname is to have.
+const FIELDS: [&str; 6] = ["wildcard", "keys", "manual", "ca", "profile", "challenge"];
 
 #[tonic::async_trait]
 impl Hostnames for Desk {
@@ -29,16 +33,24 @@ impl Hostnames for Desk {
         request: Request<CreateHostnameRequest>,
     ) -> Result<Response<v1::Hostname>, Status> {
         let (who, deadline) = (caller(&request)?, deadline());
-        let hostname = Hostname::parse(&request.get_ref().hostname)
+        let request = request.into_inner();
+        let hostname = Hostname::parse(&request.hostname)
             .map_err(|error| Problem::field("hostname", error.to_string()))?;
+        let tenant = match request.tenant.as_str() {
+            "" => Tenant::default(),
+            name => convert::tenant(name)?,
+        };
+        let wants = convert::wants(&request.wants.unwrap_or_default())?;
+        let ca = wants.ca.clone();
         let asked = who.asks(names::hostname_name(&hostname));
         let change = Change::AuthorizeHostname(Box::new(Authorize {
             hostname: hostname.clone(),
-            tenant: Tenant::default(),
+            tenant,
             token: self.tokens.ownership(),
-            wants: Wants::default(),
+            wants,
         }));
-        let changed = self.change(asked, change, deadline).await?;
+        let changed = self.change(asked, change, deadline).await;
+        let changed = changed.map_err(|problem| no_ca(problem, ca.as_ref()))?;
         let state = self.state_at(changed.index, deadline).await?;
         Ok(Response::new(self.shown(&state, &hostname)?))
     }
@@ -57,17 +69,89 @@ impl Hostnames for Desk {
     ) -> Result<Response<ListHostnamesResponse>, Status> {
         let request = request.into_inner();
         let size = page::size(request.page_size)?;
-        let filter = convert::state_filter(request.state)?;
-        let after = page::hostnames_after(&request.page_token, request.state)?;
-        let page = self.page(size, filter, after.as_ref());
+        let wanted = Wanted {
+            state: convert::state_filter(request.state)?,
+            tenant: match request.tenant.as_str() {
+                "" => None,
+                name => Some(convert::tenant(name)?),
+            },
+        };
+        let filter = page::filter([&*request.state.to_string(), &*request.tenant]);
+        let after = page::hostnames_after(&request.page_token, filter)?;
+        let page = self.page(size, &wanted, after.as_ref());
         Ok(Response::new(ListHostnamesResponse {
             hostnames: page.hostnames,
             next_page_token: page
                 .more_after
-                .map(|last| page::hostnames_token(request.state, &last))
+                .map(|last| page::hostnames_token(filter, &last))
                 .unwrap_or_default(),
             total_size: page.total,
         }))
+    }
+
+    async fn update_hostname(
+        &self,
+        request: Request<UpdateHostnameRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let request = request.into_inner();
+        let hostname = names::hostname(&request.name)?;
+        let fields = mask::fields(request.update_mask.as_ref(), &FIELDS)?;
+        let wanted = request.wants.unwrap_or_default();
+        let revision = convert::revision(request.revision);
+        let asked = who.asks(names::hostname_name(&hostname));
+        let plan = |state: &State| {
+            let record = state.hostname(hostname.as_str());
+            let record =
+                record.ok_or_else(|| Problem::not_found(Kind::Hostname, hostname.as_str()))?;
+            let wants = convert::wants_edited(&record.wants(), &wanted, &fields)?;
+            if let Some(ca) = &wants.ca
+                && state.ca(ca.as_str()).is_none()
+            {
+                return Err(Problem::not_found(Kind::Ca, &names::ca_name(ca)));
+            }
+            let change = Change::SetWants {
+                hostname: hostname.clone(),
+                wants: Box::new(wants),
+                revision: Some(record.revision),
+            };
+            Ok((record.revision, change))
+        };
+        let state = self.edit(asked, revision, deadline, plan).await?;
+        Ok(Response::new(self.shown(&state, &hostname)?))
+    }
+
+    async fn contest_hostname(
+        &self,
+        request: Request<ContestHostnameRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let request = request.into_inner();
+        let hostname = names::hostname(&request.name)?;
+        let asked = who.asks(names::hostname_name(&hostname));
+        let change = Change::ContestHostname {
+            hostname: hostname.clone(),
+            tenant: convert::tenant(&request.tenant)?,
+            token: self.tokens.ownership(),
+        };
+        let changed = self.change(asked, change, deadline).await?;
+        let state = self.state_at(changed.index, deadline).await?;
+        Ok(Response::new(self.shown(&state, &hostname)?))
+    }
+
+    async fn end_contest(
+        &self,
+        request: Request<EndContestRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let hostname = names::hostname(&request.get_ref().name)?;
+        let asked = who.asks(names::hostname_name(&hostname));
+        let change = Change::EndContest {
+            hostname: hostname.clone(),
+        };
+        let changed = self.change(asked, change, deadline).await?;
+        let state = self.state_at(changed.index, deadline).await?;
+        Ok(Response::new(self.shown(&state, &hostname)?))
     }
 
     async fn delete_hostname(
@@ -136,6 +220,22 @@ impl Hostnames for Desk {
     }
 }
 
+/// A CA that a hostname wants is not there: it is that which was not found.
+fn no_ca(problem: Problem, ca: Option<&state::CaName>) -> Problem {
+    match ca {
+        Some(ca) if problem.reason == "CA_NOT_FOUND" => {
+            Problem::not_found(Kind::Ca, &names::ca_name(ca))
+        }
+        _ => problem,
+    }
+}
+
+/// Which hostnames are asked for.
+struct Wanted {
+    state: Option<v1::HostnameState>,
+    tenant: Option<Tenant>,
+}
+
 /// What a page holds, and how it goes on.
 struct Page {
     hostnames: Vec<v1::Hostname>,
@@ -157,12 +257,7 @@ impl Desk {
         ))
     }
 
-    fn page(
-        &self,
-        size: usize,
-        filter: Option<v1::HostnameState>,
-        after: Option<&Hostname>,
-    ) -> Page {
+    fn page(&self, size: usize, wanted: &Wanted, after: Option<&Hostname>) -> Page {
         let (state, reports, now) = (self.state(), self.reports(), self.now());
         let mut found = state
             .hostnames_after(after.map_or("", Hostname::as_str))
@@ -175,7 +270,12 @@ impl Desk {
         let (mut bytes, mut looked_at) = (0, 0);
         while let Some((name, record)) = found.next() {
             let standing = convert::hostname_state(convert::standing(&state, record, now));
-            if filter.is_none_or(|wanted| wanted == standing) {
+            let fits = wanted.state.is_none_or(|state| state == standing)
+                && wanted
+                    .tenant
+                    .as_ref()
+                    .is_none_or(|tenant| *tenant == record.tenant);
+            if fits {
                 let hostname = convert::hostname(&state, &reports, name, record, now);
                 bytes += hostname.encoded_len();
                 page.hostnames.push(hostname);
@@ -207,21 +307,34 @@ impl Desk {
             .filter(|node| !node.current)
             .map(|node| node.node_name.clone())
             .collect();
-        let progress = self.overview.borrow().acme_progress.clone();
+        let overview = self.overview.borrow().clone();
+        let wants = record.wants();
+        let ca = match &wants.ca {
+            Some(name) => state.ca(name.as_str()),
+            None => state.cas_by_rank().first().copied(),
+        };
+        let pause = overview
+            .pauses
+            .iter()
+            .find(|pause| ca.is_some_and(|ca| ca.name == pause.ca));
+        let served = record
+            .certificates()
+            .filter_map(|id| state.certificate(&id));
+        let now = self.now();
         Ok(explain::explain(&Situation {
-            now: self.now(),
+            now,
             hostname: name,
             record,
-            certificate: record
-                .certificate
-                .and_then(|id| state.certificate(&id))
-                .map(Arc::as_ref),
+            certificates: &served.map(Arc::as_ref).collect::<Vec<_>>(),
             order: record.order.and_then(|id| state.order(id)).map(Arc::as_ref),
-            ca: state.cas_by_rank().first().map(|ca| Arc::as_ref(ca)),
-            progress: &progress,
+            ca: ca.map(Arc::as_ref),
+            pause: pause.map(|pause| pause.reason.as_str()),
+            limited: ca.and_then(|ca| explain::limited(state, &ca.name, name, record, now)),
+            progress: &overview.acme_progress,
             led: self.leader().is_some(),
             origin: state.zone().origin.is_some(),
             behind: &behind,
+            target: state.tenant_target(&record.tenant),
             due: state.hostname_due(name, record).map(|(at, _)| at),
         }))
     }

@@ -1,22 +1,23 @@
-//! How many hostnames are live and how many are failing: counted by looking at
-//! each, so not each time in a large cluster.
+//! How many hostnames are live and how many are failing, and what an operator should look
+//! at: found by looking at each, so not each time in a large cluster.
 
 use std::{sync::Arc, time::Duration};
 
 use state::{State, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::limits;
+use crate::{limits, warnings};
 
 /// The last count.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Option<(Duration, Counted)>>);
 
 /// What was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) live: u64,
     pub(super) failing: u64,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Tally {
@@ -32,23 +33,28 @@ impl Tally {
             return count(&state, now);
         }
         let mut last = self.0.lock().await;
-        if let Some((at, counted)) = *last
-            && boottime.saturating_sub(at) <= limits::TALLY_AGE_MAX
+        if let Some((at, counted)) = &*last
+            && boottime.saturating_sub(*at) <= limits::TALLY_AGE_MAX
         {
-            return counted;
+            return counted.clone();
         }
         let counting = tokio::task::spawn_blocking(move || count(&state, now));
         let counted = counting.await.unwrap_or_default();
-        *last = Some((boottime, counted));
+        *last = Some((boottime, counted.clone()));
         counted
     }
 }
 
 fn count(state: &State, now: Timestamp) -> Counted {
-    let mut counted = Counted::default();
+    let mut counted = Counted {
+        warnings: warnings::all(state, now),
+        ..Counted::default()
+    };
     for (_, record) in state.hostnames() {
-        let certificate = record.certificate.and_then(|id| state.certificate(&id));
-        let live = certificate.is_some_and(|certificate| now < certificate.not_after);
+        let mut served = record
+            .certificates()
+            .filter_map(|id| state.certificate(&id));
+        let live = served.any(|certificate| now < certificate.not_after);
         counted.live += u64::from(live);
         counted.failing += u64::from(record.failure.is_some());
     }

@@ -1,11 +1,16 @@
-//! The zone and its origin.
+//! The zone, its origin and its settings.
 
-use proto::admin::v1::{self, GetZoneRequest, SetOriginRequest, zones_server::Zones};
+use proto::admin::v1::{
+    self, GetZoneRequest, SetOriginRequest, UpdateZoneRequest, zones_server::Zones,
+};
 use state::Change;
 use tonic::{Request, Response, Status};
 
 use super::{Desk, caller, deadline};
-use crate::{convert, names};
+use crate::{convert, mask, names, problem::Problem};
+
+/// What can be changed of the settings.
+const FIELDS: [&str; 4] = ["ownership", "edge_domain", "addresses", "dns"];
 
 #[tonic::async_trait]
 impl Zones for Desk {
@@ -15,6 +20,30 @@ impl Zones for Desk {
     ) -> Result<Response<v1::Zone>, Status> {
         names::zone(&request.get_ref().name)?;
         Ok(Response::new(convert::zone(self.state().zone())))
+    }
+
+    async fn update_zone(
+        &self,
+        request: Request<UpdateZoneRequest>,
+    ) -> Result<Response<v1::Zone>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let request = request.into_inner();
+        names::zone(&request.name)?;
+        let fields = mask::fields(request.update_mask.as_ref(), &FIELDS)?;
+        let wanted = request.settings.unwrap_or_default();
+        let revision = convert::revision(request.revision);
+        let asked = who.asks(names::ZONE.to_owned());
+        let plan = |state: &state::State| -> Result<_, Problem> {
+            let zone = state.zone();
+            let settings = convert::zone_settings(&zone.settings, &wanted, &fields)?;
+            let change = Change::SetZone {
+                settings: Box::new(settings),
+                revision: Some(zone.revision),
+            };
+            Ok((zone.revision, change))
+        };
+        let state = self.edit(asked, revision, deadline, plan).await?;
+        Ok(Response::new(convert::zone(state.zone())))
     }
 
     async fn set_origin(

@@ -73,6 +73,7 @@ async fn each_change_and_each_denial_leaves_a_line() {
     let mut admin = stand.admin().await;
     let request = CreateHostnameRequest {
         hostname: "audited.example".to_owned(),
+        ..Default::default()
     };
     admin
         .hostnames

@@ -25,6 +25,7 @@ fn key() -> state::Sealed {
 async fn create(clients: &mut Clients, name: &str) -> Hostname {
     let request = CreateHostnameRequest {
         hostname: name.to_owned(),
+        ..Default::default()
     };
     clients
         .hostnames
@@ -71,6 +72,7 @@ async fn a_hostname_is_authorized_once() {
     assert_eq!(get(&mut admin, "bücher.example").await, created);
     let request = CreateHostnameRequest {
         hostname: "xn--bcher-kva.example".to_owned(),
+        ..Default::default()
     };
     let answer = admin.hostnames.create_hostname(request).await;
     assert_eq!(told(answer), "AlreadyExists HOSTNAME_EXISTS");
@@ -251,6 +253,7 @@ async fn walk(clients: &mut Clients, page_size: i32, state: HostnameState) -> Ve
             page_size,
             page_token,
             state,
+            ..Default::default()
         };
         let page = clients
             .hostnames

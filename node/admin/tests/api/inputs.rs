@@ -30,7 +30,10 @@ async fn hostnames_that_cannot_be() {
     ] {
         let hostname = bad.to_owned();
         let answer = hostnames
-            .create_hostname(CreateHostnameRequest { hostname })
+            .create_hostname(CreateHostnameRequest {
+                hostname,
+                ..Default::default()
+            })
             .await;
         assert_eq!(told(answer), field("hostname"), "{bad:?}");
     }
@@ -109,6 +112,7 @@ async fn listings_that_cannot_be() {
         page_size,
         page_token: page_token.to_owned(),
         state,
+        ..Default::default()
     };
     for (request, at_fault) in [
         (list(-1, "", 0), "page_size"),
@@ -270,7 +274,10 @@ async fn a_request_beyond_the_bound_is_refused() {
     let mut hostnames = stand.admin().await.hostnames;
     let hostname = "a".repeat(admin::limits::REQUEST_BYTES_MAX);
     let answer = hostnames
-        .create_hostname(CreateHostnameRequest { hostname })
+        .create_hostname(CreateHostnameRequest {
+            hostname,
+            ..Default::default()
+        })
         .await;
     assert_eq!(answer.unwrap_err().code(), tonic::Code::OutOfRange);
 }

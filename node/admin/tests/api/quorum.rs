@@ -27,7 +27,8 @@ async fn every_write_is_answered_in_time_and_says_that_the_outcome_is_unknown() 
     let answers = timeout(PROMISED, async {
         tokio::join!(
             one.hostnames.create_hostname(CreateHostnameRequest {
-                hostname: "b.example".to_owned()
+                hostname: "b.example".to_owned(),
+                ..Default::default()
             }),
             two.hostnames
                 .delete_hostname(DeleteHostnameRequest { name, revision: 0 }),
@@ -143,6 +144,7 @@ async fn each_way_of_not_proposing_has_its_reason() {
         *stand.doubles.refusal.lock().unwrap() = Some(error);
         let request = CreateHostnameRequest {
             hostname: "shop.example".to_owned(),
+            ..Default::default()
         };
         assert_eq!(told(hostnames.create_hostname(request).await), expected);
     }
@@ -161,7 +163,10 @@ async fn a_flood_of_one_operator_is_refused_at_once_and_spares_the_others() {
             let hostname = format!("shop-{number}.example");
             told(
                 hostnames
-                    .create_hostname(CreateHostnameRequest { hostname })
+                    .create_hostname(CreateHostnameRequest {
+                        hostname,
+                        ..Default::default()
+                    })
                     .await,
             )
         });
@@ -187,6 +192,7 @@ async fn a_flood_of_one_operator_is_refused_at_once_and_spares_the_others() {
     stand.doubles.silent.store(false, Ordering::Relaxed);
     let request = CreateHostnameRequest {
         hostname: "shop.example".to_owned(),
+        ..Default::default()
     };
     let mut hostnames = admin.hostnames;
     hostnames

@@ -12,7 +12,14 @@ use crate::stand::{ADMIN, Claim, Stand};
 
 /// Methods that viewers may call, apart from their service's name; all others of
 /// the operators' API are for administrators.
-const VIEWERS: [&str; 7] = [
+const VIEWERS: [&str; 14] = [
+    "GetCa",
+    "ListCas",
+    "ListBuckets",
+    "ForecastLedger",
+    "ListCertificates",
+    "GetCertificate",
+    "PlanReissue",
     "GetHostname",
     "ListHostnames",
     "WatchHostname",
@@ -154,7 +161,15 @@ async fn reflection_tells_the_services() {
         .into_iter()
         .map(|service| service.name)
         .collect();
-    for service in ["Hostnames", "Zones", "Cluster", "Invitations"] {
+    for service in [
+        "Hostnames",
+        "Zones",
+        "Cas",
+        "Ledger",
+        "Certificates",
+        "Cluster",
+        "Invitations",
+    ] {
         let name = format!("hostquorum.admin.v1.{service}");
         assert!(names.contains(&name), "{names:?}");
     }

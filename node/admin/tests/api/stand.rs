@@ -10,22 +10,26 @@ use std::{
     time::Duration,
 };
 
-use admin::{Drawn, Inputs, Overview, Services, Tokens, TokensError};
+use admin::{
+    Drawn, Inputs, Overview, RequestError, Requested, Requests, Services, Tokens, TokensError,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::admin::v1::{
-    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
-    invitations_client::InvitationsClient, zones_client::ZonesClient,
+    cas_client::CasClient, certificates_client::CertificatesClient, cluster_client::ClusterClient,
+    hostnames_client::HostnamesClient, invitations_client::InvitationsClient,
+    ledger_client::LedgerClient, zones_client::ZonesClient,
 };
+use rcgen::{CertificateParams, KeyPair};
 use state::{
-    Actor, Change, Done, Index, InvitationId, NodeId, OperatorId, Outcome, Role, State, Term,
-    Timestamp,
+    Actor, Change, Done, Hostname, Index, InvitationId, KeyAlgorithm, NodeId, OperatorId, Outcome,
+    Role, Secret, State, Term, Timestamp,
     command::Newcomer,
     ports::{
         Applied, Bodies, BodiesError, Clock, Configuration, Leadership, Members, MembersError,
         NodeReport, OperatorIdentity, Propose, ProposeError, ServingSet,
     },
-    testing::{Alone, ManualClock, newcomer},
+    testing::{Alone, ManualClock, MaskSeal, newcomer},
 };
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -105,6 +109,8 @@ impl Stand {
             bodies: doubles.clone(),
             clock: clock.clone(),
             tokens: Arc::new(Numbered),
+            seal: Arc::new(MaskSeal),
+            requests: Arc::new(Keys),
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -203,6 +209,9 @@ impl Stand {
         Clients {
             hostnames: HostnamesClient::with_interceptor(channel.clone(), claim.clone()),
             zones: ZonesClient::with_interceptor(channel.clone(), claim.clone()),
+            cas: CasClient::with_interceptor(channel.clone(), claim.clone()),
+            ledger: LedgerClient::with_interceptor(channel.clone(), claim.clone()),
+            certificates: CertificatesClient::with_interceptor(channel.clone(), claim.clone()),
             cluster: ClusterClient::with_interceptor(channel.clone(), claim.clone()),
             invitations: InvitationsClient::with_interceptor(channel.clone(), claim.clone()),
         }
@@ -216,6 +225,9 @@ type Claimed = InterceptedService<Channel, Claim>;
 pub(crate) struct Clients {
     pub(crate) hostnames: HostnamesClient<Claimed>,
     pub(crate) zones: ZonesClient<Claimed>,
+    pub(crate) cas: CasClient<Claimed>,
+    pub(crate) ledger: LedgerClient<Claimed>,
+    pub(crate) certificates: CertificatesClient<Claimed>,
     pub(crate) cluster: ClusterClient<Claimed>,
     pub(crate) invitations: InvitationsClient<Claimed>,
 }
@@ -287,6 +299,30 @@ pub(crate) fn told<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
         told.push_str(" retry");
     }
     told
+}
+
+/// Keys for requests; always of ECDSA.
+struct Keys;
+
+impl Requests for Keys {
+    fn request(
+        &self,
+        hostname: &Hostname,
+        _wildcard: bool,
+        _algorithm: KeyAlgorithm,
+    ) -> Result<Requested, RequestError> {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![hostname.to_string()]).unwrap();
+        Ok(Requested {
+            csr: params
+                .serialize_request(&key)
+                .unwrap()
+                .der()
+                .to_vec()
+                .into(),
+            key: Secret::new(key.serialize_der()),
+        })
+    }
 }
 
 /// Tokens whose text tells their invitation.

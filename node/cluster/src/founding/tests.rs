@@ -1,5 +1,6 @@
 use enroll::PrivateKey;
 use rcgen::{CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls::pki_types::CertificateDer;
 use state::{Batch, Command, Index, Outcome, Secret, ports::Seal, testing::START};
 
 use super::*;
@@ -20,6 +21,7 @@ fn request() -> wire::InitRequest {
             trust_roots_pem: String::new(),
             contacts: vec!["mailto:ops@saas.example".to_owned()],
             terms_agreed: true,
+            ..Default::default()
         }),
         admin_name: "alice".to_owned(),
         csr: PrivateKey::generate().unwrap().request().unwrap().into(),
@@ -54,6 +56,11 @@ fn a_request_that_cannot_be_met_is_told_why() {
         change(request.acme.as_mut().unwrap());
         request
     };
+    let named = |change: fn(&mut wire::AcmeDirectory)| {
+        let mut request = acme(|a| a.url.clear());
+        change(request.acme.as_mut().unwrap());
+        request
+    };
     let other = |change: fn(&mut wire::InitRequest)| {
         let mut request = request();
         change(&mut request);
@@ -70,6 +77,17 @@ fn a_request_that_cannot_be_met_is_told_why() {
             "at most 8",
         ),
         (acme(|a| a.trust_roots_pem = "nonsense".into()), "PEM"),
+        (acme(|a| a.preset = "letsencrypt".into()), "not both"),
+        (named(|a| a.preset = "letsencrypt-prod".into()), "zerossl"),
+        (named(|a| a.preset = "zerossl".into()), "knows otherwise"),
+        (
+            acme(|a| a.url = "https://acme.zerossl.com/v2/DV90".into()),
+            "knows otherwise",
+        ),
+        (bound("", "c2VjcmV0LXNlY3JldC1zZWNyZXQ"), "account's id"),
+        (bound("a b", "c2VjcmV0LXNlY3JldC1zZWNyZXQ"), "account's id"),
+        (bound("kid", "c2VjcmV0"), "16 to 256 bytes"),
+        (bound("kid", "not+base64/url=="), "16 to 256 bytes"),
         (other(|r| r.admin_name = "a\nb".into()), "operator's name"),
         (other(|r| r.csr = "x".into()), "PKCS #10"),
         (other(|r| r.origin = "ftp://x".into()), "origin"),
@@ -79,6 +97,44 @@ fn a_request_that_cannot_be_met_is_told_why() {
         assert!(error.is_callers(), "{error}");
         assert!(error.to_string().contains(words), "{words}: {error}");
     }
+}
+
+fn bound(key_id: &str, hmac: &str) -> wire::InitRequest {
+    let mut request = request();
+    request.acme.as_mut().unwrap().external_account = Some(wire::ExternalAccount {
+        key_id: key_id.to_owned(),
+        hmac: hmac.to_owned(),
+    });
+    request
+}
+
+#[test]
+fn a_ca_that_is_known_brings_what_is_known_of_it() {
+    let mut request = bound("kid", "c2VjcmV0LXNlY3JldC1zZWNyZXQ=");
+    let acme = request.acme.as_mut().unwrap();
+    acme.url.clear();
+    acme.preset = "zerossl".to_owned();
+    let formation = form(&request).unwrap();
+    let state = founded(&formation);
+    let ca = state.ca("zerossl").unwrap();
+    assert_eq!(ca.settings.directory, "https://acme.zerossl.com/v2/DV90");
+    assert_eq!(ca.settings.caa_identities, ["sectigo.com", "zerossl.com"]);
+    let account = ca.external_account.as_ref().unwrap();
+    assert_eq!(account.key_id, "kid");
+    let keyring = Keyring::new(&formation.identity, std::sync::Arc::new(SystemEntropy));
+    let context = SealContext::ExternalAccountKey(ca.name.clone());
+    let opened = keyring.open(&account.hmac, &context).unwrap();
+    assert_eq!(opened.expose(), b"secret-secret-secret");
+    let shown = format!("{formation:?}");
+    assert!(!shown.contains("c2VjcmV0") && !shown.contains("secret-secret"));
+
+    let mut request = self::request();
+    let acme = request.acme.as_mut().unwrap();
+    acme.url.clear();
+    acme.preset = "letsencrypt-staging".to_owned();
+    let state = founded(&form(&request).unwrap());
+    let ca = state.ca("letsencrypt-staging").unwrap();
+    assert!(ca.settings.finalize_atomic && ca.settings.limits.len() == 4);
 }
 
 #[test]

@@ -321,6 +321,7 @@ pub(crate) fn init_request(admin_key: &PrivateKey) -> wire::InitRequest {
             trust_roots_pem: String::new(),
             contacts: vec!["mailto:ops@saas.example".to_owned()],
             terms_agreed: true,
+            ..Default::default()
         }),
         admin_name: "founder".to_owned(),
         csr: admin_key.request().unwrap().into(),
