@@ -4,7 +4,10 @@
 use std::{path::Path, sync::Arc};
 
 use enroll::Context;
-use proto::admin::v1::{CreateHostnameRequest, hostnames_client::HostnamesClient};
+use proto::admin::v1::{
+    CreateHostnameRequest, ExplainHostnameRequest, Hostname, HostnameState, ListHostnamesRequest,
+    TimelineEvent, hostnames_client::HostnamesClient,
+};
 use rustls::time_provider::DefaultTimeProvider;
 use tonic::{Code, Status, transport::Channel};
 
@@ -45,4 +48,34 @@ pub async fn authorize(channel: &Channel, hostname: &str) -> Result<(), Status> 
         Err(status) if status.code() == Code::AlreadyExists => Ok(()),
         Err(status) => Err(status),
     }
+}
+
+/// All hostnames that are live, as the connected node knows them.
+pub async fn live(channel: &Channel) -> Result<Vec<Hostname>, Status> {
+    let mut client = HostnamesClient::new(channel.clone());
+    let (mut found, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListHostnamesRequest {
+            page_size: 1000,
+            page_token,
+            state: HostnameState::Live.into(),
+            ..ListHostnamesRequest::default()
+        };
+        let page = client.list_hostnames(request).await?.into_inner();
+        found.extend(page.hostnames);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+/// What happened to a hostname, oldest first.
+pub async fn timeline(channel: &Channel, hostname: &str) -> Result<Vec<TimelineEvent>, Status> {
+    let request = ExplainHostnameRequest {
+        name: format!("hostnames/{hostname}"),
+    };
+    let mut client = HostnamesClient::new(channel.clone());
+    let explanation = client.explain_hostname(request).await?.into_inner();
+    Ok(explanation.timeline)
 }
