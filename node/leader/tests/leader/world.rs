@@ -369,6 +369,17 @@ impl World {
         self.start(term, doom, lease, authorities, |_| {})
     }
 
+    /// The same, with a fate and a lease.
+    pub(crate) fn lead_to(
+        &self,
+        authorities: Arc<dyn Authorities>,
+        fate: Fate,
+        lease: Arc<dyn Lease>,
+    ) -> Process {
+        let (term, doom) = self.next(fate);
+        self.start(term, doom, lease, authorities, |_| {})
+    }
+
     fn next(&self, fate: Fate) -> (Term, Arc<Doom>) {
         let term = Term(self.term.fetch_add(1, SeqCst) + 1);
         (term, Arc::new(Doom::new(fate)))
