@@ -4,9 +4,11 @@
 use std::{path::Path, sync::Arc};
 
 use enroll::Context;
+use prost_types::FieldMask;
 use proto::admin::v1::{
-    CreateHostnameRequest, ExplainHostnameRequest, Hostname, HostnameState, ListHostnamesRequest,
-    TimelineEvent, hostnames_client::HostnamesClient,
+    CreateHostnameRequest, DnsZone, ExplainHostnameRequest, Hostname, HostnameState,
+    ListHostnamesRequest, Nameserver, TimelineEvent, UpdateHostnameRequest, UpdateZoneRequest,
+    Wants, ZoneSettings, hostnames_client::HostnamesClient, zones_client::ZonesClient,
 };
 use rustls::time_provider::DefaultTimeProvider;
 use tonic::{Code, Status, transport::Channel};
@@ -78,4 +80,64 @@ pub async fn timeline(channel: &Channel, hostname: &str) -> Result<Vec<TimelineE
     let mut client = HostnamesClient::new(channel.clone());
     let explanation = client.explain_hostname(request).await?.into_inner();
     Ok(explanation.timeline)
+}
+
+/// Authorizes a hostname that is to have what `wants` says.
+pub async fn create(channel: &Channel, hostname: &str, wants: Wants) -> Result<Hostname, Status> {
+    let request = CreateHostnameRequest {
+        hostname: hostname.to_owned(),
+        wants: Some(wants),
+        ..Default::default()
+    };
+    let mut client = HostnamesClient::new(channel.clone());
+    Ok(client.create_hostname(request).await?.into_inner())
+}
+
+/// Changes all that a hostname is to have.
+pub async fn update(channel: &Channel, hostname: &str, wants: Wants) -> Result<Hostname, Status> {
+    let request = UpdateHostnameRequest {
+        name: format!("hostnames/{hostname}"),
+        wants: Some(wants),
+        update_mask: Some(all()),
+        ..Default::default()
+    };
+    let mut client = HostnamesClient::new(channel.clone());
+    Ok(client.update_hostname(request).await?.into_inner())
+}
+
+/// Lets the nodes answer for the DNS zone `name`, under these names and addresses of
+/// theirs.
+pub async fn answer_for(
+    channel: &Channel,
+    name: &str,
+    nameservers: &[(String, String)],
+) -> Result<(), Status> {
+    let nameservers = nameservers.iter().map(|(name, address)| Nameserver {
+        name: name.clone(),
+        addresses: vec![address.clone()],
+    });
+    let dns = DnsZone {
+        name: name.to_owned(),
+        nameservers: nameservers.collect(),
+    };
+    let request = UpdateZoneRequest {
+        name: "zones/default".to_owned(),
+        settings: Some(ZoneSettings {
+            dns: Some(dns),
+            ..Default::default()
+        }),
+        update_mask: Some(FieldMask {
+            paths: vec!["dns".to_owned()],
+        }),
+        ..Default::default()
+    };
+    let mut client = ZonesClient::new(channel.clone());
+    client.update_zone(request).await?;
+    Ok(())
+}
+
+fn all() -> FieldMask {
+    FieldMask {
+        paths: vec!["*".to_owned()],
+    }
 }

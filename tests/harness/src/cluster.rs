@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::{
     Ca, Cli, Disk, Options, Road, binaries,
     pebble::{Manners, Pebble},
-    seat::{Front, Seat, free_port, ip, probing, resolver, road},
+    seat::{Front, Seat, edge, free_port, ip, probing, resolver, road},
     unbound::Unbound,
     wait,
 };
@@ -232,6 +232,13 @@ impl Cluster {
     /// The road to the CA, which the options asked for.
     pub fn road(&self) -> &Road {
         self.road.as_ref().expect("the options ask for a road")
+    }
+
+    /// Customers' names lead to the nodes, and there are these records beside (of a zone
+    /// file, relative to [`crate::unbound::CUSTOMERS`]).
+    pub async fn customers_have(&self, records: &str) {
+        let resolver = self.resolver.as_ref().expect("the options ask for DNS");
+        resolver.customers_have(edge(&self.options), records).await;
     }
 
     /// Where node `place` answers DNS.

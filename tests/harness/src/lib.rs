@@ -25,11 +25,14 @@ pub mod seat;
 pub mod unbound;
 pub mod wait;
 
+pub use ::proto::admin::v1 as proto;
 pub use blow::Blow;
 pub use ca::{Ca, since_epoch};
 pub use cli::{Cli, Said};
 pub use cluster::Cluster;
-pub use devca::{Agreement, Behaviour, Control, Endpoint, Fault, FinalizeRule, Mishap};
+pub use devca::{
+    Agreement, Behaviour, Control, Endpoint, Fault, FinalizeRule, LookUpText, Mishap, NameServer,
+};
 pub use disk::{Disk, Failure};
 pub use node::{
     dev::{process, request},

@@ -53,12 +53,14 @@ impl Seat {
     /// Free ports, and the configuration of a node on them.
     pub(crate) fn take(dir: &Path, options: &Options, http_port: u16, number: u8) -> Self {
         let ip = ip(number);
-        let taken: Vec<TcpListener> = (0..5)
+        // One more than are wanted: the port of http is not held, and may be among them.
+        let taken: Vec<TcpListener> = (0..6)
             .map(|_| TcpListener::bind((ip, 0)).unwrap())
             .collect();
         let mut free = taken
             .iter()
-            .map(|listener| listener.local_addr().unwrap().port());
+            .map(|listener| listener.local_addr().unwrap().port())
+            .filter(|port| *port != http_port);
         let mut ports = Ports::from(0);
         for port in [
             &mut ports.https,
@@ -95,6 +97,11 @@ pub(crate) fn probing(seats: &[Seat], options: &Options, resolver: Option<&Unbou
     }
 }
 
+/// Where customers' names lead to.
+pub(crate) fn edge(options: &Options) -> Ipv4Addr {
+    if options.pebble { FRONT } else { ip(1) }
+}
+
 pub(crate) async fn resolver(
     dir: &Path,
     options: &Options,
@@ -102,8 +109,7 @@ pub(crate) async fn resolver(
     transport: Transport,
 ) -> Unbound {
     let servers: Vec<SocketAddr> = seats.iter().map(|seat| seat.dns).collect();
-    let edge = if options.pebble { FRONT } else { ip(1) };
-    Unbound::start(dir, edge, &ZONES, &servers, transport).await
+    Unbound::start(dir, edge(options), &ZONES, &servers, transport).await
 }
 
 /// A port that is free at both ends is soon found.

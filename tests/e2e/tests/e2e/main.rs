@@ -8,6 +8,7 @@
 )]
 
 mod certificate;
+mod challenge;
 mod crash;
 mod disk;
 mod failover;
