@@ -243,6 +243,7 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>, surveyor: Surveyor) -> lea
         lease: replica.clone(),
         members: replica.clone(),
         serving,
+        bodies: replica.clone(),
         seal: rooms.keyring.clone(),
         identities: Arc::new(Certifier::new(rooms.keyring.clone(), rooms.entropy.clone())),
         clock: rooms.clock.clone(),
@@ -293,6 +294,7 @@ fn operators(
         tokens: Arc::new(ClusterTokens {
             entropy: rooms.entropy.clone(),
         }),
+        bodies: replica.clone(),
         seal: rooms.keyring.clone(),
         requests: Arc::new(RequestedKeys),
     })?;
