@@ -218,6 +218,7 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
         retry * 100,
         Duration::from_secs(86_400).max(retry),
     ];
+    settings.fallback_after = config.issuance.fallback;
     settings.verification = leader::verification::Config {
         first: config.verification.retry,
         fresh: config.verification.fresh,
@@ -294,7 +295,6 @@ fn operators(
         tokens: Arc::new(ClusterTokens {
             entropy: rooms.entropy.clone(),
         }),
-        bodies: replica.clone(),
         seal: rooms.keyring.clone(),
         requests: Arc::new(RequestedKeys),
     })?;
