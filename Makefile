@@ -8,7 +8,7 @@ ROUNDS ?= 20
 SEED ?= 1
 RUNS ?= 100
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,10 @@ power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
 	mkdir -p target/simulation
 	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
+
+schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
+	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture
+	HOSTQUORUM_ORDERS=100000 $(CARGO) test --locked --package leader --lib scheduler::tests::year -- --nocapture
 
 figures: build ## Onboarding, bursts, failover and a hung disk, measured on real processes.
 	scripts/install-test-tools.sh

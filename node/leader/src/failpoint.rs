@@ -21,17 +21,35 @@ pub const ORDER: [&str; 16] = [
     "after-install-certificate",
 ];
 
-/// The points that the account passes once, in this order; without contacts, those of
+/// The points that an account passes once, in this order; without contacts, those of
 /// `update-contacts` are not met.
 pub const ACCOUNT: [&str; 8] = [
     "before-commit-account-key",
     "after-commit-account-key",
     "before-post-new-account",
     "after-post-new-account",
-    "before-post-update-contacts",
-    "after-post-update-contacts",
     "before-register-account",
     "after-register-account",
+    "before-post-update-contacts",
+    "after-post-update-contacts",
+];
+
+/// The points that an account passes when its key is changed, in this order.
+pub const ROLLOVER: [&str; 6] = [
+    "before-commit-account-key",
+    "after-commit-account-key",
+    "before-post-key-change",
+    "after-post-key-change",
+    "before-finish-rollover",
+    "after-finish-rollover",
+];
+
+/// The points of a revocation, in this order.
+pub const REVOCATION: [&str; 4] = [
+    "before-post-revocation",
+    "after-post-revocation",
+    "before-finish-revocation",
+    "after-finish-revocation",
 ];
 
 /// The points of orders that are taken up again or given up.
