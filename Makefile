@@ -8,7 +8,7 @@ ROUNDS ?= 20
 SEED ?= 1
 RUNS ?= 100
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix power-cut simulate figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,10 +42,14 @@ end-to-end: ## Real processes, the whole suite against each of both CAs.
 	$(CARGO) test --locked --package e2e
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --package e2e
 
-crash-matrix: ## A leader killed at each point of an order, one certificate each.
+crash-matrix: ## A leader killed at each point of an order and each two; an hour and a half.
 	scripts/install-test-tools.sh
-	$(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
+	HOSTQUORUM_CRASH_MATRIX=all $(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
+	HOSTQUORUM_CRASH_MATRIX=all HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
 	$(CARGO) test --locked --package leader --features failpoints
+
+renewals: ## Certificates of a minute under load, ten minutes long.
+	HOSTQUORUM_RENEWAL_MINUTES=10 $(CARGO) test --locked --package e2e --test e2e renewal:: -- --nocapture
 
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture
@@ -54,8 +58,16 @@ simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing run
 	mkdir -p target/simulation
 	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
 
-figures: build ## Onboarding, failover and a hung disk, measured on real processes.
+schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
+	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture
+	HOSTQUORUM_ORDERS=100000 $(CARGO) test --locked --package leader --lib scheduler::tests::year -- --nocapture
+
+figures: build ## Onboarding, bursts, failover and a hung disk, measured on real processes.
+	scripts/install-test-tools.sh
 	$(CARGO) run --locked --package harness --bin figures -- onboarding
+	$(CARGO) run --locked --package harness --bin figures -- issuance-burst 200
+	$(CARGO) run --locked --package harness --bin figures -- issuance-burst 1000
+	$(CARGO) run --locked --package harness --bin figures -- takeover-burst 100
 	$(CARGO) run --locked --package harness --bin figures -- failover 30
 	$(CARGO) run --locked --package harness --bin figures -- hung-disk
 

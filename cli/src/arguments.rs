@@ -1,12 +1,26 @@
 //! What can be asked, as clap parses it. Every option has its environment
 //! variable; a test holds it so.
 
+mod ca;
+mod certificate;
+mod hostname;
+mod ledger;
+#[cfg(test)]
+mod tests;
+mod zone;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::exit;
+
+pub(crate) use ca::{AddCa, Allowed, BindCa, Ca, Kind, SetCa};
+pub(crate) use certificate::{Algorithm, Certificate, Reason, Reissue, Upload};
+pub(crate) use hostname::{AddHostname, Challenge, Hostname, Keys, SetHostname, State};
+pub(crate) use ledger::{Ledger, Override};
+pub(crate) use zone::{Nameserver, Policy, SetZone, Zone};
 
 /// Operate a hostquorum cluster.
 #[derive(Debug, Parser)]
@@ -94,6 +108,18 @@ pub(crate) enum Command {
     /// Where requests go
     #[command(subcommand)]
     Origin(Origin),
+    /// What makes a hostname its tenant's, and what customers point to
+    #[command(subcommand)]
+    Zone(Zone),
+    /// The CAs that certificates come from, and our accounts there
+    #[command(subcommand)]
+    Ca(Ca),
+    /// What the CAs allow, and what is coming
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Look at certificates, bring them, revoke and replace them
+    #[command(subcommand)]
+    Certificate(Certificate),
     /// Invite nodes and operators
     #[command(subcommand)]
     Token(Token),
@@ -215,78 +241,6 @@ pub(crate) enum Context {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Hostname {
-    /// Authorize hostnames: from now on they may get certificates
-    Add {
-        /// Which, such as shop.example
-        #[arg(required = true)]
-        hostnames: Vec<String>,
-        /// Wait until each is live
-        #[arg(long, env = "HOSTQUORUM_WAIT")]
-        wait: bool,
-        /// Wait until each is live and every node serves it
-        #[arg(long, env = "HOSTQUORUM_EVERYWHERE")]
-        everywhere: bool,
-    },
-    /// All hostnames, in the order of their names
-    List {
-        /// Only those in this state
-        #[arg(long, env = "HOSTQUORUM_STATE", value_enum)]
-        state: Option<State>,
-        /// At most so many
-        #[arg(long, env = "HOSTQUORUM_LIMIT", value_name = "NUMBER")]
-        limit: Option<usize>,
-    },
-    /// One hostname; exit code 2 if it failed
-    Show {
-        /// Which
-        hostname: String,
-    },
-    /// One hostname now and after each change
-    Watch {
-        /// Which
-        hostname: String,
-    },
-    /// Wait until a hostname is live; exit code 2 if it fails
-    Wait {
-        /// Which
-        hostname: String,
-        /// And until every node serves it
-        #[arg(long, env = "HOSTQUORUM_EVERYWHERE")]
-        everywhere: bool,
-    },
-    /// Why a hostname is as it is; exit code 2 if it failed
-    Explain {
-        /// Which
-        hostname: String,
-    },
-    /// Withdraw the authorization: the nodes stop serving it
-    Remove {
-        /// Which
-        hostname: String,
-        /// Only if this is its revision
-        #[arg(
-            long,
-            env = "HOSTQUORUM_REVISION",
-            default_value_t = 0,
-            hide_default_value = true
-        )]
-        revision: u64,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum State {
-    Pending,
-    Issuing,
-    Live,
-    Renewing,
-    Failed,
-    Unproven,
-    Parked,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum Origin {
     /// Set where requests go
     Set {
@@ -355,122 +309,4 @@ pub(crate) enum Role {
     Admin,
     /// An operator who may look
     Viewer,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn each(command: &clap::Command, look: &mut dyn FnMut(&clap::Command)) {
-        look(command);
-        for inner in command.get_subcommands() {
-            each(inner, look);
-        }
-    }
-
-    #[test]
-    fn the_definition_holds() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn every_option_has_its_variable_and_its_help() {
-        let mut seen = 0;
-        each(&Arguments::command(), &mut |command| {
-            for option in command.get_arguments().filter(|arg| !arg.is_positional()) {
-                let long = option.get_long().unwrap_or_default();
-                if ["help", "version"].contains(&long) {
-                    continue;
-                }
-                let expected = format!("HOSTQUORUM_{}", long.to_uppercase().replace('-', "_"));
-                let variable = option.get_env().and_then(|name| name.to_str());
-                assert_eq!(variable, Some(&expected[..]), "--{long}");
-                assert!(option.get_help().is_some(), "--{long}");
-                seen += 1;
-            }
-            assert!(command.get_about().is_some(), "{}", command.get_name());
-        });
-        assert!(seen > 20, "{seen}");
-    }
-
-    #[test]
-    fn the_help_tells_the_exit_codes() {
-        let help = Arguments::command().render_long_help().to_string();
-        for code in ["0  ", "1  ", "2  ", "5  ", "124  "] {
-            assert!(help.contains(code), "{code}");
-        }
-    }
-
-    #[track_caller]
-    fn parses(line: &str, good: bool) {
-        let result = Arguments::try_parse_from(line.split_whitespace());
-        assert_eq!(result.is_ok(), good, "{line}: {:?}", result.err());
-    }
-
-    #[test]
-    fn lines_are_parsed() {
-        for line in [
-            "hostquorum cluster init --acme letsencrypt --agree-to-terms --socket /run/s",
-            "hostquorum cluster init --acme https://ca/dir --acme-root r.pem --contact mailto:a@b \
-             --contact c@d --agree-to-terms --admin-name alice --origin http://app --socket s",
-            "hostquorum cluster status -o json",
-            "hostquorum -o yaml cluster members --context prod",
-            "hostquorum cluster transfer",
-            "hostquorum cluster transfer node-2",
-            "hostquorum cluster remove members/3 --wait --timeout 1m",
-            "hostquorum login --token-file - --address 10.0.0.1:7444 --name alice",
-            "hostquorum context list",
-            "hostquorum context use prod",
-            "hostquorum context show",
-            "hostquorum hostname add a.example b.example --wait",
-            "hostquorum hostname add a.example --everywhere",
-            "hostquorum hostname list --state failed --limit 10",
-            "hostquorum hostname show a.example --address a:1,b:2 --address c:3",
-            "hostquorum hostname watch a.example",
-            "hostquorum hostname wait a.example --everywhere --timeout 90s",
-            "hostquorum hostname explain a.example",
-            "hostquorum hostname remove a.example --revision 7",
-            "hostquorum origin set http://app:8080 --protocol http2 --revision 3",
-            "hostquorum origin show",
-            "hostquorum token create --role node --ttl 1h --out token",
-            "hostquorum token list",
-            "hostquorum token revoke 3",
-            "hostquorum completion bash",
-        ] {
-            parses(line, true);
-        }
-    }
-
-    #[test]
-    fn wrong_lines_are_refused() {
-        for line in [
-            "hostquorum",
-            "hostquorum cluster",
-            "hostquorum cluster init --agree-to-terms --socket s",
-            "hostquorum cluster remove",
-            "hostquorum login --name alice",
-            "hostquorum login --token hq1.secret --name alice",
-            "hostquorum login hq1.secret --name alice",
-            "hostquorum hostname add",
-            "hostquorum hostname list --state dead",
-            "hostquorum hostname wait a.example --timeout 5x",
-            "hostquorum origin set",
-            "hostquorum origin set http://a --protocol h2",
-            "hostquorum token create",
-            "hostquorum token create --role king",
-            "hostquorum token create --role node --ttl forever",
-            "hostquorum cluster status -o xml",
-        ] {
-            parses(line, false);
-        }
-    }
-
-    #[test]
-    fn addresses_may_be_several() {
-        let line = "hostquorum origin show --address a:1,b:2 --address c:3";
-        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
-        assert_eq!(arguments.globals.address, ["a:1", "b:2", "c:3"]);
-    }
 }

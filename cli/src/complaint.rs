@@ -97,6 +97,29 @@ fn advice(reason: &str) -> (&'static str, Exit) {
             "nothing needs to be done; see `hostquorum hostname show`",
             Exit::Error,
         ),
+        "CA_NOT_FOUND" => ("see `hostquorum ca list`", Exit::Error),
+        "CA_EXISTS" => (
+            "change it by `hostquorum ca set`, or give another name by --name",
+            Exit::Error,
+        ),
+        "CERTIFICATE_NOT_FOUND" => ("see `hostquorum certificate list`", Exit::Error),
+        "OTHER_TENANT" => (
+            "if it is to change hands: `hostquorum hostname contest NAME --tenant TENANT`",
+            Exit::Error,
+        ),
+        "UNPROVEN" => (
+            "see `hostquorum hostname check NAME`: it says who must change what",
+            Exit::Error,
+        ),
+        "REQUEST_NOT_FOUND" => (
+            "give the private key by --key, or make a request by `hostquorum certificate request`",
+            Exit::Error,
+        ),
+        "CERTIFICATE_CHAIN" => (
+            "put the hostname's own certificate first, then its issuers, each behind the one that \
+             it issued",
+            Exit::Error,
+        ),
         "MEMBER_NOT_FOUND" | "NOT_A_VOTER" => ("see `hostquorum cluster members`", Exit::Error),
         "INVITATION_NOT_FOUND" | "INVITATION_SPENT" => ("see `hostquorum token list`", Exit::Error),
         "REVISION_MISMATCH" => (

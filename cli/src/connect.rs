@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use enroll::{Context, Credential, EnrollError, Leaf};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use proto::admin::v1::{
-    ListMembersRequest, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
-    invitations_client::InvitationsClient, zones_client::ZonesClient,
+    ListMembersRequest, cas_client::CasClient, certificates_client::CertificatesClient,
+    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    invitations_client::InvitationsClient, ledger_client::LedgerClient, zones_client::ZonesClient,
 };
 use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
 use tokio::time::{sleep, timeout};
@@ -73,6 +74,18 @@ impl Session {
 
     pub(crate) fn zones(&self) -> ZonesClient<Channel> {
         ZonesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn cas(&self) -> CasClient<Channel> {
+        CasClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn ledger(&self) -> LedgerClient<Channel> {
+        LedgerClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn certificates(&self) -> CertificatesClient<Channel> {
+        CertificatesClient::new(self.channel.clone())
     }
 
     pub(crate) fn cluster(&self) -> ClusterClient<Channel> {

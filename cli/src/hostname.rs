@@ -1,18 +1,19 @@
 //! Hostnames: authorized, followed, explained and withdrawn.
 
 mod follow;
+mod wants;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use proto::admin::v1::{
-    self as wire, CreateHostnameRequest, DeleteHostnameRequest, ExplainHostnameRequest,
-    GetHostnameRequest, ListHostnamesRequest,
+    self as wire, ContestHostnameRequest, CreateHostnameRequest, DeleteHostnameRequest,
+    EndContestRequest, ExplainHostnameRequest, GetHostnameRequest, ListHostnamesRequest,
 };
 use tokio::time::Instant;
 
 use crate::{
-    arguments::{self, Format, Globals, State},
+    arguments::{self, AddHostname, Format, Globals, State},
     complaint,
     connect::Session,
     context::Contexts,
@@ -44,16 +45,25 @@ pub(crate) async fn run(
         session: &mut session,
     };
     let exit = match command {
-        arguments::Hostname::Add {
-            hostnames,
-            wait,
-            everywhere,
-        } => {
-            let until = (wait || everywhere).then_some(everywhere);
-            add(&mut follow, &hostnames, until, output).await?
+        arguments::Hostname::Add(asked) => add(&mut follow, &asked, output).await?,
+        arguments::Hostname::Set(asked) => {
+            output.show(&wants::set(follow.session, asked).await?)?;
+            Exit::Done
         }
-        arguments::Hostname::List { state, limit } => {
-            output.show(&list(follow.session, state, limit).await?)?;
+        arguments::Hostname::List {
+            state,
+            tenant,
+            limit,
+        } => {
+            output.show(&list(follow.session, state, tenant, limit).await?)?;
+            Exit::Done
+        }
+        arguments::Hostname::Contest { hostname, tenant } => {
+            output.show(&contest(follow.session, &hostname, tenant).await?)?;
+            Exit::Done
+        }
+        arguments::Hostname::EndContest { hostname } => {
+            output.show(&end_contest(follow.session, &hostname).await?)?;
             Exit::Done
         }
         arguments::Hostname::Show { hostname } => {
@@ -95,24 +105,19 @@ pub(crate) async fn run(
     Ok(exit)
 }
 
-/// Authorizes each; one that is refused does not keep the others from it. `until`
-/// says to wait, and whether for every node.
-async fn add(
-    follow: &mut Follow<'_>,
-    names: &[String],
-    until: Option<bool>,
-    output: &mut Output,
-) -> Result<Exit> {
+/// Authorizes each; one that is refused does not keep the others from it.
+async fn add(follow: &mut Follow<'_>, asked: &AddHostname, output: &mut Output) -> Result<Exit> {
+    let until = (asked.wait || asked.everywhere).then_some(asked.everywhere);
     let deadline = Instant::now() + follow.globals.timeout.unwrap_or(LIVE_WITHIN);
     let mut added = Vec::new();
     let mut exit = Exit::Done;
-    for name in names {
+    for name in &asked.hostnames {
         let doing = format!("authorize {name}");
         let mut client = follow.session.hostnames();
-        let hostname = name.clone();
         let call = client.create_hostname(CreateHostnameRequest {
-            hostname,
-            ..Default::default()
+            hostname: name.clone(),
+            tenant: asked.tenant.clone(),
+            wants: Some(wants::wanted(asked)),
         });
         match follow.session.write(&doing, call).await {
             Ok(hostname) => added.push(Hostname::from(hostname)),
@@ -196,7 +201,12 @@ fn settled(hostname: &Hostname, everywhere: bool) -> Option<Exit> {
     enough.then_some(Exit::Done)
 }
 
-async fn list(session: &Session, state: Option<State>, limit: Option<usize>) -> Result<Hostnames> {
+async fn list(
+    session: &Session,
+    state: Option<State>,
+    tenant: Option<String>,
+    limit: Option<usize>,
+) -> Result<Hostnames> {
     let most = limit.unwrap_or(usize::MAX);
     let state = state.map_or(wire::HostnameState::Unspecified, wire_state);
     let mut client = session.hostnames();
@@ -208,7 +218,7 @@ async fn list(session: &Session, state: Option<State>, limit: Option<usize>) -> 
             page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
             page_token,
             state: state.into(),
-            ..Default::default()
+            tenant: tenant.clone().unwrap_or_default(),
         };
         let page = session
             .read("list the hostnames", client.list_hostnames(request))
@@ -230,6 +240,25 @@ async fn show(session: &Session, name: &str) -> Result<Hostname> {
     });
     let doing = format!("look at {name}");
     Ok(Hostname::from(session.read(&doing, call).await?))
+}
+
+async fn contest(session: &Session, name: &str, tenant: String) -> Result<Hostname> {
+    let mut client = session.hostnames();
+    let doing = format!("contest {name} for tenant {tenant}");
+    let call = client.contest_hostname(ContestHostnameRequest {
+        name: resource(name),
+        tenant,
+    });
+    Ok(Hostname::from(session.write(&doing, call).await?))
+}
+
+async fn end_contest(session: &Session, name: &str) -> Result<Hostname> {
+    let mut client = session.hostnames();
+    let doing = format!("end the contest of {name}");
+    let call = client.end_contest(EndContestRequest {
+        name: resource(name),
+    });
+    Ok(Hostname::from(session.write(&doing, call).await?))
 }
 
 async fn explain(session: &Session, name: &str) -> Result<Explanation> {

@@ -10,6 +10,8 @@
 //! decide: it asks, and tells what was answered.
 
 mod arguments;
+mod ca;
+mod certificate;
 mod cluster;
 mod complaint;
 mod connect;
@@ -17,12 +19,14 @@ mod context;
 mod exit;
 mod hostname;
 mod init;
+mod ledger;
 mod login;
 mod origin;
 mod output;
 mod secret;
 mod shape;
 mod tokens;
+mod zone;
 
 use std::{
     ffi::OsString,
@@ -90,6 +94,12 @@ async fn run(arguments: Arguments) -> Result<Exit> {
             hostname::run(command, &globals, &contexts, &mut output).await
         }
         Command::Origin(command) => origin::run(command, &globals, &contexts, &mut output).await,
+        Command::Zone(command) => zone::run(command, &globals, &contexts, &mut output).await,
+        Command::Ca(command) => ca::run(command, &globals, &contexts, &mut output).await,
+        Command::Ledger(command) => ledger::run(command, &globals, &contexts, &mut output).await,
+        Command::Certificate(command) => {
+            certificate::run(command, &globals, &contexts, &mut output).await
+        }
         Command::Token(command) => tokens::run(command, &globals, &contexts, &mut output).await,
         Command::Completion { shell } => {
             let mut command = Arguments::command();

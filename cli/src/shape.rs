@@ -1,11 +1,15 @@
 //! What is shown: our own shapes, apart from the wire's, so that programs that
 //! read them do not break when the API grows. Snapshots in the tests hold them.
 
+pub(crate) mod ca;
+pub(crate) mod certificate;
 pub(crate) mod cluster;
 pub(crate) mod context;
 pub(crate) mod hostname;
 pub(crate) mod invitation;
+pub(crate) mod ledger;
 pub(crate) mod origin;
+pub(crate) mod zone;
 
 #[cfg(test)]
 mod tests;

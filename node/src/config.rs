@@ -2,6 +2,7 @@
 //! otherwise every fault is told at once, with its line and key.
 
 mod file;
+mod issuance;
 mod verification;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 pub use file::Fault;
 use file::File;
+pub use issuance::Issuance;
 pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
@@ -117,16 +119,6 @@ pub enum StoreKind {
     Redb,
 }
 
-/// The leader's work at the CA.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issuance {
-    /// Orders in flight at once.
-    pub concurrency: u64,
-    /// First wait after a failure; later ones are ten and a hundred times that,
-    /// then daily.
-    pub retry: Duration,
-}
-
 /// What is written to standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -196,7 +188,7 @@ impl Config {
             health,
             edge: edge(&mut file, base),
             raft: raft(&mut file),
-            issuance: issuance(&mut file),
+            issuance: Issuance::read(&mut file),
             verification: Verification::read(&mut file),
             log: log(&mut file),
         };
@@ -417,18 +409,6 @@ fn raft(file: &mut File<'_>) -> Raft {
         );
     }
     raft
-}
-
-fn issuance(file: &mut File<'_>) -> Issuance {
-    Issuance {
-        concurrency: file.bounded("issuance", "concurrency", 1..=1_000, 32),
-        retry: file.bounded(
-            "issuance",
-            "retry",
-            Duration::from_secs(1)..=Duration::from_secs(3600),
-            Duration::from_secs(60),
-        ),
-    }
 }
 
 /// openraft is silent: it calls every unreachable peer an error, and what matters of

@@ -1,5 +1,7 @@
 //! What each room counted, as metrics; and what the leader is at, as sentences.
 
+mod issuance;
+
 use leader::{
     metrics::{CLASSES, STAGES},
     status::Status,
@@ -35,6 +37,15 @@ pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
     });
     let leader = open.leader.clone();
     metrics.add(move || leader_figures(&leader.metrics()));
+    let (leader, replica, clock) = (
+        open.leader.clone(),
+        rooms.replica.clone(),
+        rooms.clock.clone(),
+    );
+    metrics.add(move || {
+        let state = replica.state().borrow().clone();
+        issuance::issuance_figures(&leader.status(), &state, clock.now())
+    });
     let serving = open.serving.clone();
     metrics.add(move || {
         let silent = |report: &state::ports::NodeReport| {
@@ -194,6 +205,26 @@ fn leader_figures(snapshot: &leader::metrics::Snapshot) -> Vec<Sample> {
             "requests_fenced",
             "Requests held back because this node might lead no more",
             float(snapshot.fenced),
+        ),
+        Sample::counter(
+            "renewal_answers",
+            "Answers of CAs when to renew a certificate",
+            float(snapshot.polled),
+        ),
+        Sample::counter(
+            "renewal_questions_unanswered",
+            "Questions when to renew a certificate that a CA did not answer",
+            float(snapshot.unanswered),
+        ),
+        Sample::counter(
+            "renewals_rescheduled",
+            "Renewals set to another moment",
+            float(snapshot.rescheduled),
+        ),
+        Sample::counter(
+            "certificates_revoked",
+            "Certificates revoked by this node",
+            float(snapshot.revoked),
         ),
         Sample::counter(
             "looks",

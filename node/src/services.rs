@@ -220,6 +220,7 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
         retry * 100,
         Duration::from_secs(86_400).max(retry),
     ];
+    settings.fallback_after = config.issuance.fallback;
     settings.verification = leader::verification::Config {
         first: config.verification.retry,
         fresh: config.verification.fresh,
@@ -245,6 +246,7 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>, surveyor: Surveyor) -> lea
         lease: replica.clone(),
         members: replica.clone(),
         serving,
+        bodies: replica.clone(),
         seal: rooms.keyring.clone(),
         identities: Arc::new(Certifier::new(rooms.keyring.clone(), rooms.entropy.clone())),
         clock: rooms.clock.clone(),

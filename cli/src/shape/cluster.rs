@@ -27,8 +27,23 @@ pub(crate) struct Status {
     /// Why the node's replica stopped; empty while it runs.
     pub(crate) replica_fault: String,
     pub(crate) hostnames: Counts,
+    /// The CA that is asked first.
     pub(crate) acme: Option<Acme>,
+    /// All of them, in the order in which they are asked.
+    pub(crate) cas: Vec<Ca>,
+    /// What an operator should look at.
+    pub(crate) warnings: Vec<String>,
     pub(crate) members: Vec<Member>,
+}
+
+/// A CA, as far as the cluster's health goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Ca {
+    pub(crate) name: String,
+    /// none, key-committed, registered, rollover-wanted or rolling.
+    pub(crate) registration: String,
+    /// Why the leader leaves it alone, if it does and answered.
+    pub(crate) pause: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -105,8 +120,30 @@ impl From<wire::ClusterStatus> for Status {
             replica_fault: wire.replica_fault,
             hostnames: wire.hostnames.map(counts).unwrap_or_default(),
             acme: wire.acme.map(acme),
+            cas: wire.cas.into_iter().map(Ca::from).collect(),
+            warnings: wire.warnings,
             members: wire.members.into_iter().map(Member::from).collect(),
         }
+    }
+}
+
+impl From<wire::CaStatus> for Ca {
+    fn from(wire: wire::CaStatus) -> Self {
+        Self {
+            name: id(&wire.name).to_owned(),
+            registration: wire.registration,
+            pause: wire.pause,
+        }
+    }
+}
+
+impl Ca {
+    fn text(&self) -> String {
+        let pause = match self.pause.as_str() {
+            "" => String::new(),
+            why => format!(", left alone: {why}"),
+        };
+        format!("{} ({}{pause})", self.name, self.registration)
     }
 }
 
@@ -179,6 +216,8 @@ impl Shape for Status {
             said.push(("account", acme.account_state.clone()));
             said.push(("issuance", acme.progress.join("; ")));
         }
+        let cas: Vec<String> = self.cas.iter().map(Ca::text).collect();
+        said.push(("cas", cas.join(", ")));
         said.push((
             "answered by",
             format!(
@@ -194,6 +233,8 @@ impl Shape for Status {
             ),
         ));
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        let warnings = self.warnings.iter();
+        said.extend(warnings.map(|warning| ("WARNING", warning.clone())));
         let members = members_table(&self.members);
         format!("{}\n\n{members}", pairs(said))
     }

@@ -1,36 +1,38 @@
 //! Hostnames.
 
+mod claim;
+
 use proto::admin::v1 as wire;
 use serde::Serialize;
 
-use super::{id, moment};
+use super::{certificate::Certificate, id, moment};
 use crate::output::{Shape, clean, pairs, rows};
+use claim::{Contest, Ownership, Wants};
 
 /// A hostname.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Hostname {
     pub(crate) hostname: String,
-    /// pending, issuing, live, renewing or failed.
+    /// pending, issuing, live, renewing, failed, unproven or parked.
     pub(crate) state: &'static str,
+    /// Whose it is.
+    pub(crate) tenant: String,
+    pub(crate) wants: Wants,
+    /// Absent from a node that is older than this program.
+    pub(crate) ownership: Option<Ownership>,
+    /// Another tenant's claim.
+    pub(crate) contest: Option<Contest>,
     pub(crate) authorized_at: Option<String>,
     pub(crate) authorized_by: String,
     pub(crate) certificate: Option<Certificate>,
+    /// The one with an RSA key.
+    pub(crate) rsa_certificate: Option<Certificate>,
+    /// When a request was made that waits to be signed.
+    pub(crate) request_at: Option<String>,
     pub(crate) order: Option<Order>,
     pub(crate) failure: Option<Failure>,
     pub(crate) revision: u64,
     pub(crate) serving: Vec<Serving>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Certificate {
-    /// SHA-256 of the leaf, hexadecimal.
-    pub(crate) id: String,
-    /// Hexadecimal.
-    pub(crate) serial: String,
-    pub(crate) issuer: String,
-    pub(crate) not_before: Option<String>,
-    pub(crate) not_after: Option<String>,
-    pub(crate) renew_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,14 +43,24 @@ pub(crate) struct Order {
     pub(crate) since: Option<String>,
     pub(crate) url: String,
     pub(crate) attempt: u32,
+    /// At which CA.
+    pub(crate) ca: String,
+    /// What it is counted as: new, renewal, urgent or exempt.
+    pub(crate) budget: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Failure {
+    /// challenge, rejected, rate-limited, unavailable, unusable, preflight or paused.
+    pub(crate) class: String,
     pub(crate) reason: String,
     pub(crate) count: u32,
     pub(crate) at: Option<String>,
     pub(crate) next_try: Option<String>,
+    /// When the first of them in a row was.
+    pub(crate) since: Option<String>,
+    /// It failed too often.
+    pub(crate) parked: bool,
 }
 
 /// Whether a member serves what is shown.
@@ -69,24 +81,17 @@ impl From<wire::Hostname> for Hostname {
             hostname: id(&wire.name).to_owned(),
             authorized_at: moment(wire.authorized_at.as_ref()),
             authorized_by: wire.authorized_by,
+            tenant: wire.tenant,
+            wants: Wants::from(wire.wants.unwrap_or_default()),
+            ownership: wire.ownership.map(Ownership::from),
+            contest: wire.contest.map(Contest::from),
             certificate: wire.certificate.map(Certificate::from),
+            rsa_certificate: wire.rsa_certificate.map(Certificate::from),
+            request_at: moment(wire.request.and_then(|it| it.created_at).as_ref()),
             order: wire.order.map(Order::from),
             failure: wire.failure.map(Failure::from),
             revision: wire.revision,
             serving: wire.serving.into_iter().map(Serving::from).collect(),
-        }
-    }
-}
-
-impl From<wire::Certificate> for Certificate {
-    fn from(wire: wire::Certificate) -> Self {
-        Self {
-            not_before: moment(wire.not_before.as_ref()),
-            not_after: moment(wire.not_after.as_ref()),
-            renew_at: moment(wire.renew_at.as_ref()),
-            id: wire.id,
-            serial: wire.serial,
-            issuer: wire.issuer,
         }
     }
 }
@@ -97,8 +102,10 @@ impl From<wire::Order> for Order {
             since: moment(wire.since.as_ref()),
             id: wire.id,
             stage: wire.stage,
+            ca: id(&wire.ca).to_owned(),
             url: wire.url,
             attempt: wire.attempt,
+            budget: wire.budget,
         }
     }
 }
@@ -108,8 +115,11 @@ impl From<wire::Failure> for Failure {
         Self {
             at: moment(wire.at.as_ref()),
             next_try: moment(wire.next_try.as_ref()),
+            since: moment(wire.since.as_ref()),
+            class: wire.class,
             reason: wire.reason,
             count: wire.count,
+            parked: wire.parked,
         }
     }
 }
@@ -146,7 +156,7 @@ impl Hostname {
 
     /// It has none, and the last attempt failed.
     pub(crate) fn is_failed(&self) -> bool {
-        self.state == "failed"
+        matches!(self.state, "failed" | "parked")
     }
 
     /// The same but for how long nodes have been silent.
@@ -168,9 +178,10 @@ impl Hostname {
 
     /// The columns of a listing.
     fn row(&self) -> Vec<String> {
-        let certificate = self.certificate.as_ref();
+        let certificate = self.certificate.as_ref().or(self.rsa_certificate.as_ref());
         vec![
             self.hostname.clone(),
+            self.tenant.clone(),
             self.state.to_owned(),
             certificate
                 .map(|certificate| certificate.issuer.clone())
@@ -227,13 +238,32 @@ impl Shape for Hostname {
                 ),
             ),
         ];
-        if let Some(certificate) = &self.certificate {
+        said.push(("tenant", self.tenant.clone()));
+        said.push(("wants", self.wants.text()));
+        if let Some(ownership) = &self.ownership {
+            said.extend(ownership.pairs());
+        }
+        for certificate in [&self.certificate, &self.rsa_certificate]
+            .into_iter()
+            .flatten()
+        {
             let moment = |at: &Option<String>| at.clone().unwrap_or_default();
+            let from = match certificate.source.as_str() {
+                "uploaded" => ", uploaded".to_owned(),
+                ca => format!(" from {ca}"),
+            };
+            let key = format!("{}{from}", certificate.algorithm);
+            said.push(("certificate", key));
             said.push(("issuer", certificate.issuer.clone()));
             said.push(("serial", certificate.serial.clone()));
             said.push(("not after", moment(&certificate.not_after)));
             said.push(("renew at", moment(&certificate.renew_at)));
+            if let Some(window) = &certificate.window {
+                let (start, end) = (moment(&window.start), moment(&window.end));
+                said.push(("ca's window", format!("{start} to {end}")));
+            }
         }
+        said.push(("request made", self.request_at.clone().unwrap_or_default()));
         if let Some(order) = &self.order {
             let since = order.since.as_deref().unwrap_or("-");
             let text = format!(
@@ -245,8 +275,19 @@ impl Shape for Hostname {
         }
         if let Some(failure) = &self.failure {
             said.push(("failure", failure.reason.clone()));
-            said.push(("failures", failure.count.to_string()));
+            let parked = if failure.parked { ", parked" } else { "" };
+            said.push(("failures", format!("{}{parked}", failure.count)));
             said.push(("next try", failure.next_try.clone().unwrap_or_default()));
+        }
+        if let Some(contest) = &self.contest {
+            let text = format!(
+                "by tenant {}, until {}; token {}",
+                contest.tenant,
+                contest.ends_at.as_deref().unwrap_or("-"),
+                contest.token
+            );
+            said.push(("contested", text));
+            said.push(("contest fault", contest.fault.clone()));
         }
         said.push(("served by", served(&self.serving)));
         said.push(("not by", behind(&self.serving)));
@@ -290,7 +331,15 @@ pub(crate) struct Hostnames {
 
 impl Shape for Hostnames {
     fn table(&self) -> String {
-        let header = ["hostname", "state", "issuer", "not after", "served by", ""];
+        let header = [
+            "hostname",
+            "tenant",
+            "state",
+            "issuer",
+            "not after",
+            "served by",
+            "",
+        ];
         rows(&header, self.hostnames.iter().map(Hostname::row).collect())
     }
 }

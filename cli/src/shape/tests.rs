@@ -2,6 +2,8 @@
 //! change is a decision. `HOSTQUORUM_REGENERATE=1 cargo test -p cli` writes them
 //! anew.
 
+mod issuance;
+
 use std::{
     cell::RefCell,
     fs,
@@ -87,6 +89,14 @@ fn live() -> wire::Hostname {
         state: wire::HostnameState::Live.into(),
         authorized_at: at(0),
         authorized_by: "operator:alice".to_owned(),
+        tenant: "acme".to_owned(),
+        wants: Some(wire::Wants::default()),
+        ownership: Some(wire::Ownership {
+            standing: "vouched".to_owned(),
+            since: at(0),
+            token: "04g2081040g2081040g2081040".to_owned(),
+            ..Default::default()
+        }),
         certificate: Some(wire::Certificate {
             id: "ab".repeat(32),
             serial: "0a1b2c3d4e5f".to_owned(),
@@ -94,6 +104,11 @@ fn live() -> wire::Hostname {
             not_before: at(-3600),
             not_after: at(90 * 86_400),
             renew_at: at(60 * 86_400),
+            name: format!("certificates/{}", "ab".repeat(32)),
+            hostname: "hostnames/shop.client.example".to_owned(),
+            algorithm: wire::KeyAlgorithm::Ecdsa.into(),
+            ca: "cas/letsencrypt".to_owned(),
+            served: true,
             ..Default::default()
         }),
         order: None,
@@ -119,7 +134,9 @@ fn issuing() -> wire::Hostname {
             since: at(5),
             url: "https://ca.example/order/7".to_owned(),
             attempt: 2,
-            ..Default::default()
+            ca: "cas/letsencrypt".to_owned(),
+            algorithm: wire::KeyAlgorithm::Ecdsa.into(),
+            budget: "new".to_owned(),
         }),
         ..live()
     }
@@ -135,7 +152,9 @@ fn failed() -> wire::Hostname {
             count: 3,
             at: at(60),
             next_try: at(360),
-            ..Default::default()
+            class: "challenge".to_owned(),
+            since: at(30),
+            parked: false,
         }),
         serving: vec![
             serving(1, true, Some(0)),
@@ -221,7 +240,23 @@ fn status(quorum: bool) -> wire::ClusterStatus {
             progress: vec!["bad.client.example: waits until 00:06".to_owned()],
         }),
         members: members(),
-        ..Default::default()
+        warnings: if quorum {
+            vec!["the uploaded certificate of b.example ends soon".to_owned()]
+        } else {
+            Vec::new()
+        },
+        cas: vec![
+            ca_status("letsencrypt", "registered", ""),
+            ca_status("zerossl", "none", "503 Service Unavailable"),
+        ],
+    }
+}
+
+fn ca_status(name: &str, registration: &str, pause: &str) -> wire::CaStatus {
+    wire::CaStatus {
+        name: format!("cas/{name}"),
+        registration: registration.to_owned(),
+        pause: pause.to_owned(),
     }
 }
 

@@ -3,7 +3,6 @@
 mod alternate;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::{
@@ -221,8 +220,7 @@ impl Authority {
     ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
         let mut names = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
         let host = host.trim_matches(['[', ']']);
-        let known = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) || host == "localhost";
-        if !known {
+        if !names.iter().any(|name| name == host) {
             names.push(host.to_owned());
         }
         let key = generate_key()?;

@@ -35,23 +35,34 @@ impl View {
         self.state.index()
     }
 
-    /// True if `name`, in lower case, is authorized.
+    /// True if `name`, in lower case, is authorized or served with what covers it.
     pub fn knows(&self, name: &str) -> bool {
-        self.state.hostname(name).is_some()
+        self.state.hostname(name).is_some() || self.covering(name).is_some()
     }
 
-    /// What to present for `name`, in lower case.
+    /// What to present for `name`, in lower case: its own certificate, else one that is
+    /// for all names beside it.
     pub fn served(&self, name: &str) -> Served {
-        match self.state.hostname(name) {
+        let record = self.state.hostname(name);
+        let own = record.and_then(|record| self.state.certificate(&record.certificate?));
+        match own.or_else(|| self.covering(name)) {
+            Some(certificate) => Served::With(Arc::clone(certificate)),
+            None if record.is_some() => Served::Pending,
             None => Served::Unknown,
-            Some(record) => match record
-                .certificate
-                .and_then(|id| self.state.certificate(&id))
-            {
-                None => Served::Pending,
-                Some(certificate) => Served::With(Arc::clone(certificate)),
-            },
         }
+    }
+
+    /// The certificate of the hostname one label above, if it is for all names below that.
+    /// What another tenant has authorized is not served with it.
+    fn covering(&self, name: &str) -> Option<&Arc<Certificate>> {
+        let (_, above) = name.split_once('.')?;
+        let record = self.state.hostname(above)?;
+        let own = self.state.hostname(name);
+        if !record.is_wildcard() || own.is_some_and(|own| own.tenant != record.tenant) {
+            return None;
+        }
+        let certificate = self.state.certificate(&record.certificate?)?;
+        certificate.wildcard.then_some(certificate)
     }
 
     /// Where requests for an authorized name go, if that was set.
@@ -97,13 +108,19 @@ impl View {
         }
     }
 
-    /// `name` as a value of its own, if it is authorized.
+    /// `name` as a value of its own, if it is known.
     pub fn hostname(&self, name: &str) -> Option<Hostname> {
         if self.knows(name) {
             Hostname::parse(name).ok()
         } else {
             None
         }
+    }
+
+    /// True if `name`, in lower case, is authorized itself: a CA may be told that it is
+    /// ours.
+    pub fn is_authorized(&self, name: &str) -> bool {
+        self.state.hostname(name).is_some()
     }
 }
 

@@ -1,45 +1,113 @@
-//! The ACME account: its key is agreed on before the CA hears of it, so that no crash can
-//! lose an account; `newAccount` with the same key gives the same account, so that it can
-//! be sent again.
+//! Our accounts, one at each CA. A key is agreed on before the CA hears of it, so that no
+//! crash can lose an account; `newAccount` with the same key gives the same account, so
+//! that it can be sent again. A key is changed in the same way: while both are known, the
+//! CA is asked which it has.
+//!
+//! What contacts a CA was told is this leader's memory: a new one tells them again.
 
-use std::sync::Arc;
+mod open;
+mod rollover;
 
-use state::{Ca, Change, KeyPurpose, Registration, State, sealed::SealContext};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use state::{Ca, CaName, Change, KeyPurpose, Registration, Stage, State, sealed::SealContext};
+
+pub(crate) use self::open::open;
 use crate::{
-    issuance::authority::{Access, Authority, AuthorityError, Rates, Registration as NewAccount},
+    issuance::authority::{Authority, AuthorityError, ExternalAccount, Registration as NewAccount},
     reign::{CommitError, Reign},
 };
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Make a key and commit it.
+    /// Make a key and commit it: the first, or the next one.
     CommitKey,
     /// Tell the CA.
     Register,
+    /// Tell the CA whom it can write to.
+    TellContacts,
+    /// Have the CA take the next key, or find out that it has.
+    ChangeKey,
+}
+
+impl Step {
+    /// In a few words, for the status.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::CommitKey => "making the account's key",
+            Self::Register => "registering",
+            Self::TellContacts => "telling the account's contacts",
+            Self::ChangeKey => "changing the account's key",
+        }
+    }
+}
+
+/// What this leader remembers of accounts. All of it may be lost.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<HashMap<CaName, Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// The contacts that the CA was told.
+    contacts: Option<Vec<String>>,
+    /// When `keyChange` was last sent without an answer.
+    doubtful_at: Option<Duration>,
+}
+
+impl Memory {
+    fn told(&self, ca: &CaName) -> Option<Vec<String>> {
+        self.all().get(ca)?.contacts.clone()
+    }
+
+    fn edit(&self, ca: &CaName, edit: impl FnOnce(&mut Remembered)) {
+        edit(self.all().entry(ca.clone()).or_default());
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<CaName, Remembered>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why nothing can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the CA's terms of service were not agreed to; nothing is ordered until the cluster is formed with them agreed"
+    "the CA's terms of service were not agreed to; nothing is ordered there until an operator agrees to them"
 )]
 pub(crate) struct TermsNotAgreed;
 
 /// What an account lacks.
-pub(crate) fn plan(ca: &Ca) -> Result<Option<Step>, TermsNotAgreed> {
+pub(crate) fn plan(
+    state: &State,
+    ca: &Ca,
+    memory: &Memory,
+) -> Result<Option<Step>, TermsNotAgreed> {
     match (&ca.registration, ca.settings.terms_agreed) {
-        (Registration::Registered { .. } | Registration::Rolling { .. }, _) => Ok(None),
+        (Registration::Rolling { .. }, _) => Ok(Some(Step::ChangeKey)),
+        (Registration::Registered { rollover: true, .. }, _) => {
+            Ok((!is_challenged(state, &ca.name)).then_some(Step::CommitKey))
+        }
+        (Registration::Registered { .. }, _) => {
+            let wanted = &ca.settings.contacts;
+            let told = memory.told(&ca.name).unwrap_or_default();
+            Ok((told != *wanted).then_some(Step::TellContacts))
+        }
         (_, false) => Err(TermsNotAgreed),
         (Registration::None, true) => Ok(Some(Step::CommitKey)),
         (Registration::KeyCommitted(_), true) => Ok(Some(Step::Register)),
     }
 }
 
-/// The CA that is asked: the first by rank.
-pub(crate) fn first(state: &State) -> Option<Arc<Ca>> {
-    state.cas_by_rank().first().map(|ca| Arc::clone(ca))
+/// The answers of challenges end in the thumbprint of the account's key: while one is or
+/// will be open there, the key stays. No order begins meanwhile.
+fn is_challenged(state: &State, ca: &CaName) -> bool {
+    state
+        .orders()
+        .any(|order| order.ca == *ca && !matches!(order.stage, Stage::FinalizeIntent(_)))
 }
 
 /// Why a step failed.
@@ -49,25 +117,70 @@ pub(crate) enum AccountError {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    #[error(
+        "the CA registers only accounts that are bound to an external one, and none was given: ask the CA for a key id and an HMAC key and bind them"
+    )]
+    NoExternalAccount,
+    #[error("the CA did not change the account's key, which stays as it was: {0}")]
+    NotRolled(AuthorityError),
     #[error("{0}")]
     Own(String),
 }
 
-/// Does one step.
-pub(crate) async fn act(reign: &Reign, step: Step) -> Result<(), AccountError> {
-    match step {
-        Step::CommitKey => commit_key(reign).await,
-        Step::Register => register(reign).await,
+impl AccountError {
+    fn own(error: impl std::fmt::Display) -> Self {
+        Self::Own(error.to_string())
+    }
+
+    /// The same again will not help before somebody does something.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::NoExternalAccount | Self::NotRolled(_) => true,
+            Self::Authority(error) => {
+                !error.is_outage()
+                    && matches!(
+                        error,
+                        AuthorityError::Refused(_)
+                            | AuthorityError::Unusable(_)
+                            | AuthorityError::Unsupported(_)
+                    )
+            }
+            Self::Commit(_) | Self::Own(_) => false,
+        }
     }
 }
 
-async fn commit_key(reign: &Reign) -> Result<(), AccountError> {
-    let own = |error: &dyn std::fmt::Display| AccountError::Own(error.to_string());
-    let made = reign.ports.requests.account_key();
-    let made = made.map_err(|error| own(&error))?;
-    let Some(ca) = first(&reign.state()) else {
+/// Does one step for the account at `ca`.
+pub(crate) async fn act(
+    reign: &Reign,
+    memory: &Memory,
+    ca: &CaName,
+    step: Step,
+) -> Result<(), AccountError> {
+    let Some(ca) = reign.state().ca(ca.as_str()).cloned() else {
         return Ok(());
     };
+    let done = match step {
+        Step::CommitKey => commit_key(reign, &ca).await,
+        Step::Register => register(reign, &ca).await,
+        Step::TellContacts => tell_contacts(reign, memory, &ca).await,
+        Step::ChangeKey => rollover::change_key(reign, memory, &ca).await,
+    };
+    match &done {
+        Ok(()) if step != Step::CommitKey => reign.weather(&ca.name).clear(),
+        Err(AccountError::Authority(error)) if error.is_outage() => {
+            reign.counters.outage();
+            let weather = reign.weather(&ca.name);
+            weather.strike(&error.to_string(), error.retry_after());
+        }
+        Ok(()) | Err(_) => {}
+    }
+    done
+}
+
+async fn commit_key(reign: &Reign, ca: &Ca) -> Result<(), AccountError> {
+    let made = reign.ports.requests.account_key();
+    let made = made.map_err(AccountError::own)?;
     let (purpose, context) = (
         KeyPurpose::Control,
         SealContext::AccountKey(ca.name.clone()),
@@ -76,7 +189,7 @@ async fn commit_key(reign: &Reign) -> Result<(), AccountError> {
     let change = Change::CommitAccountKey {
         ca: ca.name.clone(),
         key: state::AccountKey {
-            sealed: sealed.map_err(|error| own(&error))?,
+            sealed: sealed.map_err(AccountError::own)?,
             thumbprint: made.thumbprint,
         },
     };
@@ -84,106 +197,81 @@ async fn commit_key(reign: &Reign) -> Result<(), AccountError> {
     Ok(())
 }
 
-async fn register(reign: &Reign) -> Result<(), AccountError> {
-    let state = reign.state();
-    let Some(ca) = first(&state) else {
-        return Ok(());
-    };
-    let authority = open(reign, &ca)?;
-    let registered = register_at(reign, &ca, &*authority).await;
-    if let Err(AccountError::Authority(error)) = &registered
-        && error.is_outage()
-    {
-        reign.counters.outage();
-        reign
-            .weather(&ca.name)
-            .strike(&error.to_string(), error.retry_after());
-    }
-    registered
-}
-
-async fn register_at(
-    reign: &Reign,
-    ca: &Ca,
-    authority: &dyn Authority,
-) -> Result<(), AccountError> {
-    let failpoint = reign.config.failpoint;
+async fn register(reign: &Reign, ca: &Ca) -> Result<(), AccountError> {
+    let authority = open(reign, ca)?;
     authority.warm().await?;
-    // The key's own commit may be a predecessor's: this one says that we lead.
-    let permit = reign.commit(Change::Confirm).await?.permit;
-    failpoint.before("post-new-account");
-    let registration = NewAccount {
-        // Set below: a CA that does not like them still issues.
-        contacts: &[],
-        terms_agreed: ca.settings.terms_agreed,
-        external: None,
-    };
-    let url = authority.register(&registration, permit).await?;
-    failpoint.after("post-new-account");
-    if !ca.settings.contacts.is_empty() {
-        let permit = reign.commit(Change::Confirm).await?.permit;
-        failpoint.before("post-update-contacts");
-        let set = authority.set_contacts(&url, &ca.settings.contacts, permit);
-        match set.await {
-            // A CA that does not like our contacts still issues.
-            Err(AuthorityError::Refused(problem)) => {
-                tracing::warn!(%problem, "the CA does not take the account's contacts");
-            }
-            other => other?,
+    let found = match &ca.external_account {
+        // Such a binding may be good for one use only: after an answer that was lost the
+        // account exists, and asking again would be refused.
+        Some(_) => authority.find().await?,
+        None if authority.directory().await?.external_account_required => {
+            return Err(AccountError::NoExternalAccount);
         }
-        failpoint.after("post-update-contacts");
-    }
-    tracing::info!(url, "registered at the CA");
-    let name = ca.name.clone();
-    reign
-        .commit(Change::RegisterAccount { ca: name, url })
-        .await?;
-    reign.weather(&ca.name).clear();
+        None => None,
+    };
+    let url = match found {
+        Some(url) => url,
+        None => new_account(reign, ca, &*authority).await?,
+    };
+    tracing::info!(ca = %ca.name, url, "registered at the CA");
+    let ca = ca.name.clone();
+    reign.commit(Change::RegisterAccount { ca, url }).await?;
     Ok(())
 }
 
-/// The CA, with the account's own key.
-pub(crate) fn open(reign: &Reign, ca: &Ca) -> Result<Arc<dyn Authority>, AccountError> {
-    let missing = || AccountError::Own("the account has no key".to_owned());
-    let key = ca.key().ok_or_else(missing)?;
-    let context = SealContext::AccountKey(ca.name.clone());
-    let secret = reign.ports.seal.open(&key.sealed, &context);
-    let secret = secret.map_err(|error| AccountError::Own(error.to_string()))?;
-    let access = Access {
-        directory: &ca.settings.directory,
-        trust_roots_pem: &ca.settings.trust_roots_pem,
-        rates: Rates::at(&ca.settings.directory),
-        key: &secret,
-        thumbprint: ca.thumbprint(),
-        account_url: ca.account_url(),
+async fn new_account(
+    reign: &Reign,
+    ca: &Ca,
+    authority: &dyn Authority,
+) -> Result<String, AccountError> {
+    let hmac = match &ca.external_account {
+        None => None,
+        Some(account) => {
+            let context = SealContext::ExternalAccountKey(ca.name.clone());
+            let opened = reign.ports.seal.open(&account.hmac, &context);
+            Some((account, opened.map_err(AccountError::own)?))
+        }
     };
-    Ok(reign.ports.authorities.open(&access)?)
+    let external = hmac.as_ref().map(|(account, hmac)| ExternalAccount {
+        kid: &account.key_id,
+        hmac,
+    });
+    let registration = NewAccount {
+        // Told afterwards: a CA that does not like them still issues.
+        contacts: &[],
+        terms_agreed: ca.settings.terms_agreed,
+        external,
+    };
+    // The key's own commit may be a predecessor's: this one says that we lead.
+    let permit = reign.commit(Change::Confirm).await?.permit;
+    let failpoint = reign.config.failpoint;
+    failpoint.before("post-new-account");
+    let url = authority.register(&registration, permit).await?;
+    failpoint.after("post-new-account");
+    Ok(url)
+}
+
+async fn tell_contacts(reign: &Reign, memory: &Memory, ca: &Ca) -> Result<(), AccountError> {
+    let Some(url) = ca.account_url() else {
+        return Ok(());
+    };
+    let authority = open(reign, ca)?;
+    authority.warm().await?;
+    let permit = reign.commit(Change::Confirm).await?.permit;
+    let failpoint = reign.config.failpoint;
+    failpoint.before("post-update-contacts");
+    let contacts = &ca.settings.contacts;
+    match authority.set_contacts(url, contacts, permit).await {
+        // A CA that does not like our contacts still issues.
+        Err(AuthorityError::Refused(problem)) => {
+            tracing::warn!(ca = %ca.name, %problem, "the CA does not take the account's contacts");
+        }
+        other => other?,
+    }
+    failpoint.after("post-update-contacts");
+    memory.edit(&ca.name, |it| it.contacts = Some(contacts.clone()));
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use state::testing::{account_key, found};
-
-    #[test]
-    fn an_account_gets_a_key_and_then_a_url_but_nothing_without_terms() {
-        let fresh = found().ca;
-        let with = |registration| Ca {
-            registration,
-            ..fresh.clone()
-        };
-        let key = account_key("t");
-        let registered = Registration::Registered {
-            key: key.clone(),
-            url: "https://ca.example/account/1".to_owned(),
-            rollover: false,
-        };
-        let committed = with(Registration::KeyCommitted(key));
-        assert_eq!(plan(&fresh), Ok(Some(Step::CommitKey)));
-        assert_eq!(plan(&committed), Ok(Some(Step::Register)));
-        assert_eq!(plan(&with(registered)), Ok(None));
-        let mut unagreed = fresh.clone();
-        unagreed.settings.terms_agreed = false;
-        assert_eq!(plan(&unagreed), Err(TermsNotAgreed));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Certificates: which orders to take up and to begin.
+//! Certificates: orders, from their admission to their end.
 //!
 //! An order goes through `Admitted`, `Prepared`, `ReadyIntent` and `FinalizeIntent` to its
 //! certificate. Each stage is committed before its effect at the CA, so that whoever leads
@@ -19,12 +19,12 @@ mod react;
 pub mod request;
 pub mod weather;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use state::{
-    Budget, CaName, Change, Done, Due, Evidence, FailureClass, Hostname, Index, KeyAlgorithm,
-    KeyPurpose, Order, OrderId, Sealed, State, Timestamp, command::Admit, sealed::SealContext,
+    Budget, CaName, Change, Done, Evidence, FailureClass, Hostname, Index, KeyAlgorithm,
+    KeyPurpose, Order, OrderId, Sealed, command::Admit, sealed::SealContext,
 };
 
 use self::{
@@ -56,56 +56,6 @@ pub(crate) struct Ticket {
     pub(crate) budget: Budget,
     /// The registered domain under which the CA counts it.
     pub(crate) domain: String,
-}
-
-/// One thing to begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Carry on an order of an earlier leader, or one whose carrier ended.
-    Resume(Hostname, OrderId),
-    /// Begin an order for the claim of a hostname.
-    Admit(Hostname, Index),
-}
-
-/// What a plan depends on beside the state.
-pub(crate) struct Outlook<'a> {
-    pub(crate) now: Timestamp,
-    /// Hostnames that are in hand.
-    pub(crate) in_hand: &'a HashSet<Hostname>,
-    /// Most orders at once.
-    pub(crate) bound: usize,
-    /// This leader's clock can be trusted: renewals may begin.
-    pub(crate) trusted: bool,
-    /// The CA may be asked: orders may begin.
-    pub(crate) calm: bool,
-}
-
-/// What to begin: what is in flight before what is due, the longest due first.
-pub(crate) fn plan(state: &State, outlook: &Outlook<'_>) -> Vec<Step> {
-    let free = outlook.bound.saturating_sub(outlook.in_hand.len());
-    let mut steps: Vec<Step> = state
-        .orders()
-        .filter(|order| !outlook.in_hand.contains(&order.hostname))
-        .take(free)
-        .map(|order| Step::Resume(order.hostname.clone(), order.id))
-        .collect();
-    if outlook.calm {
-        let free = free.saturating_sub(steps.len());
-        steps.extend(due(state, outlook).take(free));
-    }
-    steps
-}
-
-fn due<'a>(state: &'a State, outlook: &'a Outlook<'_>) -> impl Iterator<Item = Step> + 'a {
-    state.due(outlook.now).filter_map(|(_, due)| {
-        let Due::Order(hostname, _) = due else {
-            return None;
-        };
-        let record = state.hostname(hostname.as_str())?;
-        let first = record.certificate.is_none();
-        let wanted = !outlook.in_hand.contains(hostname) && (first || outlook.trusted);
-        wanted.then(|| Step::Admit(hostname.clone(), record.claim))
-    })
 }
 
 /// Begins an order and carries it to its end.
@@ -230,6 +180,3 @@ pub(crate) async fn resume(
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,9 @@
 //! What only the leader does.
 //!
-//! Five duties: the ACME account, issuance, membership, the cluster's own certificates,
-//! and clearing away what ended. Each is a plan, which is a function of the replicated
-//! state, and an executor that is idempotent and takes no other input: whoever leads next
-//! plans from the same state and goes on. [`Leader::start`] runs them while this node
+//! The duties: accounts at the CAs, issuance, when certificates are renewed, revocation,
+//! membership, the cluster's own certificates, and clearing away what ended. Each is a
+//! plan, which is a function of the replicated state, and an executor that is idempotent
+//! and takes no other input: whoever leads next plans from the same state and goes on. [`Leader::start`] runs them while this node
 //! leads, and cancels them when it does not.
 //!
 //! One certificate per name and period, whatever crashes (RFC 8555 as the CA's side):
@@ -13,6 +13,8 @@
 //!   checked right before the bytes are written ([`fence`]);
 //! - a new leader reads an order from the CA before it goes on, and sends `finalize` again
 //!   only when what its predecessor sent can no longer arrive.
+//!
+//! Which order begins when, at which CA and at what cost is decided by the [`scheduler`].
 //!
 //! Whose a name is, and whether an order for it can succeed, is judged by [`verification`]:
 //! rules over what was seen, and the probes that look at DNS and HTTP from several places.
@@ -31,10 +33,14 @@ pub mod failpoint;
 pub mod fence;
 mod identities;
 pub mod issuance;
+mod leaves;
 pub mod membership;
 pub mod metrics;
 mod ports;
 mod reign;
+mod renewal;
+mod revocation;
+pub mod scheduler;
 pub mod status;
 pub mod verification;
 

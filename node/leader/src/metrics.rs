@@ -31,6 +31,10 @@ pub(crate) struct Counters {
     silent_at_barrier: AtomicU64,
     outages: AtomicU64,
     fenced: AtomicU64,
+    polled: AtomicU64,
+    unanswered: AtomicU64,
+    rescheduled: AtomicU64,
+    revoked: AtomicU64,
     looks: AtomicU64,
     deferred: AtomicU64,
     lapsed: AtomicU64,
@@ -64,6 +68,14 @@ pub struct Snapshot {
     pub outages: u64,
     /// Requests that were held back because this node might lead no more.
     pub fenced: u64,
+    /// Questions when to renew a certificate that the CA answered.
+    pub polled: u64,
+    /// Those that it did not.
+    pub unanswered: u64,
+    /// Renewals that were set to another moment.
+    pub rescheduled: u64,
+    /// Certificates revoked.
+    pub revoked: u64,
     /// Looks at hostnames: at claims, and before orders.
     pub looks: u64,
     /// Orders that did not begin because they would have failed.
@@ -115,6 +127,23 @@ impl Counters {
         self.fenced.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn polled(&self, answered: bool) {
+        let counter = if answered {
+            &self.polled
+        } else {
+            &self.unanswered
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn rescheduled(&self) {
+        self.rescheduled.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn revoked(&self) {
+        self.revoked.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn looked(&self) {
         self.looks.fetch_add(1, Relaxed);
     }
@@ -148,6 +177,10 @@ impl Counters {
             silent_at_barrier: get(&self.silent_at_barrier),
             outages: get(&self.outages),
             fenced: get(&self.fenced),
+            polled: get(&self.polled),
+            unanswered: get(&self.unanswered),
+            rescheduled: get(&self.rescheduled),
+            revoked: get(&self.revoked),
             looks: get(&self.looks),
             deferred: get(&self.deferred),
             lapsed: get(&self.lapsed),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use state::{
     State,
-    ports::{Clock, Identities, Leadership, Lease, Members, Propose, Seal, ServingSet},
+    ports::{Bodies, Clock, Identities, Leadership, Lease, Members, Propose, Seal, ServingSet},
 };
 use tokio::sync::watch;
 
@@ -28,6 +28,8 @@ pub struct Ports {
     pub members: Arc<dyn Members>,
     /// What each member said of itself.
     pub serving: Arc<dyn ServingSet>,
+    /// Certificates, from this node's own disk.
+    pub bodies: Arc<dyn Bodies>,
     /// The cluster's data keys.
     pub seal: Arc<dyn Seal>,
     /// The cluster's CA.

@@ -5,17 +5,21 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use state::{Hostname, OrderId, Term, Timestamp};
+use state::{CaName, Hostname, OrderId, Term, Timestamp};
 
-use crate::issuance::weather::Pause;
+use crate::{issuance::weather::Pause, scheduler::Queue};
 
 /// What only the leader does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Duty {
-    /// Registering at the CA.
+    /// Our accounts at the CAs.
     Account,
     /// Orders.
     Issuance,
+    /// When certificates are to be renewed.
+    Renewal,
+    /// What must not be trusted any more.
+    Revocation,
     /// Raft's membership and who has which data key.
     Membership,
     /// The cluster's own certificates.
@@ -32,6 +36,8 @@ impl Duty {
         match self {
             Self::Account => "account",
             Self::Issuance => "issuance",
+            Self::Renewal => "renewal",
+            Self::Revocation => "revocation",
             Self::Membership => "membership",
             Self::Identities => "identities",
             Self::Verification => "verification",
@@ -49,12 +55,31 @@ pub struct Status {
     pub duties: BTreeMap<Duty, DutyStatus>,
     /// Each order in hand.
     pub orders: BTreeMap<Hostname, OrderProgress>,
-    /// Set while the CA is left alone.
+    /// Each CA.
+    pub cas: BTreeMap<CaName, CaStatus>,
+    /// Orders that wait to begin.
+    pub queue: Queue,
+    /// How many certificates their CAs are asked about from time to time.
+    pub polled: usize,
+    /// Set while the CA that is asked first is left alone.
     pub pause: Option<Pause>,
     /// Set while what is driven by time rests, and why.
     pub clock: Option<String>,
     /// When the next thing falls due.
     pub next_due: Option<Timestamp>,
+}
+
+/// How a CA is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaStatus {
+    /// Orders in flight there.
+    pub orders: usize,
+    /// Set while it is left alone.
+    pub pause: Option<Pause>,
+    /// What is being done about our account there.
+    pub doing: Option<&'static str>,
+    /// What is wrong with our account there.
+    pub error: Option<String>,
 }
 
 /// What a duty is at.
@@ -130,6 +155,39 @@ impl Board {
 
     pub(crate) fn order_done(&self, hostname: &Hostname) {
         self.status().orders.remove(hostname);
+    }
+
+    /// What is being done about the account at a CA, and what is wrong with it. The duty
+    /// shows all of them.
+    pub(crate) fn account(
+        &self,
+        ca: &CaName,
+        doing: Option<&'static str>,
+        error: Option<String>,
+        now: Timestamp,
+    ) {
+        let mut status = self.status();
+        let shown = status.cas.entry(ca.clone()).or_default();
+        if doing.is_none() && shown.doing.is_none() && shown.error == error {
+            return;
+        }
+        shown.doing = doing;
+        // What was wrong is shown until it is known to be better.
+        if doing.is_none() {
+            shown.error = error;
+        }
+        let cas = &status.cas;
+        let doing = cas
+            .iter()
+            .filter_map(|(ca, at)| Some(format!("{ca}: {}", at.doing?)));
+        let errors = cas
+            .iter()
+            .filter_map(|(ca, at)| Some(format!("{ca}: {}", at.error.as_ref()?)));
+        let (doing, errors): (Vec<_>, Vec<_>) = (doing.collect(), errors.collect());
+        let duty = status.duties.entry(Duty::Account).or_default();
+        duty.at = now;
+        duty.doing = doing;
+        duty.error = (!errors.is_empty()).then(|| errors.join("; "));
     }
 
     pub(crate) fn began(&self, duty: Duty, doing: Vec<String>, now: Timestamp) {

@@ -244,6 +244,11 @@ impl NodeProcess {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = self

@@ -35,6 +35,7 @@ pub mod command;
 pub mod data_key;
 pub mod due;
 pub mod event;
+pub mod forecast;
 pub mod hostname;
 pub mod id;
 pub mod invitation;

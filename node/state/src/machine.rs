@@ -192,6 +192,11 @@ impl State {
         self.certificates.values()
     }
 
+    /// The same, for whoever follows them by their differences or asks for some of them.
+    pub fn certificates_by_id(&self) -> &OrdMap<CertificateId, Arc<Certificate>> {
+        &self.certificates
+    }
+
     /// Those after `id`, in the order of their ids.
     pub fn certificates_after(
         &self,
@@ -385,15 +390,25 @@ impl State {
 
     /// When the next thing after `now` falls due.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.due_after(now).next().map(|(at, _)| *at)
+    }
+
+    /// What falls due after `from` and up to `to`.
+    pub fn due_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = &(Timestamp, Due)> {
+        self.due_after(from).take_while(move |(at, _)| *at <= to)
+    }
+
+    fn due_after(&self, from: Timestamp) -> impl Iterator<Item = &(Timestamp, Due)> {
         use std::ops::Bound;
         let after = (
-            Timestamp(now.0.saturating_add(1)),
+            Timestamp(from.0.saturating_add(1)),
             Due::Order(Hostname::lowest(), KeyAlgorithm::Ecdsa),
         );
-        self.due
-            .range((Bound::Included(after), Bound::Unbounded))
-            .next()
-            .map(|(at, _)| *at)
+        self.due.range((Bound::Included(after), Bound::Unbounded))
     }
 
     /// What a hostname needs next and when; absent if it needs nothing. Its proof is looked

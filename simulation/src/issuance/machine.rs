@@ -142,6 +142,7 @@ fn ports(seat: &Seat, replica: &Arc<Replica>) -> Ports {
         lease: replica.clone(),
         members: replica.clone(),
         serving: Arc::new(seat.serving.clone()),
+        bodies: replica.clone(),
         seal: Arc::new(MaskSeal),
         identities: Arc::new(PaperIdentities),
         clock,

@@ -1,4 +1,5 @@
-//! The programs under test, built once a run with their failpoints.
+//! The programs under test, built once a run with their failpoints; or those in the folder
+//! that `HOSTQUORUM_E2E_BINARIES` names, as a release build that is to be measured.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +11,13 @@ static BUILT: OnceLock<PathBuf> = OnceLock::new();
 
 /// The path of `hostquorumd` or `hostquorum`.
 pub fn path(name: &str) -> PathBuf {
-    BUILT.get_or_init(build).join(name)
+    BUILT
+        .get_or_init(|| given().unwrap_or_else(build))
+        .join(name)
+}
+
+fn given() -> Option<PathBuf> {
+    std::env::var_os("HOSTQUORUM_E2E_BINARIES").map(PathBuf::from)
 }
 
 /// Builds both, and answers with their folder. Cargo does nothing if they are fresh.

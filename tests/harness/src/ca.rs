@@ -1,7 +1,7 @@
 //! The CA that a test's cluster obtains its certificates from.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{
         Arc,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::pebble::Pebble;
+use crate::{pebble::Pebble, road::ROAD};
 
 /// One of the two; a suite that passes with both depends on neither.
 pub enum Ca {
@@ -21,15 +21,25 @@ pub enum Ca {
 }
 
 impl Ca {
-    /// The development CA, which looks for challenges as `probing` says.
-    pub async fn development(dir: &Path, probing: devca::Probing, validity: Duration) -> Self {
+    /// The development CA, which looks for challenges as `probing` says. Behind a road it
+    /// listens at the end of that, and says that it is at the other.
+    pub async fn development(
+        dir: &Path,
+        probing: devca::Probing,
+        validity: Duration,
+        behaviour: devca::Behaviour,
+        end_of_road: Option<SocketAddr>,
+    ) -> Self {
         let ahead = Arc::<AtomicU64>::default();
         let shift = ahead.clone();
         let precise: devca::PreciseClock =
             Arc::new(move || since_epoch() + Duration::from_secs(shift.load(Relaxed)));
         let seconds = precise.clone();
         let clock: devca::Clock = Arc::new(move || seconds().as_secs());
-        let mut config = devca::Config::new((Ipv4Addr::LOCALHOST, 0).into(), probing, clock);
+        let listen = end_of_road.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+        let mut config = devca::Config::new(listen, probing, clock);
+        config.public_host = end_of_road.map(|_| ROAD.to_string());
+        config.behaviour = behaviour;
         config.precise_clock = Some(precise);
         config.directory = Some(dir.join("ca"));
         config.certificate_validity = validity;
@@ -93,11 +103,12 @@ impl Ca {
     }
 }
 
+/// The time, by the clock that nodes and CAs have.
 #[expect(
     clippy::disallowed_methods,
     reason = "the CA of a test lives in real time, as its cluster does"
 )]
-fn since_epoch() -> Duration {
+pub fn since_epoch() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()

@@ -2,54 +2,30 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use devca::{Agreement, Probing, Vantage};
 use node::dev::{
     origin::DemoOrigin,
-    process::{NodeFiles, NodeProcess, Ports},
+    process::{NodeFiles, NodeProcess},
     request::{self, HttpsClient},
 };
 use tempfile::TempDir;
 
-use crate::{Ca, Cli, Disk, binaries, pebble::Pebble, wait};
+use crate::{
+    Ca, Cli, Disk, Options, Road, binaries,
+    pebble::{Manners, Pebble},
+    seat::{Front, Seat, edge, free_port, ip, probing, resolver, road},
+    unbound::Unbound,
+    wait,
+};
 
 /// Starting a process of an unoptimised build on two busy cores.
 pub const START: Duration = Duration::from_secs(60);
 /// Anything that the cluster agrees on in a second or two, on two busy cores.
 pub const SOON: Duration = Duration::from_secs(30);
-
-/// What a test's cluster is made of.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How many nodes join.
-    pub nodes: u8,
-    /// Certificates from Pebble, else from the development CA. By default as the
-    /// environment says: `HOSTQUORUM_E2E_CA=pebble` runs the whole suite on Pebble.
-    pub pebble: bool,
-    /// How long certificates are valid.
-    pub validity: Duration,
-    /// How many nodes must answer rightly when the development CA looks for a challenge:
-    /// all that are up, unless a load balancer would leave one out.
-    pub agreement: Agreement,
-    /// More TOML for each node.
-    pub extra: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            nodes: 3,
-            pebble: std::env::vars_os().any(|(name, value)| name == "HOSTQUORUM_E2E_CA" && value == "pebble"),
-            validity: Duration::from_secs(90 * 86400),
-            agreement: Agreement::EveryReachable,
-            extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
-        }
-    }
-}
 
 /// A cluster, its CA, its origin and a command line logged in to it.
 pub struct Cluster {
@@ -61,20 +37,17 @@ pub struct Cluster {
     pub cli: Cli,
     /// Trusts what the CA issues.
     pub https: HttpsClient,
+    /// The CA's name server, if the nodes answer for a zone.
+    pub resolver: Option<Unbound>,
     options: Options,
+    /// Files and DNS servers, node 1's first; nodes are started from them in turn.
+    seats: Vec<Seat>,
+    front: Option<Front>,
+    road: Option<Road>,
     http_port: u16,
     _origin: DemoOrigin,
     // Last, so that it outlives the processes in it.
     dir: TempDir,
-}
-
-/// All challenges of all names are looked for at each of `addresses`.
-fn probing(addresses: &[Ipv4Addr], http_port: u16, agreement: Agreement) -> Probing {
-    let vantages = addresses.iter().map(|ip| Vantage {
-        http: (*ip, http_port).into(),
-        tls: (*ip, 1).into(),
-    });
-    Probing::vantages(vantages.collect(), agreement)
 }
 
 impl Cluster {
@@ -83,14 +56,33 @@ impl Cluster {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let http_port = free_port(ip(1));
-        let addresses: Vec<Ipv4Addr> = (1..=options.nodes).map(ip).collect();
-        let ca = if options.pebble {
-            let pebble = Pebble::start(dir.path(), &addresses, http_port, options.validity);
-            Ca::Pebble(Box::new(pebble.await))
-        } else {
-            let probing = probing(&addresses, http_port, options.agreement);
-            Ca::development(dir.path(), probing, options.validity).await
+        let seats: Vec<Seat> = (1..=options.nodes)
+            .map(|number| Seat::take(dir.path(), &options, http_port, number))
+            .collect();
+        let resolver = match options.dns {
+            Some(transport) => Some(resolver(dir.path(), &options, &seats, transport).await),
+            None => None,
         };
+        let (road, end) = match options.road {
+            true => Some(road().await).unzip(),
+            false => (None, None),
+        };
+        let (front, ca);
+        if options.pebble {
+            let before = Front::start().await;
+            let mut manners = Manners::new(before.http.address(), before.tls.address());
+            manners.validity = options.validity;
+            manners.resolver = resolver.as_ref().map(Unbound::address);
+            manners.listen = end;
+            manners.directory = road.as_ref().map(Road::address);
+            front = Some(before);
+            ca = Ca::Pebble(Box::new(Pebble::start(dir.path(), &manners).await));
+        } else {
+            front = None;
+            let probing = probing(&seats, &options, resolver.as_ref());
+            let (validity, behaviour) = (options.validity, options.behaviour.clone());
+            ca = Ca::development(dir.path(), probing, validity, behaviour, end).await;
+        }
         let origin = DemoOrigin::start((Ipv4Addr::LOCALHOST, 0).into())
             .await
             .unwrap();
@@ -101,11 +93,16 @@ impl Cluster {
             ca,
             cli,
             https,
+            resolver,
             options,
+            seats,
+            front,
+            road,
             http_port,
             _origin: origin,
             dir,
         };
+        cluster.looked_at_everywhere();
         cluster.init().await;
         for number in 2..=cluster.options.nodes {
             cluster.join(number).await;
@@ -124,36 +121,30 @@ impl Cluster {
         self.dir.path()
     }
 
-    fn files(&self, number: u8) -> NodeFiles {
-        let ip = ip(number);
-        let mut ports = Ports::from(0);
-        let taken: Vec<TcpListener> = (0..4)
-            .map(|_| TcpListener::bind((ip, 0)).unwrap())
-            .collect();
-        let mut free = taken
-            .iter()
-            .map(|listener| listener.local_addr().unwrap().port());
-        for port in [
-            &mut ports.https,
-            &mut ports.peer,
-            &mut ports.admin,
-            &mut ports.health,
-        ] {
-            *port = free.next().unwrap();
+    /// The files of node `number`, which is the next of all.
+    fn seat(&mut self, number: u8) -> NodeFiles {
+        let place = usize::from(number) - 1;
+        if self.seats.get(place).is_none() {
+            let seat = Seat::take(self.dir.path(), &self.options, self.http_port, number);
+            self.seats.push(seat);
+            self.looked_at_everywhere();
         }
-        ports.http = self.http_port;
-        NodeFiles::write(
-            self.dir(),
-            &format!("node-{number}"),
-            ip,
-            ports,
-            &self.options.extra,
-        )
-        .unwrap()
+        self.seats[place].files.clone()
+    }
+
+    /// The CA looks for challenges at all nodes.
+    fn looked_at_everywhere(&self) {
+        match (&self.front, &self.ca) {
+            (Some(front), _) => front.spread_over(self.seats.iter().map(|seat| &seat.files)),
+            (None, Ca::Development(ca, _)) => {
+                ca.set_probing(probing(&self.seats, &self.options, self.resolver.as_ref()));
+            }
+            (None, Ca::Pebble(_)) => {}
+        }
     }
 
     async fn init(&mut self) {
-        let files = self.files(1);
+        let files = self.seat(1);
         let mut node = self.spawn(&files, &[], &[]);
         node.live(START).await.unwrap();
         let root = self.dir().join("acme-root.pem");
@@ -190,7 +181,7 @@ impl Cluster {
     /// Lets node `number` join by a fresh token, sponsored by the node at `place`.
     pub async fn join_by(&mut self, number: u8, place: usize) {
         let token = self.token("node").await;
-        let files = self.files(number);
+        let files = self.seat(number);
         let sponsor = self.nodes[place].files.admin().to_string();
         let arguments = ["--join", &sponsor, "--token-file", token.to_str().unwrap()];
         let mut node = self.spawn(&files, &arguments, &[]);
@@ -225,12 +216,34 @@ impl Cluster {
         .await;
     }
 
-    /// Lets Pebble look for challenges at this node: it does not turn to another when
-    /// one is down. The development CA looks at all that answer.
-    pub async fn look_at(&self, place: usize) {
-        if let Ca::Pebble(pebble) = &self.ca {
-            pebble.look_at(self.nodes[place].files.ip).await;
+    /// Lets Pebble look for challenges at this node: the balancer before the nodes does
+    /// not know that another one is stopped. The development CA looks at all that answer.
+    pub fn look_at(&self, place: usize) {
+        if let Some(front) = &self.front {
+            front.spread_over(std::iter::once(&self.nodes[place].files));
         }
+    }
+
+    /// Lets Pebble look at all of them in turn again.
+    pub fn look_at_all(&self) {
+        self.looked_at_everywhere();
+    }
+
+    /// The road to the CA, which the options asked for.
+    pub fn road(&self) -> &Road {
+        self.road.as_ref().expect("the options ask for a road")
+    }
+
+    /// Customers' names lead to the nodes, and there are these records beside (of a zone
+    /// file, relative to [`crate::unbound::CUSTOMERS`]).
+    pub async fn customers_have(&self, records: &str) {
+        let resolver = self.resolver.as_ref().expect("the options ask for DNS");
+        resolver.customers_have(edge(&self.options), records).await;
+    }
+
+    /// Where node `place` answers DNS.
+    pub fn dns_of(&self, place: usize) -> SocketAddr {
+        self.seats[place].dns
     }
 
     /// The members as some node tells them.
@@ -285,11 +298,6 @@ impl Cluster {
             (serials.len() == 1).then(|| serials.remove(0))
         })
         .await
-    }
-
-    /// The file that arms a failpoint in whichever node reaches it first.
-    pub fn failpoint(&self) -> PathBuf {
-        self.dir().join("failpoint")
     }
 
     /// The place of a node that has ended by itself, if one has.
@@ -348,17 +356,4 @@ impl Cluster {
     pub fn https_of(&self, place: usize) -> SocketAddr {
         self.nodes[place].files.https()
     }
-}
-
-/// Node `number`'s address.
-fn ip(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, number)
-}
-
-fn free_port(ip: Ipv4Addr) -> u16 {
-    TcpListener::bind((ip, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }

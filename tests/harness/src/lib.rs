@@ -11,20 +11,33 @@
 )]
 
 pub mod admin;
+pub mod balancer;
 pub mod binaries;
+pub mod blow;
 pub mod ca;
 pub mod cli;
 pub mod cluster;
 pub mod disk;
+pub mod options;
 pub mod pebble;
+pub mod road;
+pub mod seat;
+pub mod unbound;
 pub mod wait;
 
-pub use ca::Ca;
+pub use ::proto::admin::v1 as proto;
+pub use blow::Blow;
+pub use ca::{Ca, since_epoch};
 pub use cli::{Cli, Said};
-pub use cluster::{Cluster, Options};
-pub use devca::Agreement;
+pub use cluster::Cluster;
+pub use devca::{
+    Agreement, Behaviour, Control, Endpoint, Fault, FinalizeRule, LookUpText, Mishap, NameServer,
+};
 pub use disk::{Disk, Failure};
 pub use node::{
     dev::{process, request},
     failpoint::{ACCOUNT as ACCOUNT_FAILPOINTS, ORDER as FAILPOINTS},
 };
+pub use options::Options;
+pub use road::Road;
+pub use unbound::Transport;

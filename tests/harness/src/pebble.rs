@@ -12,12 +12,59 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, Command},
+    time::{Instant, sleep},
 };
 
-use crate::wait;
+use crate::road::ROAD;
 
 /// Pebble makes RSA keys before it listens.
 const START: Duration = Duration::from_secs(60);
+/// How often is looked whether it does.
+const POLL: Duration = Duration::from_millis(50);
+/// How often it is started with other ports: between their being free and its taking them
+/// another test may.
+const STARTS: usize = 5;
+
+/// How a Pebble behaves.
+#[derive(Clone, Debug)]
+pub struct Manners {
+    /// Where it listens, in place of a free port.
+    pub listen: Option<SocketAddr>,
+    /// Where clients are told to find it, in place of that.
+    pub directory: Option<SocketAddr>,
+    /// All names resolve to this address, and http-01 is looked for at this port.
+    pub http: SocketAddr,
+    /// tls-alpn-01 is looked for at this port.
+    pub tls: SocketAddr,
+    /// Who is asked for names, in place of a double that knows the above.
+    pub resolver: Option<SocketAddr>,
+    /// How long certificates are valid.
+    pub validity: Duration,
+    /// So many of a hundred nonces are refused.
+    pub refused_nonces: u8,
+    /// External accounts, of which one must vouch for each new account: the id and the
+    /// HMAC key, unpadded base64url. With none, none has to.
+    pub external_accounts: Vec<(String, String)>,
+    /// Further chains for each certificate.
+    pub alternate_chains: u8,
+}
+
+impl Manners {
+    /// Looks for all names at `http` and `tls`.
+    pub fn new(http: SocketAddr, tls: SocketAddr) -> Self {
+        Self {
+            listen: None,
+            directory: None,
+            http,
+            tls,
+            resolver: None,
+            validity: Duration::from_secs(90 * 86400),
+            refused_nonces: 5,
+            external_accounts: Vec::new(),
+            alternate_chains: 0,
+        }
+    }
+}
 
 /// A Pebble that runs until it is dropped.
 #[derive(Debug)]
@@ -31,43 +78,26 @@ pub struct Pebble {
     _dns: Child,
 }
 
-/// What a Pebble does beyond what most tests need.
-#[derive(Debug, Clone, Default)]
-pub struct Extras {
-    /// External accounts, of which one must vouch for each new account: the id and the
-    /// HMAC key, unpadded base64url. With none, none has to.
-    pub external_accounts: Vec<(String, String)>,
-    /// Further chains for each certificate.
-    pub alternate_chains: u8,
-}
-
 impl Pebble {
-    /// Starts it under `dir`. All names resolve to `addresses`; challenges are
-    /// looked for at `http_port`. Certificates are valid for `validity`.
-    pub async fn start(
-        dir: &Path,
-        addresses: &[Ipv4Addr],
-        http_port: u16,
-        validity: Duration,
-    ) -> Self {
-        let extras = Extras::default();
-        Self::start_with(dir, addresses, http_port, validity, &extras).await
+    /// Starts it under `dir`.
+    pub async fn start(dir: &Path, manners: &Manners) -> Self {
+        for _ in 0..STARTS {
+            if let Some(pebble) = Self::launch(dir, manners).await {
+                return pebble;
+            }
+        }
+        panic!("Pebble did not get its ports {STARTS} times in a row");
     }
 
-    /// The same, with more.
-    pub async fn start_with(
-        dir: &Path,
-        addresses: &[Ipv4Addr],
-        http_port: u16,
-        validity: Duration,
-        extras: &Extras,
-    ) -> Self {
+    /// None if somebody took one of its ports.
+    async fn launch(dir: &Path, manners: &Manners) -> Option<Self> {
         let dir = dir.join("pebble");
         fs::create_dir_all(&dir).unwrap();
         let tls_root_pem = make_tls(&dir);
-        let [acme, management, dns_management] = [free_tcp(), free_tcp(), free_tcp()];
+        let acme = manners.listen.unwrap_or_else(free_tcp);
+        let [management, dns_management] = [free_tcp(), free_tcp()];
         let dns = free_udp();
-        let keys: serde_json::Map<_, _> = extras
+        let keys: serde_json::Map<_, _> = manners
             .external_accounts
             .iter()
             .map(|(kid, key)| (kid.clone(), key.clone().into()))
@@ -77,16 +107,16 @@ impl Pebble {
             "managementListenAddress": management.to_string(),
             "certificate": dir.join("tls.pem"),
             "privateKey": dir.join("tls.key"),
-            "httpPort": http_port,
-            "tlsPort": 1,
-            "externalAccountBindingRequired": !extras.external_accounts.is_empty(),
+            "httpPort": manners.http.port(),
+            "tlsPort": manners.tls.port(),
+            "externalAccountBindingRequired": !keys.is_empty(),
             "externalAccountMACKeys": keys,
             "domainBlocklist": ["blocked-domain.example"],
-            "certificateValidityPeriod": validity.as_secs(),
+            "certificateValidityPeriod": manners.validity.as_secs(),
         }});
         fs::write(dir.join("pebble.json"), config.to_string()).unwrap();
-        let default = addresses[0].to_string();
-        let dns_child = spawn(
+        let default = manners.http.ip().to_string();
+        let mut dns_child = spawn(
             &dir,
             "pebble-challtestsrv",
             &[],
@@ -107,42 +137,48 @@ impl Pebble {
                 "",
             ],
         );
-        let pebble_child = spawn(
+        let refused_nonces = manners.refused_nonces.to_string();
+        let alternate_chains = manners.alternate_chains.to_string();
+        let mut pebble_child = spawn(
             &dir,
             "pebble",
             &[
                 ("PEBBLE_VA_NOSLEEP", "1"),
-                ("PEBBLE_WFE_NONCEREJECT", "5"),
+                ("PEBBLE_WFE_NONCEREJECT", &refused_nonces),
                 ("PEBBLE_AUTHZREUSE", "0"),
-                (
-                    "PEBBLE_ALTERNATE_ROOTS",
-                    &extras.alternate_chains.to_string(),
-                ),
+                ("PEBBLE_ALTERNATE_ROOTS", &alternate_chains),
             ],
             &[
                 "-strict",
                 "-config",
                 &dir.join("pebble.json").display().to_string(),
                 "-dnsserver",
-                &dns.to_string(),
+                &manners.resolver.unwrap_or(dns).to_string(),
             ],
         );
-        let pebble = Self {
-            directory: format!("https://{acme}/dir"),
+        let deadline = Instant::now() + START;
+        let (mut listening, mut ended) = (false, false);
+        while !listening && !ended {
+            assert!(
+                Instant::now() < deadline,
+                "Pebble does not listen within {START:?}"
+            );
+            sleep(POLL).await;
+            listening = listen(&[acme, management, dns_management]).await;
+            ended = [&mut pebble_child, &mut dns_child]
+                .into_iter()
+                .any(|child| child.try_wait().unwrap().is_some());
+        }
+        let directory = manners.directory.unwrap_or(acme);
+        (!ended).then_some(Self {
+            directory: format!("https://{directory}/dir"),
             dir,
             management,
             dns_management,
             tls_root_pem,
             _pebble: pebble_child,
             _dns: dns_child,
-        };
-        wait::until("Pebble and its DNS listen", START, || async {
-            tokio::net::TcpStream::connect(acme).await.ok()?;
-            tokio::net::TcpStream::connect(dns_management).await.ok()?;
-            tokio::net::TcpStream::connect(management).await.ok()
         })
-        .await;
-        pebble
     }
 
     /// The URL of its directory.
@@ -164,12 +200,6 @@ impl Pebble {
             .await
             .unwrap();
         String::from_utf8(answer.body.to_vec()).unwrap()
-    }
-
-    /// From now on all names resolve to `address`.
-    pub(crate) async fn look_at(&self, address: Ipv4Addr) {
-        let body = serde_json::json!({ "ip": address.to_string() });
-        self.tell_dns("set-default-ipv4", &body).await;
     }
 
     /// From now on `name` has this text, too.
@@ -207,6 +237,15 @@ impl Pebble {
     }
 }
 
+async fn listen(addresses: &[SocketAddr]) -> bool {
+    for address in addresses {
+        if tokio::net::TcpStream::connect(address).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 fn spawn(dir: &Path, program: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Child {
     let log = File::create(dir.join(format!("{program}.log"))).unwrap();
     let child = Command::new(program)
@@ -229,7 +268,8 @@ fn make_tls(dir: &Path) -> String {
     root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut names = vec!["localhost".to_owned()];
+    names.extend([Ipv4Addr::LOCALHOST, ROAD].map(|address| address.to_string()));
     let leaf = CertificateParams::new(names)
         .unwrap()
         .signed_by(&key, &root)

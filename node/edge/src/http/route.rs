@@ -125,7 +125,8 @@ fn plain(view: &View, asked: &Asked<'_>, https_port: u16) -> Decision {
 }
 
 fn challenge(view: &View, hostname: Hostname, token: &str) -> Decision {
-    if !is_token(token) {
+    // Below a wildcard there is no end of names, and the leader is not asked for each.
+    if !is_token(token) || !view.is_authorized(hostname.as_str()) {
         return Decision::Refuse(Reason::ChallengeUnknown);
     }
     match view.challenge(token) {

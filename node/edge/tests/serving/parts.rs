@@ -95,8 +95,14 @@ impl Ca {
 
     /// Leaf and PKCS #8 key.
     pub(crate) fn issue(&self, name: &str) -> (Bytes, Vec<u8>) {
+        self.issue_for(&[name])
+    }
+
+    /// The same for several names.
+    pub(crate) fn issue_for(&self, names: &[&str]) -> (Bytes, Vec<u8>) {
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec![name.to_owned()])
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let leaf = CertificateParams::new(names)
             .unwrap()
             .signed_by(&key, &self.issuer)
             .unwrap();

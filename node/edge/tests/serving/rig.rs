@@ -21,7 +21,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
-    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term,
+    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term, Wants,
     challenge::alpn_digest,
     order::{PlacedAuthorization, PlacedChallenge},
     ports::{Bodies, Clock, Seal},
@@ -135,6 +135,22 @@ impl Rig {
     pub(crate) fn serve(&self, name: &str) {
         self.alone.authorize(name);
         self.install(name);
+    }
+
+    /// The same with all names one label below.
+    pub(crate) fn serve_wildcard(&self, name: &str) {
+        self.alone.authorize(name);
+        let wants = Wants {
+            wildcard: true,
+            ..Wants::default()
+        };
+        self.apply(Change::SetWants {
+            hostname: host(name),
+            wants: Box::new(wants),
+            revision: None,
+        });
+        let (leaf, key) = self.ca.issue_for(&[name, &format!("*.{name}")]);
+        self.install_key(name, leaf, &key);
     }
 
     /// Installs a new certificate when the one before it is due.

@@ -189,6 +189,34 @@ async fn the_next_handshake_sees_a_new_certificate() {
 }
 
 #[tokio::test]
+async fn names_one_label_below_a_wildcard_are_served_with_its_certificate() {
+    let rig = Rig::start();
+    rig.serve_wildcard("wild.test.example");
+    let trusting = rig.ca.client(&["http/1.1"]);
+    for name in ["wild.test.example", "any.wild.test.example"] {
+        let served = rig.connect(name, trusting.clone()).await;
+        assert!(served.is_ok(), "{name}: {:?}", served.err());
+    }
+    for name in ["an.other.wild.test.example", "wild.test.example.example"] {
+        let answer = said(&rig, &hello(&rig, name)).await;
+        assert_eq!(answer, UNRECOGNIZED_NAME, "{name}");
+    }
+    // Authorized by itself: by the wildcard until it has its own, then by that.
+    let leaf = |stream: &crate::rig::Secure| {
+        let certificates = stream.get_ref().1.peer_certificates();
+        certificates.unwrap()[0].clone()
+    };
+    rig.alone.authorize("own.wild.test.example");
+    rig.settled().await;
+    let name = "own.wild.test.example";
+    let before = leaf(&rig.connect(name, trusting.clone()).await.unwrap());
+    rig.install(name);
+    rig.settled().await;
+    let after = leaf(&rig.connect(name, trusting).await.unwrap());
+    assert_ne!(before, after);
+}
+
+#[tokio::test]
 async fn no_session_is_resumed() {
     let rig = Rig::start();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {

@@ -1,5 +1,10 @@
 //! The tasks of one term.
 
+mod accounts;
+mod cas;
+mod duties;
+mod orders;
+
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
@@ -7,27 +12,28 @@ use std::{
     time::Duration,
 };
 
-use state::{Budget, Ca, Due, Hostname, State, Timestamp};
+use state::{CaName, Hostname, State, Timestamp};
 use tokio::{
-    task::{Id, JoinError, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 
+use self::{accounts::Accounts, cas::Opened};
 use crate::{
-    account, expiry, identities,
-    issuance::{self, Outlook, authority::Authority},
-    membership::{self, Readiness},
+    membership::Readiness,
     reign::Reign,
+    renewal::Polls,
+    scheduler::Scheduler,
     status::Duty,
-    verification::{
-        self, Look, Rota,
-        name::{DnsName, registered_domain},
-    },
+    verification::{Look, Rota},
 };
 
 /// How long a duty rests after it failed: what it waits for takes about that long to
 /// change, and a fault that stays must not fill the log.
 const REST: Duration = Duration::from_secs(1);
+
+/// Shortest wait between two plans.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// All that is being done in one term. Dropping it cancels all.
 pub(super) struct Court {
@@ -35,17 +41,24 @@ pub(super) struct Court {
     tasks: JoinSet<Result<(), String>>,
     works: HashMap<Id, Work>,
     busy: HashSet<Duty>,
-    in_hand: HashSet<Hostname>,
     resting: HashMap<Duty, Instant>,
     readiness: Readiness,
+    cas: Opened,
+    accounts: Accounts,
+    queue: Scheduler,
+    polls: Arc<Polls>,
     rota: Rota,
-    authority: Option<(Arc<Ca>, Arc<dyn Authority>)>,
 }
 
 enum Work {
     Duty(Duty),
+    Account(CaName),
     Look(Look),
-    Order(Hostname),
+    Order {
+        hostname: Hostname,
+        ca: CaName,
+        abort: AbortHandle,
+    },
 }
 
 impl Court {
@@ -55,11 +68,13 @@ impl Court {
             tasks: JoinSet::new(),
             works: HashMap::new(),
             busy: HashSet::new(),
-            in_hand: HashSet::new(),
             resting: HashMap::new(),
             readiness: Readiness::default(),
+            cas: Opened::default(),
+            accounts: Accounts::default(),
+            queue: Scheduler::default(),
+            polls: Arc::default(),
             rota: Rota::default(),
-            authority: None,
         }
     }
 
@@ -88,184 +103,28 @@ impl Court {
         let clock = self.reign.clock_doubt();
         let trusted = clock.is_none();
         let next_due = state.next_due(now);
-        let pause = account::first(state).and_then(|ca| self.reign.weather(&ca.name).pause());
-        let calm = pause.is_none();
         self.reign.board.edit(|status| {
             status.clock = clock;
             status.next_due = next_due;
-            status.pause = pause;
         });
         self.membership();
         self.identities(state, now, trusted);
-        self.account(state, now, calm);
-        self.issuance(state, now, trusted, calm);
+        self.accounts(state, now);
+        self.open_cas(state, now);
+        let again = self.orders(state, now, trusted);
+        self.revocation(state, now);
         self.verification(state, now, trusted);
         if trusted {
+            self.renewal(state, now);
             self.expiry(state, now);
+        }
+        self.show(state);
+        if again {
+            return Instant::now() + AT_ONCE;
         }
         let tick = self.reign.config.tick;
         let due_in = next_due.map_or(tick, |due| due.since(now));
-        Instant::now() + due_in.clamp(Duration::from_millis(1), tick)
-    }
-
-    fn membership(&mut self) {
-        // Surveyed at every turn, for who keeps up; acted upon one round at a time.
-        let steps = membership::survey(&self.reign, &mut self.readiness);
-        if steps.is_empty() || !self.is_free(Duty::Membership) {
-            return;
-        }
-        let doing = steps.iter().map(membership::Step::describe).collect();
-        let reign = self.reign.clone();
-        self.begin(Duty::Membership, doing, async move {
-            let done = membership::act(&reign, steps).await;
-            done.map_err(|error| error.to_string())
-        });
-    }
-
-    fn identities(&mut self, state: &State, now: Timestamp, trusted: bool) {
-        if !self.is_free(Duty::Identities) {
-            return;
-        }
-        let steps = identities::plan(state, now, trusted);
-        if steps.is_empty() {
-            return;
-        }
-        let doing = vec![format!("signing {} certificates", steps.len())];
-        let reign = self.reign.clone();
-        self.begin(Duty::Identities, doing, async move {
-            let done = identities::act(&reign, steps).await;
-            done.map_err(|error| error.to_string())
-        });
-    }
-
-    fn account(&mut self, state: &State, now: Timestamp, calm: bool) {
-        let Some(ca) = account::first(state) else {
-            return;
-        };
-        match account::plan(&ca) {
-            Ok(None) => {}
-            Err(error) => self.note(Duty::Account, error.to_string(), now),
-            Ok(Some(step)) => {
-                let needs_calm = step == account::Step::Register;
-                if !self.is_free(Duty::Account) || (needs_calm && !calm) {
-                    return;
-                }
-                let doing = match step {
-                    account::Step::CommitKey => "making the account's key",
-                    account::Step::Register => "registering at the CA",
-                };
-                let reign = self.reign.clone();
-                self.begin(Duty::Account, vec![doing.to_owned()], async move {
-                    let done = account::act(&reign, step).await;
-                    done.map_err(|error| error.to_string())
-                });
-            }
-        }
-    }
-
-    fn issuance(&mut self, state: &State, now: Timestamp, trusted: bool, calm: bool) {
-        if !self.is_free(Duty::Issuance) {
-            return;
-        }
-        let steps = issuance::plan(
-            state,
-            &Outlook {
-                now,
-                in_hand: &self.in_hand,
-                bound: self.reign.config.orders_in_flight,
-                trusted,
-                calm,
-            },
-        );
-        if steps.is_empty() {
-            return;
-        }
-        let authority = match self.authority(state) {
-            Ok(Some(authority)) => authority,
-            // Not registered yet: the account's duty will see to it.
-            Ok(None) => return,
-            Err(error) => {
-                self.note(Duty::Issuance, error, now);
-                self.rest(Duty::Issuance);
-                return;
-            }
-        };
-        for step in steps {
-            let (reign, authority) = (self.reign.clone(), authority.clone());
-            match step {
-                issuance::Step::Resume(hostname, id) => {
-                    self.carry(hostname, issuance::resume(reign, authority, id));
-                }
-                issuance::Step::Admit(hostname, claim) => {
-                    let Some(ca) = account::first(state) else {
-                        return;
-                    };
-                    let domain = registered_domain(&hostname);
-                    let domain = domain.unwrap_or_else(|| DnsName::from(&hostname));
-                    let Some(record) = state.hostname(hostname.as_str()) else {
-                        continue;
-                    };
-                    let Some((_, Due::Order(_, algorithm))) = state.hostname_due(&hostname, record)
-                    else {
-                        continue;
-                    };
-                    let own = record.wants().profile;
-                    let ticket = issuance::Ticket {
-                        claim,
-                        algorithm,
-                        profile: own.or_else(|| ca.settings.profile.clone()),
-                        ca: ca.name.clone(),
-                        replaces: None,
-                        budget: Budget::New,
-                        domain: domain.to_string(),
-                        hostname: hostname.clone(),
-                    };
-                    self.carry(hostname, issuance::admit(reign, authority, ticket));
-                }
-            }
-        }
-    }
-
-    fn verification(&mut self, state: &State, now: Timestamp, trusted: bool) {
-        if !self.is_free(Duty::Verification) {
-            return;
-        }
-        for look in self.rota.plan(state, now, trusted) {
-            let work = verification::act(self.reign.clone(), look.clone());
-            let id = self.tasks.spawn(work).id();
-            self.works.insert(id, Work::Look(look));
-        }
-    }
-
-    fn expiry(&mut self, state: &State, now: Timestamp) {
-        if !self.is_free(Duty::Expiry) {
-            return;
-        }
-        let changes = expiry::plan(state, now);
-        if changes.is_empty() {
-            return;
-        }
-        let doing = vec![format!("clearing {} records away", changes.len())];
-        let reign = self.reign.clone();
-        self.begin(Duty::Expiry, doing, async move {
-            let done = expiry::act(&reign, changes).await;
-            done.map_err(|error| error.to_string())
-        });
-    }
-
-    /// The CA with our registered account; opened again when the account changes.
-    fn authority(&mut self, state: &State) -> Result<Option<Arc<dyn Authority>>, String> {
-        let Some(ca) = account::first(state).filter(|ca| ca.takes_orders()) else {
-            return Ok(None);
-        };
-        if let Some((known, authority)) = &self.authority
-            && (Arc::ptr_eq(known, &ca) || *known == ca)
-        {
-            return Ok(Some(authority.clone()));
-        }
-        let authority = account::open(&self.reign, &ca).map_err(|error| error.to_string())?;
-        self.authority = Some((ca, authority.clone()));
-        Ok(Some(authority))
+        Instant::now() + due_in.clamp(AT_ONCE, tick)
     }
 
     fn begin(
@@ -280,19 +139,11 @@ impl Court {
         self.works.insert(id, Work::Duty(duty));
     }
 
-    fn carry(
-        &mut self,
-        hostname: Hostname,
-        work: impl Future<Output = Result<(), String>> + Send + 'static,
-    ) {
-        self.in_hand.insert(hostname.clone());
-        let id = self.tasks.spawn(work).id();
-        self.works.insert(id, Work::Order(hostname));
-    }
-
     fn ended(&mut self, ended: Result<(Id, Result<(), String>), JoinError>) {
         let (id, result) = match ended {
             Ok(ended) => ended,
+            // It was to be begun anew.
+            Err(error) if error.is_cancelled() => (error.id(), Ok(())),
             Err(error) => (error.id(), Err(error.to_string())),
         };
         let error = result.err();
@@ -303,21 +154,24 @@ impl Court {
                 self.failed(duty, error.as_deref());
                 self.reign.board.ended(duty, error);
             }
+            Some(Work::Account(ca)) => self.account_ended(&ca, error),
             Some(Work::Look(look)) => {
                 self.rota.done(&look);
-                if error.is_some() {
-                    self.failed(Duty::Verification, error.as_deref());
-                    self.reign.board.ended(Duty::Verification, error);
-                }
+                self.settled(Duty::Verification, error);
             }
-            Some(Work::Order(hostname)) => {
-                self.in_hand.remove(&hostname);
+            Some(Work::Order { hostname, .. }) => {
+                self.queue.ended(&hostname, self.reign.now());
                 self.reign.board.order_done(&hostname);
-                if error.is_some() {
-                    self.failed(Duty::Issuance, error.as_deref());
-                    self.reign.board.ended(Duty::Issuance, error);
-                }
+                self.settled(Duty::Issuance, error);
             }
+        }
+    }
+
+    /// One of many tasks of a duty has ended.
+    fn settled(&mut self, duty: Duty, error: Option<String>) {
+        if error.is_some() {
+            self.failed(duty, error.as_deref());
+            self.reign.board.ended(duty, error);
         }
     }
 

@@ -14,6 +14,10 @@ use crate::fence::Permit;
 /// CA may have lost it, and telling twice is allowed.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
+/// And so long after the CA was told and did not say that it heard: longer than what was
+/// sent can be on its way.
+const DOUBTED_FOR: Duration = Duration::from_secs(5);
+
 /// An order that has been `processing` for this long is stuck at the CA (Boulder issue
 /// 9013 tells of objects stuck for ever).
 const STUCK_AFTER: Duration = Duration::from_secs(3600);
@@ -55,7 +59,7 @@ pub(crate) struct Memory {
 /// What is remembered of an order's challenges.
 #[derive(Debug, Default)]
 pub(crate) struct Challenges {
-    /// By URL, and when the CA was told; an order has two at most.
+    /// By URL, and until when that is enough; an order has two at most.
     told: Vec<(String, Duration)>,
     /// Those that were pending when last looked at, by URL; `None`: nobody looked.
     pending: Option<Vec<String>>,
@@ -67,10 +71,11 @@ impl Challenges {
         self.pending = Some(pending);
     }
 
-    /// The CA was told of one, or may have been.
-    pub(crate) fn tell(&mut self, url: &str, now: Duration) {
+    /// The CA was told of one; `heard` if it said so.
+    pub(crate) fn tell(&mut self, url: &str, now: Duration, heard: bool) {
+        let enough = if heard { TOLD_FOR } else { DOUBTED_FOR };
         self.told.retain(|(known, _)| known != url);
-        self.told.push((url.to_owned(), now));
+        self.told.push((url.to_owned(), now.saturating_add(enough)));
     }
 
     /// What may have changed since is to be looked at again.
@@ -102,7 +107,7 @@ impl Challenges {
 
     fn is_told(&self, url: &str, now: Duration) -> bool {
         let told = self.told.iter().find(|(known, _)| known == url);
-        told.is_some_and(|(_, at)| now < at.saturating_add(TOLD_FOR))
+        told.is_some_and(|(_, until)| now < *until)
     }
 }
 
@@ -209,9 +214,9 @@ mod tests {
         check(&challenges, NOW, Telling::Unseen, Some("base"));
         challenges.saw(vec!["base".to_owned(), "wildcard".to_owned()]);
         check(&challenges, NOW, Telling::Pending, Some("base"));
-        challenges.tell("base", NOW);
+        challenges.tell("base", NOW, true);
         check(&challenges, NOW, Telling::Pending, Some("wildcard"));
-        challenges.tell("wildcard", NOW);
+        challenges.tell("wildcard", NOW, true);
         check(&challenges, NOW, Telling::Quiet, None);
         challenges.forget();
         check(&challenges, NOW, Telling::Quiet, None);
@@ -221,5 +226,15 @@ mod tests {
         check(&challenges, later, Telling::Pending, Some("wildcard"));
         challenges.saw(Vec::new());
         check(&challenges, later, Telling::Quiet, None);
+    }
+
+    #[test]
+    fn what_the_ca_may_not_have_heard_is_looked_at_sooner() {
+        let mut challenges = Challenges::default();
+        challenges.tell("base", NOW, false);
+        challenges.tell("wildcard", NOW, true);
+        check(&challenges, NOW, Telling::Quiet, None);
+        let soon = NOW + DOUBTED_FOR;
+        check(&challenges, soon, Telling::Unseen, Some("base"));
     }
 }

@@ -235,8 +235,12 @@ impl Carrier {
         let answer = self.authority.ready(url, permit).await;
         // Where it may have arrived the next look tells; others may be told of before.
         let arrived = |error: &AuthorityError| react(Request::Ready, error, 1) == Reaction::Look;
-        if answer.as_ref().err().is_none_or(arrived) {
-            self.told(url);
+        let heard = answer.is_ok();
+        if heard || answer.as_ref().is_err_and(arrived) {
+            // What was seen stays: no CA is done at once, so a wait comes before the next
+            // look.
+            self.memory.challenges.tell(url, now, heard);
+            self.memory.polls = 0;
         }
         self.answered(answer, Request::Ready)?;
         failpoint.after("post-ready");
@@ -317,13 +321,6 @@ impl Carrier {
         let missing = AuthorityError::Fenced(Shut::Unasked);
         let permit = self.memory.permit.take();
         permit.ok_or(Trouble::Authority(Request::Warm, missing))
-    }
-
-    fn told(&mut self, challenge_url: &str) {
-        // What was seen stays: no CA is done at once, so a wait comes before the next look.
-        let now = self.reign.boottime();
-        self.memory.challenges.tell(challenge_url, now);
-        self.memory.polls = 0;
     }
 
     /// Remembers that the CA answers, or that it does not.

@@ -1,14 +1,15 @@
 //! The whole road over loopback: instant-acme behind the fence, HTTPS, and the
 //! development CA, which looks for the challenge's answer at an edge of a few lines.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use devca::{Probing, Server};
 use leader::issuance::{
-    acme::{AcmeAuthorities, Tcp},
+    acme::{AcmeAuthorities, Dial, Tcp},
     authority::{Access, Authorities, Authority, AuthorityError},
 };
-use state::{State, Timestamp};
+use state::{State, Timestamp, ports::Lease};
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -40,13 +41,13 @@ impl Authorities for Elsewhere {
     }
 }
 
-struct Site {
-    world: World,
-    ca: devca::Running,
+pub(crate) struct Site {
+    pub(crate) world: World,
+    pub(crate) ca: devca::Running,
 }
 
 impl Site {
-    async fn start(edit: impl FnOnce(&mut devca::Config)) -> Self {
+    pub(crate) async fn start(edit: impl FnOnce(&mut devca::Config)) -> Self {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let world = World::at(Timestamp::from_secs(u64::try_from(now).unwrap()));
         let edge = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -58,6 +59,10 @@ impl Site {
             Probing::loopback(port, port),
             Arc::new(move || clock.now().as_secs()),
         );
+        config.probing.texts = Some(Arc::new(Texts(world.states.subscribe())));
+        let clock = world.clock.clone();
+        let precise = move || Duration::from_millis(clock.now().0);
+        config.precise_clock = Some(Arc::new(precise));
         edit(&mut config);
         Self {
             world,
@@ -65,13 +70,19 @@ impl Site {
         }
     }
 
-    fn lead(&self) -> Process {
+    pub(crate) fn lead(&self) -> Process {
         let lease = Arc::new(Steady(self.world.term.clone()));
-        self.world.lead_at(Arc::new(Elsewhere {
-            acme: AcmeAuthorities::new(Arc::new(Tcp), lease, self.world.clock.clone()),
+        self.world
+            .lead_at(Arc::new(self.road(Arc::new(Tcp), lease)))
+    }
+
+    /// To this CA.
+    pub(crate) fn road(&self, dial: Arc<dyn Dial>, lease: Arc<dyn Lease>) -> Elsewhere {
+        Elsewhere {
+            acme: AcmeAuthorities::new(dial, lease, self.world.clock.clone()),
             directory: self.ca.directory_url().to_owned(),
             root: self.ca.root_pem().to_owned(),
-        }))
+        }
     }
 
     #[track_caller]
@@ -88,6 +99,21 @@ impl Site {
             certificate.serial_hex().trim_start_matches('0'),
             issued[0].serial.trim_start_matches('0')
         );
+    }
+}
+
+/// The DNS of the world, as far as the cluster answers for it: customers' delegations are
+/// followed.
+#[derive(Debug)]
+struct Texts(watch::Receiver<Arc<State>>);
+
+#[async_trait]
+impl devca::LookUpText for Texts {
+    async fn texts(&self, name: &str) -> io::Result<Vec<String>> {
+        let state = self.0.borrow().clone();
+        let hostname = name.strip_prefix("_acme-challenge.").unwrap_or_default();
+        let target = state.delegation(hostname).unwrap_or_default();
+        Ok(state.dns_challenges(target.split('.').next().unwrap_or_default()))
     }
 }
 

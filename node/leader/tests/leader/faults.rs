@@ -82,7 +82,8 @@ async fn many_hostnames_go_forward_at_once_up_to_the_bound() {
         most = most.max(world.state().order_count());
         leader.linger(Duration::from_millis(20)).await;
     }
-    assert_eq!(most, 8);
+    // The last place is kept for renewals.
+    assert_eq!(most, 7);
     leader.until(|state| state.order_count() == 0).await;
     assert_eq!(world.ca.certificates(), names.len());
     let each = world

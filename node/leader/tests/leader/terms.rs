@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use leader::Config;
 use state::{Actor, Change, Evidence, FailureClass, State, Wants, testing::host};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{
     ca::{Asked, Effect, Script, problem},
-    world::{Fate, World, failed, served},
+    world::{Ended, Fate, Process, World, failed, served},
 };
 
 const NAME: &str = "shop.example";
@@ -106,10 +107,10 @@ async fn whoever_leads_next_finds_out_again_that_nothing_is_replaced() {
             world.ca.books().manners.order_reuse = true;
             let mut old = world.lead(Fate::Dies(point));
             let mut ended = old.until(served(NAME)).await;
-            if ended == crate::world::Ended::Reached {
+            if ended == Ended::Reached {
                 ended = old.linger(Duration::from_millis(10)).await;
             }
-            deaths = usize::from(ended == crate::world::Ended::Died);
+            deaths = usize::from(ended == Ended::Died);
             let mut heir = world.lead(Fate::Lives);
             heir.until(served(NAME)).await;
             heir.linger(Duration::from_secs(60)).await;
@@ -133,12 +134,16 @@ async fn top_of_chain(edit: impl FnOnce(&World)) -> String {
     edit(&world);
     world.alone.authorize(NAME);
     leader.until(served(NAME)).await;
+    top_of_last(&world)
+}
+
+/// The common name above the top of the chain that was installed last.
+pub(crate) fn top_of_last(world: &World) -> String {
     let log = world.alone.log();
     let chain = log.iter().rev().find_map(|command| match &command.change {
         Change::InstallCertificate(install) => install.parts.chain.last().cloned(),
         _ => None,
     });
-    use x509_parser::prelude::{FromDer, X509Certificate};
     let chain = chain.unwrap();
     let (_, top) = X509Certificate::from_der(&chain).unwrap();
     let name = top.issuer().iter_common_name().next().unwrap();
@@ -176,7 +181,7 @@ async fn an_alternate_chain_of_another_leaf_is_refused() {
 }
 
 /// A first CA that goes down once an order is at that stage, and a second that is well.
-async fn out_at(stage: &str) -> (World, crate::world::Process) {
+async fn out_at(stage: &str) -> (World, Process) {
     let world = World::new();
     world.add_second();
     world.alone.authorize(NAME);

@@ -369,6 +369,29 @@ impl World {
         self.start(term, doom, lease, authorities, |_| {})
     }
 
+    /// A new leader that speaks to other CAs, on a road that ends with it.
+    pub(crate) fn lead_on_road(
+        &self,
+        fate: Fate,
+        road: impl FnOnce(Arc<Doom>) -> Arc<dyn Authorities>,
+    ) -> Process {
+        let (term, doom) = self.next(fate);
+        let lease = Arc::new(Steady(self.term.clone()));
+        let road = road(doom.clone());
+        self.start(term, doom, lease, road, |_| {})
+    }
+
+    /// The same, with a fate and a lease.
+    pub(crate) fn lead_to(
+        &self,
+        authorities: Arc<dyn Authorities>,
+        fate: Fate,
+        lease: Arc<dyn Lease>,
+    ) -> Process {
+        let (term, doom) = self.next(fate);
+        self.start(term, doom, lease, authorities, |_| {})
+    }
+
     fn next(&self, fate: Fate) -> (Term, Arc<Doom>) {
         let term = Term(self.term.fetch_add(1, SeqCst) + 1);
         (term, Arc::new(Doom::new(fate)))
@@ -393,6 +416,7 @@ impl World {
                 doubted: self.doubted.clone(),
                 silent: self.silent.clone(),
             }),
+            bodies: self.alone.clone(),
             seal: Arc::new(MaskSeal),
             identities: self.identities.clone(),
             clock: self.clock.clone(),

@@ -98,7 +98,7 @@ async fn node_1_leads(cluster: &Cluster) {
 /// Authorizes `name` at nodes 2 and 3, who must first find another leader, and waits
 /// until they serve it.
 async fn written_by_the_others(cluster: &Cluster, name: &str) {
-    cluster.look_at(1).await;
+    cluster.look_at(1);
     let others = [1, 2]
         .map(|place: usize| cluster.nodes[place].files.admin().to_string())
         .join(",");

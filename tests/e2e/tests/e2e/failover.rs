@@ -43,7 +43,7 @@ async fn a_stopped_leader_is_replaced_and_begins_nothing_when_it_wakes() {
     cluster.onboard("before.customer.example").await;
     let leader = cluster.leader().await;
     let others: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
-    cluster.look_at(others[0]).await;
+    cluster.look_at(others[0]);
     cluster.nodes[leader].signal(Signal::STOP).unwrap();
     let admin = cluster.nodes[others[0]].files.admin().to_string();
     wait::until("another leader takes the hostname", SOON, || async {

@@ -47,7 +47,7 @@ async fn a_removed_node_is_refused_and_the_others_go_on() {
     let others: Vec<usize> = (0..3).filter(|place| *place != leader).collect();
     let admin = cluster.nodes[others[0]].files.admin().to_string();
     let removed = format!("{}", leader + 1);
-    cluster.look_at(others[0]).await;
+    cluster.look_at(others[0]);
     cluster
         .cli
         .run(&["--address", &admin, "cluster", "remove", &removed, "--wait"])

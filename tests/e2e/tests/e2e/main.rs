@@ -8,10 +8,13 @@
 )]
 
 mod certificate;
+mod challenge;
 mod crash;
 mod disk;
 mod failover;
+mod fence;
 mod join;
 mod operators;
+mod renewal;
 mod restart;
 mod secrets;

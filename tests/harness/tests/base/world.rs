@@ -9,7 +9,7 @@ use std::time::Duration;
 use devca::{
     Behaviour, Config, ExternalAccount, ExternalAccounts, LookUpText, Probing, Running, Server,
 };
-use harness::pebble::{Extras, Pebble};
+use harness::pebble::{Manners, Pebble};
 use harness::wait;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
@@ -106,25 +106,28 @@ impl World {
 
     /// Pebble, plain.
     pub(crate) async fn pebble() -> Self {
-        Self::pebble_with(&Extras::default()).await
+        Self::pebble_with(|_| {}).await
     }
 
     /// Pebble with external accounts and alternate chains.
     pub(crate) async fn demanding_pebble() -> Self {
-        let extras = Extras {
-            external_accounts: vec![(KID.into(), b64(SECRET))],
-            alternate_chains: ALTERNATES,
+        let demand = |manners: &mut Manners| {
+            manners.external_accounts = vec![(KID.into(), b64(SECRET))];
+            manners.alternate_chains = ALTERNATES;
         };
-        let mut world = Self::pebble_with(&extras).await;
+        let mut world = Self::pebble_with(demand).await;
         world.client.vouching = Some((KID, SECRET));
         world
     }
 
-    async fn pebble_with(extras: &Extras) -> Self {
+    async fn pebble_with(adjust: impl FnOnce(&mut Manners)) -> Self {
         let site = Site::start().await;
         let dir = tempfile::tempdir().unwrap();
-        let here = [Ipv4Addr::LOCALHOST];
-        let pebble = Pebble::start_with(dir.path(), &here, site.port, DAY, extras).await;
+        let here = Ipv4Addr::LOCALHOST;
+        let mut manners = Manners::new((here, site.port).into(), (here, 1).into());
+        manners.validity = DAY;
+        adjust(&mut manners);
+        let pebble = Pebble::start(dir.path(), &manners).await;
         let client = Client::new(pebble.tls_root_pem(), pebble.directory()).await;
         Self {
             client,

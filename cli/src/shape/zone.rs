@@ -1,0 +1,83 @@
+//! The zone.
+
+use proto::admin::v1 as wire;
+use serde::Serialize;
+
+use crate::output::{Shape, pairs};
+
+/// What makes a hostname its tenant's, and what customers point to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Zone {
+    /// operator or proof.
+    pub(crate) ownership: &'static str,
+    /// Empty: none.
+    pub(crate) edge_domain: String,
+    pub(crate) addresses: Vec<String>,
+    /// Absent: the nodes answer for none.
+    pub(crate) dns: Option<Dns>,
+    /// Absent until it is set.
+    pub(crate) origin: Option<String>,
+    pub(crate) revision: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Dns {
+    pub(crate) name: String,
+    pub(crate) nameservers: Vec<Nameserver>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Nameserver {
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<String>,
+}
+
+impl From<wire::Zone> for Zone {
+    fn from(wire: wire::Zone) -> Self {
+        let settings = wire.settings.unwrap_or_default();
+        let server = |server: wire::Nameserver| Nameserver {
+            name: server.name,
+            addresses: server.addresses,
+        };
+        Self {
+            ownership: match settings.ownership() {
+                wire::OwnershipPolicy::Unspecified => "unknown",
+                wire::OwnershipPolicy::Operator => "operator",
+                wire::OwnershipPolicy::Proof => "proof",
+            },
+            edge_domain: settings.edge_domain,
+            addresses: settings.addresses,
+            dns: settings.dns.map(|dns| Dns {
+                name: dns.name,
+                nameservers: dns.nameservers.into_iter().map(server).collect(),
+            }),
+            origin: wire.origin.map(|origin| origin.url),
+            revision: wire.revision,
+        }
+    }
+}
+
+impl Shape for Zone {
+    fn table(&self) -> String {
+        let ownership = match self.ownership {
+            "operator" => "an operator's word; nothing is looked up",
+            "proof" => "DNS or HTTP must show it before every order",
+            other => other,
+        };
+        let servers = self.dns.iter().flat_map(|dns| &dns.nameservers);
+        let servers = servers.map(|server| {
+            let addresses = server.addresses.join(", ");
+            format!("{} ({addresses})", server.name)
+        });
+        let dns = self.dns.as_ref().map(|dns| dns.name.clone());
+        pairs(vec![
+            ("ownership", ownership.to_owned()),
+            ("edge domain", self.edge_domain.clone()),
+            ("customers point to", self.addresses.join(", ")),
+            ("dns zone", dns.unwrap_or_default()),
+            ("name servers", servers.collect::<Vec<_>>().join("; ")),
+            ("origin", self.origin.clone().unwrap_or_default()),
+            ("revision", self.revision.to_string()),
+        ])
+    }
+}

@@ -1,0 +1,5 @@
+mod desk;
+mod limits;
+mod order;
+mod size;
+mod year;

@@ -1,0 +1,45 @@
+//! What a test's cluster is made of.
+
+use std::time::Duration;
+
+use devca::{Agreement, Behaviour};
+
+use crate::unbound::Transport;
+
+/// What a test's cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes join.
+    pub nodes: u8,
+    /// Certificates from Pebble, else from the development CA. By default as the
+    /// environment says: `HOSTQUORUM_E2E_CA=pebble` runs the whole suite on Pebble.
+    pub pebble: bool,
+    /// How long certificates are valid.
+    pub validity: Duration,
+    /// How many nodes must answer rightly when the development CA looks for a challenge:
+    /// all that are up, unless a load balancer would leave one out.
+    pub agreement: Agreement,
+    /// How the development CA behaves; can be changed while it runs ([`crate::Ca::control`]).
+    pub behaviour: Behaviour,
+    /// The nodes find the CA behind a road that can be cut ([`crate::Cluster::road`]).
+    pub road: bool,
+    /// The nodes answer for a DNS zone, which the CA asks through a strict resolver.
+    pub dns: Option<Transport>,
+    /// More TOML for each node.
+    pub extra: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            pebble: std::env::vars_os().any(|(name, value)| name == "HOSTQUORUM_E2E_CA" && value == "pebble"),
+            validity: Duration::from_secs(90 * 86400),
+            agreement: Agreement::EveryReachable,
+            behaviour: Behaviour::default(),
+            road: false,
+            dns: None,
+            extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
+        }
+    }
+}

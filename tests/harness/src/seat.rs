@@ -1,0 +1,138 @@
+//! Where nodes are, and what stands between them and a CA.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+};
+
+use devca::{NameServer, Probing, Vantage};
+use node::dev::process::{NodeFiles, Ports};
+
+use crate::{
+    Options, Road,
+    balancer::Balancer,
+    road::ROAD,
+    unbound::{Transport, Unbound},
+};
+
+/// Where names are found by a CA that knows one address for each.
+const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
+/// What customers' names lead to, and what their `_acme-challenge` is delegated to.
+pub const ZONES: [&str; 2] = ["edge.saas.example", "acme.saas.example"];
+
+/// Where a node is, before and while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) files: NodeFiles,
+    /// Where it answers DNS.
+    pub(crate) dns: SocketAddr,
+}
+
+/// What stands before the nodes where a CA knows one address for each name.
+pub(crate) struct Front {
+    pub(crate) http: Balancer,
+    pub(crate) tls: Balancer,
+}
+
+impl Front {
+    pub(crate) async fn start() -> Self {
+        Self {
+            http: Balancer::start(FRONT).await,
+            tls: Balancer::start(FRONT).await,
+        }
+    }
+
+    pub(crate) fn spread_over<'a>(&self, nodes: impl Iterator<Item = &'a NodeFiles> + Clone) {
+        self.http
+            .spread_over(nodes.clone().map(NodeFiles::http).collect());
+        self.tls.spread_over(nodes.map(NodeFiles::https).collect());
+    }
+}
+
+impl Seat {
+    /// Free ports, and the configuration of a node on them.
+    pub(crate) fn take(dir: &Path, options: &Options, http_port: u16, number: u8) -> Self {
+        let ip = ip(number);
+        // One more than are wanted: the port of http is not held, and may be among them.
+        let taken: Vec<TcpListener> = (0..6)
+            .map(|_| TcpListener::bind((ip, 0)).unwrap())
+            .collect();
+        let mut free = taken
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().port())
+            .filter(|port| *port != http_port);
+        let mut ports = Ports::from(0);
+        for port in [
+            &mut ports.https,
+            &mut ports.peer,
+            &mut ports.admin,
+            &mut ports.health,
+        ] {
+            *port = free.next().unwrap();
+        }
+        ports.http = http_port;
+        let dns = SocketAddr::from((ip, free.next().unwrap()));
+        let mut extra = options.extra.clone();
+        if options.dns.is_some() {
+            extra.push_str(&format!("[dns]\nlisten = \"{dns}\"\n"));
+        }
+        let files = NodeFiles::write(dir, &format!("node-{number}"), ip, ports, &extra);
+        Self {
+            files: files.unwrap(),
+            dns,
+        }
+    }
+}
+
+/// All challenges are looked for at each of the nodes, texts through the resolver.
+pub(crate) fn probing(seats: &[Seat], options: &Options, resolver: Option<&Unbound>) -> Probing {
+    let vantages = seats.iter().map(|seat| Vantage {
+        http: seat.files.http(),
+        tls: seat.files.https(),
+    });
+    let probing = Probing::vantages(vantages.collect(), options.agreement);
+    match resolver {
+        Some(resolver) => probing.with_texts_of(NameServer::new(resolver.address())),
+        None => probing,
+    }
+}
+
+/// Where customers' names lead to.
+pub(crate) fn edge(options: &Options) -> Ipv4Addr {
+    if options.pebble { FRONT } else { ip(1) }
+}
+
+pub(crate) async fn resolver(
+    dir: &Path,
+    options: &Options,
+    seats: &[Seat],
+    transport: Transport,
+) -> Unbound {
+    let servers: Vec<SocketAddr> = seats.iter().map(|seat| seat.dns).collect();
+    Unbound::start(dir, edge(options), &ZONES, &servers, transport).await
+}
+
+/// A port that is free at both ends is soon found.
+pub(crate) async fn road() -> (Road, SocketAddr) {
+    let mut last = None;
+    for _ in 0..5 {
+        match Road::build(ROAD, Ipv4Addr::LOCALHOST).await {
+            Ok(built) => return built,
+            Err(error) => last = Some(error),
+        }
+    }
+    panic!("no road to the CA: {last:?}")
+}
+
+/// Node `number`'s address.
+pub(crate) fn ip(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, number)
+}
+
+pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
+    TcpListener::bind((ip, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
