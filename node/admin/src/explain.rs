@@ -171,7 +171,9 @@ impl Situation<'_> {
         } else {
             "The last order"
         };
+        // The count is of orders, of which there was none now.
         let times = match failure.count {
+            _ if failure.class == FailureClass::Preflight => String::new(),
             0 | 1 => String::new(),
             count => format!(", {count} times in a row"),
         };
@@ -195,11 +197,14 @@ impl Situation<'_> {
 
     /// It failed too often.
     fn parked(&self, failure: &Failure) -> String {
+        let row = match failure.count {
+            0 => "no order could begin".to_owned(),
+            count => format!("{count} orders failed in a row"),
+        };
         format!(
-            "It is parked: {} failures in a row since {}, the last one {}: {}. It is looked at \
+            "It is parked: {row} since {}, the last try {}: {}. It is looked at \
              again at {} and tried as soon as that has changed; `hostquorum certificate reissue \
              --where hostname={}` has it tried at once. {}",
-            failure.count,
             moment(failure.since),
             ago(failure.at, self.now),
             failure.reason.trim_end_matches('.'),

@@ -103,7 +103,7 @@ impl NodeFiles {
              data_dir = \"{name}\"\n\
              [key]\nfile = \"keys/{name}.key\"\n\
              [https]\nlisten = \"{ip}:{https}\"\npublic_port = {https}\n\
-             [http]\nlisten = \"{ip}:{http}\"\n\
+             [http]\nlisten = \"{ip}:{http}\"\npublic_port = {http}\n\
              [peer]\nlisten = \"{ip}:{peer}\"\n\
              [admin]\nlisten = \"{ip}:{admin}\"\n\
              [health]\nlisten = \"{ip}:{health}\"\n\

@@ -63,6 +63,9 @@ impl Cluster {
             Some(transport) => Some(resolver(dir.path(), &options, &seats, transport).await),
             None => None,
         };
+        for (seat, resolver) in seats.iter().zip(resolver.iter().cycle()) {
+            seat.looks_by(resolver);
+        }
         let (road, end) = match options.road {
             true => Some(road().await).unzip(),
             false => (None, None),
@@ -126,6 +129,9 @@ impl Cluster {
         let place = usize::from(number) - 1;
         if self.seats.get(place).is_none() {
             let seat = Seat::take(self.dir.path(), &self.options, self.http_port, number);
+            if let Some(resolver) = &self.resolver {
+                seat.looks_by(resolver);
+            }
             self.seats.push(seat);
             self.looked_at_everywhere();
         }
@@ -239,6 +245,11 @@ impl Cluster {
     pub async fn customers_have(&self, records: &str) {
         let resolver = self.resolver.as_ref().expect("the options ask for DNS");
         resolver.customers_have(edge(&self.options), records).await;
+    }
+
+    /// Where customers' names lead to.
+    pub fn edge(&self) -> Ipv4Addr {
+        edge(&self.options)
     }
 
     /// Where node `place` answers DNS.

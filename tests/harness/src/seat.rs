@@ -1,6 +1,8 @@
 //! Where nodes are, and what stands between them and a CA.
 
 use std::{
+    fs::OpenOptions,
+    io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
 };
@@ -81,6 +83,18 @@ impl Seat {
             files: files.unwrap(),
             dns,
         }
+    }
+}
+
+impl Seat {
+    /// Its node looks at hostnames by this resolver, and often.
+    pub(crate) fn looks_by(&self, resolver: &Unbound) {
+        let text = format!(
+            "[verification]\nresolvers = \"{}\"\nauthoritative = false\negress_allow = [\"127.0.0.0/8\"]\nretry = \"1s\"\n",
+            resolver.address()
+        );
+        let file = OpenOptions::new().append(true).open(self.files.config());
+        file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 }
 

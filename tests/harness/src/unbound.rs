@@ -190,6 +190,9 @@ fn configured(
   cache-max-negative-ttl: 1
   tcp-upstream: {tcp}
   edns-buffer-size: 1232
+  # The parent of all, which has nothing: nobody is to be asked who is not here.
+  local-zone: "example." transparent
+  local-data: "example. 60 IN TXT nothing"
 remote-control:
   control-enable: yes
   control-use-cert: no

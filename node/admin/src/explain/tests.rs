@@ -307,8 +307,7 @@ fn a_look_before_an_order_and_a_hostname_that_is_parked() {
     case.record.failure = Some(Box::new(failure.clone()));
     says(
         &case,
-        "A look before its order failed at 2026-01-01T00:00:00Z (60 min ago), 2 times in \
-        a row: AAAA leads elsewhere; the owner must change it. The next try is due now. Run \
+        "A look before its order failed at 2026-01-01T00:00:00Z (60 min ago): AAAA leads elsewhere; the owner must change it. The next try is due now. Run \
         `hostquorum hostname check shop.example`",
     );
     failure.parked = true;
@@ -317,7 +316,7 @@ fn a_look_before_an_order_and_a_hostname_that_is_parked() {
     case.record.failure = Some(Box::new(failure));
     says(
         &case,
-        "It is parked: 20 failures in a row since 2026-01-01T00:00:00Z, the last one 60 \
+        "It is parked: 20 orders failed in a row since 2026-01-01T00:00:00Z, the last try 60 \
         min ago: AAAA leads elsewhere; the owner must change it. It is looked at again at \
         2026-01-02T00:00:00Z and tried as soon as that has changed",
     );

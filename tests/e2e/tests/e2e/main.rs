@@ -18,3 +18,4 @@ mod operators;
 mod renewal;
 mod restart;
 mod secrets;
+mod verification;
