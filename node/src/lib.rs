@@ -6,6 +6,7 @@
 //! loopback.
 
 mod abreast;
+mod checks;
 pub mod config;
 pub mod data_dir;
 pub mod dev;

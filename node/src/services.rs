@@ -34,6 +34,7 @@ use tonic::{Request, Status, service::InterceptorLayer, transport::Server};
 
 use crate::{
     abreast,
+    checks::Looks,
     config::Config,
     figures,
     health::{self, Readiness},
@@ -107,7 +108,8 @@ impl Open {
             leader_config(config, rooms),
             leader_ports(rooms, serving.clone(), surveyor.clone()),
         ));
-        operators(rooms, listeners.admin, serving.clone(), leader.clone())?;
+        let (doors, heard) = (listeners.admin, serving.clone());
+        operators(rooms, doors, heard, leader.clone(), surveyor)?;
         Ok(Self {
             edge,
             serving,
@@ -265,6 +267,7 @@ fn operators(
     listener: TcpListener,
     serving: Arc<Serving>,
     leader: Arc<leader::Running>,
+    surveyor: Surveyor,
 ) -> Result<()> {
     let replica = rooms.replica.clone();
     let port = AdminPort::new(
@@ -296,6 +299,7 @@ fn operators(
             entropy: rooms.entropy.clone(),
         }),
         seal: rooms.keyring.clone(),
+        checks: Arc::new(Looks::new(surveyor)),
         requests: Arc::new(RequestedKeys),
     })?;
     let sponsor = Sponsor::new(replica.clone(), replica.state(), rooms.clock.clone());

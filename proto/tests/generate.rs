@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 3] = ["admin.proto", "cluster.proto", "peer.proto"];
+const FILES: [&str; 4] = ["admin.proto", "check.proto", "cluster.proto", "peer.proto"];
 
 /// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
 const SECRET: [&str; 4] = [

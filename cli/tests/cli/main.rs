@@ -11,6 +11,7 @@ mod commands;
 mod contexts;
 mod entering;
 mod exits;
+mod eyes;
 mod node;
 mod pki;
 mod program;

@@ -39,7 +39,10 @@ use tokio_rustls::TlsAcceptor;
 use tonic::{Request, Response, Status, service::Routes};
 use tower::ServiceExt;
 
-use crate::pki::{CLUSTER, Pki};
+use crate::{
+    eyes::Eyes,
+    pki::{CLUSTER, Pki},
+};
 
 pub(crate) struct Node {
     pub(crate) pki: Arc<Pki>,
@@ -101,6 +104,7 @@ impl Node {
             clock,
             tokens: Arc::new(Numbered(pki.clone())),
             seal: Arc::new(MaskSeal),
+            checks: Arc::new(Eyes),
             requests: Arc::new(Keys),
         });
         let routes = services.unwrap().into_routes();

@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 41] = [
+pub(crate) const TABLE: [(&str, Access); 43] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -109,6 +109,8 @@ pub(crate) const TABLE: [(&str, Access); 41] = [
         "hostquorum.admin.v1.Certificates/ReissueCertificates",
         Access::Admin,
     ),
+    ("hostquorum.admin.v1.Checks/CheckHostname", Access::Viewer),
+    ("hostquorum.admin.v1.Checks/ListRecords", Access::Viewer),
     ("hostquorum.admin.v1.Cluster/GetStatus", Access::Viewer),
     ("hostquorum.admin.v1.Cluster/ListMembers", Access::Viewer),
     ("hostquorum.admin.v1.Cluster/RemoveMember", Access::Admin),

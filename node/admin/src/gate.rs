@@ -172,9 +172,10 @@ where
                 return Box::pin(std::future::ready(Ok(refused)));
             }
         };
+        let within = limits::call_within(request.uri().path());
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = timeout(limits::CALL_WITHIN, answer).await;
+            let answer = timeout(within, answer).await;
             drop(place);
             answer.unwrap_or_else(|_| Ok(Status::from(late()).into_http()))
         })

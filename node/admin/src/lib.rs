@@ -18,6 +18,7 @@
 mod audit;
 mod authorize;
 mod budget;
+pub mod checks;
 mod convert;
 mod explain;
 mod forecast;
@@ -41,9 +42,9 @@ mod watch;
 use std::sync::Arc;
 
 use proto::admin::v1::{
-    cas_server::CasServer, certificates_server::CertificatesServer, cluster_server::ClusterServer,
-    hostnames_server::HostnamesServer, invitations_server::InvitationsServer,
-    ledger_server::LedgerServer, zones_server::ZonesServer,
+    cas_server::CasServer, certificates_server::CertificatesServer, checks_server::ChecksServer,
+    cluster_server::ClusterServer, hostnames_server::HostnamesServer,
+    invitations_server::InvitationsServer, ledger_server::LedgerServer, zones_server::ZonesServer,
 };
 use state::{
     State,
@@ -53,6 +54,7 @@ use tokio::sync::watch as watched;
 use tonic::service::Routes;
 use tonic_health::server::{HealthReporter, HealthService};
 
+pub use checks::{CheckError, Checks};
 pub use overview::{CaPause, Overview};
 pub use requests::{RequestError, Requested, Requests};
 pub use tokens::{Drawn, Tokens, TokensError};
@@ -92,6 +94,8 @@ pub struct Inputs {
     pub tokens: Arc<dyn Tokens>,
     /// Seals what operators bring.
     pub seal: Arc<dyn Seal>,
+    /// Looks at hostnames' records.
+    pub checks: Arc<dyn Checks>,
     /// Makes keys for requests that somebody else's CA is to sign.
     pub requests: Arc<dyn Requests>,
 }
@@ -126,6 +130,7 @@ impl Services {
             .add_service(Gated::new(limited!(CasServer), &gate))
             .add_service(Gated::new(limited!(LedgerServer), &gate))
             .add_service(Gated::new(limited!(CertificatesServer), &gate))
+            .add_service(Gated::new(limited!(ChecksServer), &gate))
             .add_service(Gated::new(limited!(ClusterServer), &gate))
             .add_service(Gated::new(limited!(InvitationsServer), &gate))
             .add_service(Gated::new(

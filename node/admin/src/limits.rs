@@ -56,6 +56,19 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 /// begun by then.
 pub(crate) const CALL_WITHIN: Duration = Duration::from_millis(2900);
 
+/// A look at a hostname's records ends by then: its questions end sooner as a rule, and a
+/// caller must hear which servers are silent rather than nothing.
+pub(crate) const CHECK_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the call of a method may take in all.
+pub(crate) fn call_within(method: &str) -> Duration {
+    if method.ends_with(".Checks/CheckHostname") {
+        CHECK_WITHIN + CALL_WITHIN
+    } else {
+        CALL_WITHIN
+    }
+}
+
 /// How long the removal of a hostname waits for the nodes to stop serving it,
 /// before it tells which of them did.
 pub(crate) const PUBLISHED_WITHIN: Duration = Duration::from_millis(1000);

@@ -2,6 +2,7 @@
 
 mod cas;
 mod certificates;
+mod checks;
 mod cluster;
 mod edit;
 mod hostnames;
@@ -27,7 +28,7 @@ use tokio::{
 use tonic::{Code, Request};
 
 use crate::{
-    Inputs, Overview, Requests, Tokens,
+    Checks, Inputs, Overview, Requests, Tokens,
     audit::{Asked, Audit},
     budget::Budget,
     gate::Caller,
@@ -47,6 +48,7 @@ pub(crate) struct Desk {
     clock: Arc<dyn Clock>,
     tokens: Arc<dyn Tokens>,
     seal: Arc<dyn Seal>,
+    checks: Arc<dyn Checks>,
     requests: Arc<dyn Requests>,
     pub(crate) audit: Arc<Audit>,
     watches: Arc<Budget>,
@@ -76,6 +78,7 @@ impl Desk {
             clock,
             tokens,
             seal,
+            checks,
             requests,
         } = inputs;
         Self {
@@ -95,6 +98,7 @@ impl Desk {
             clock,
             tokens,
             seal,
+            checks,
             requests,
         }
     }

@@ -31,6 +31,7 @@ mod parking;
 pub mod preflight;
 pub mod probe;
 pub mod records;
+pub mod report;
 pub mod resolver;
 mod schedule;
 pub mod seen;

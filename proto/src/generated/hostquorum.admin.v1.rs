@@ -5970,3 +5970,558 @@ pub mod invitations_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckHostnameRequest {
+    /// `hostnames/{a-label}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// For the tenant that contests it, not for the one that has it.
+    #[prost(bool, tag = "2")]
+    pub contest: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostnameCheck {
+    /// `hostnames/{a-label}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Nothing is wrong and nothing undecided.
+    #[prost(bool, tag = "2")]
+    pub good: bool,
+    /// The claim is proven by what was seen, or an operator's word is enough.
+    #[prost(bool, tag = "3")]
+    pub proven: bool,
+    /// The challenges that can succeed at the first CA, in the order in which they are tried.
+    #[prost(string, repeated, tag = "4")]
+    pub challenges: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Those that are wrong first.
+    #[prost(message, repeated, tag = "5")]
+    pub rows: ::prost::alloc::vec::Vec<CheckRow>,
+}
+/// One record or road, and what is to be said of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRow {
+    /// The record, as `name TYPE`, or the address and port.
+    #[prost(string, tag = "1")]
+    pub record: ::prost::alloc::string::String,
+    /// What is there.
+    #[prost(string, tag = "2")]
+    pub have: ::prost::alloc::string::String,
+    /// What should be there.
+    #[prost(string, tag = "3")]
+    pub want: ::prost::alloc::string::String,
+    #[prost(enumeration = "CheckMark", tag = "4")]
+    pub mark: i32,
+    /// What is wrong, in a sentence; empty if nothing is.
+    #[prost(string, tag = "5")]
+    pub what: ::prost::alloc::string::String,
+    /// Who must change it; unspecified if nothing is wrong.
+    #[prost(enumeration = "CheckParty", tag = "6")]
+    pub who: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRecordsRequest {
+    /// `hostnames/{a-label}` or `zones/default`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// For the tenant that contests the hostname, not for the one that has it.
+    #[prost(bool, tag = "2")]
+    pub contest: bool,
+    /// Records of dns-persist-01 too, for CAs that offer it.
+    #[prost(bool, tag = "3")]
+    pub persist: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRecordsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<DnsRecord>,
+    /// Another way to prove a hostname that does not point here yet; absent where it would
+    /// prove nothing.
+    #[prost(message, optional, tag = "2")]
+    pub http_token: ::core::option::Option<HttpToken>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DnsRecord {
+    /// `A`, `AAAA`, `CNAME`, `TXT`, `NS` or `CAA`.
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    /// Without final dot.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// As most providers ask for it: names without final dot, texts without quotes; CAA as in a
+    /// zone file.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    /// What it is for, in a few words.
+    #[prost(string, tag = "4")]
+    pub purpose: ::prost::alloc::string::String,
+    /// Nothing works without it; else it makes something better or earlier.
+    #[prost(bool, tag = "5")]
+    pub required: bool,
+    /// Its line of a zone file (RFC 1035 section 5.1).
+    #[prost(string, tag = "6")]
+    pub zone_line: ::prost::alloc::string::String,
+}
+/// What the server that a hostname points to is to answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HttpToken {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// The whole body.
+    #[prost(string, tag = "2")]
+    pub body: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckMark {
+    Unspecified = 0,
+    /// Wrong, and nothing goes on before it is changed.
+    Bad = 1,
+    /// Not decided: it is looked at again by itself.
+    Waiting = 2,
+    /// Not as it could be, but in nobody's way.
+    Note = 3,
+    /// Right.
+    Good = 4,
+}
+impl CheckMark {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_MARK_UNSPECIFIED",
+            Self::Bad => "CHECK_MARK_BAD",
+            Self::Waiting => "CHECK_MARK_WAITING",
+            Self::Note => "CHECK_MARK_NOTE",
+            Self::Good => "CHECK_MARK_GOOD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_MARK_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_MARK_BAD" => Some(Self::Bad),
+            "CHECK_MARK_WAITING" => Some(Self::Waiting),
+            "CHECK_MARK_NOTE" => Some(Self::Note),
+            "CHECK_MARK_GOOD" => Some(Self::Good),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckParty {
+    Unspecified = 0,
+    /// Who runs the name's DNS, or the server that it points to: the customer.
+    Owner = 1,
+    /// Who runs this cluster.
+    Operator = 2,
+    /// Nobody: it passes with time.
+    Nobody = 3,
+}
+impl CheckParty {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_PARTY_UNSPECIFIED",
+            Self::Owner => "CHECK_PARTY_OWNER",
+            Self::Operator => "CHECK_PARTY_OPERATOR",
+            Self::Nobody => "CHECK_PARTY_NOBODY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_PARTY_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_PARTY_OWNER" => Some(Self::Owner),
+            "CHECK_PARTY_OPERATOR" => Some(Self::Operator),
+            "CHECK_PARTY_NOBODY" => Some(Self::Nobody),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod checks_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Looks at hostnames' records, and what those are to be. Any node answers; nothing changes.
+    #[derive(Debug, Clone)]
+    pub struct ChecksClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ChecksClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ChecksClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ChecksClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ChecksClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Looks at a hostname's records now, by the resolvers of the node that answers, and judges
+        /// them as before an order. Takes seconds: up to 30 where servers are silent. Refused
+        /// (OVERLOADED) while too many looks are under way. Roles: admin, viewer.
+        pub async fn check_hostname(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::HostnameCheck>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Checks/CheckHostname",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Checks", "CheckHostname"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is to be published: for a hostname in the zone of its owner, for `zones/default` in
+        /// the operator's own. Looks at nothing. Roles: admin, viewer.
+        pub async fn list_records(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Checks/ListRecords",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Checks", "ListRecords"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod checks_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ChecksServer.
+    #[async_trait]
+    pub trait Checks: std::marker::Send + std::marker::Sync + 'static {
+        /// Looks at a hostname's records now, by the resolvers of the node that answers, and judges
+        /// them as before an order. Takes seconds: up to 30 where servers are silent. Refused
+        /// (OVERLOADED) while too many looks are under way. Roles: admin, viewer.
+        async fn check_hostname(
+            &self,
+            request: tonic::Request<super::CheckHostnameRequest>,
+        ) -> std::result::Result<tonic::Response<super::HostnameCheck>, tonic::Status>;
+        /// What is to be published: for a hostname in the zone of its owner, for `zones/default` in
+        /// the operator's own. Looks at nothing. Roles: admin, viewer.
+        async fn list_records(
+            &self,
+            request: tonic::Request<super::ListRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Looks at hostnames' records, and what those are to be. Any node answers; nothing changes.
+    #[derive(Debug)]
+    pub struct ChecksServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ChecksServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ChecksServer<T>
+    where
+        T: Checks,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hostquorum.admin.v1.Checks/CheckHostname" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckHostnameSvc<T: Checks>(pub Arc<T>);
+                    impl<
+                        T: Checks,
+                    > tonic::server::UnaryService<super::CheckHostnameRequest>
+                    for CheckHostnameSvc<T> {
+                        type Response = super::HostnameCheck;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckHostnameRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Checks>::check_hostname(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckHostnameSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Checks/ListRecords" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRecordsSvc<T: Checks>(pub Arc<T>);
+                    impl<
+                        T: Checks,
+                    > tonic::server::UnaryService<super::ListRecordsRequest>
+                    for ListRecordsSvc<T> {
+                        type Response = super::ListRecordsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRecordsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Checks>::list_records(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRecordsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ChecksServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Checks";
+    impl<T> tonic::server::NamedService for ChecksServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod checks;
 mod cluster;
 mod hostnames;
 mod inputs;

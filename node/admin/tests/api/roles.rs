@@ -12,7 +12,9 @@ use crate::stand::{ADMIN, Claim, Stand};
 
 /// Methods that viewers may call, apart from their service's name; all others of
 /// the operators' API are for administrators.
-const VIEWERS: [&str; 14] = [
+const VIEWERS: [&str; 16] = [
+    "CheckHostname",
+    "ListRecords",
     "GetCa",
     "ListCas",
     "ListBuckets",

@@ -16,9 +16,9 @@ use admin::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::admin::v1::{
-    cas_client::CasClient, certificates_client::CertificatesClient, cluster_client::ClusterClient,
-    hostnames_client::HostnamesClient, invitations_client::InvitationsClient,
-    ledger_client::LedgerClient, zones_client::ZonesClient,
+    cas_client::CasClient, certificates_client::CertificatesClient, checks_client::ChecksClient,
+    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    invitations_client::InvitationsClient, ledger_client::LedgerClient, zones_client::ZonesClient,
 };
 use rcgen::{CertificateParams, KeyPair};
 use state::{
@@ -40,6 +40,8 @@ use tonic::{
     transport::{Channel, Endpoint, Server},
 };
 use tonic_types::StatusExt;
+
+use crate::checks::Eyes;
 
 /// The founder's administrator.
 pub(crate) const ADMIN: (u64, &str, Role) = (1, "founder", Role::Admin);
@@ -110,6 +112,7 @@ impl Stand {
             clock: clock.clone(),
             tokens: Arc::new(Numbered),
             seal: Arc::new(MaskSeal),
+            checks: Arc::new(Eyes),
             requests: Arc::new(Keys),
         })
         .unwrap();
@@ -212,6 +215,7 @@ impl Stand {
             cas: CasClient::with_interceptor(channel.clone(), claim.clone()),
             ledger: LedgerClient::with_interceptor(channel.clone(), claim.clone()),
             certificates: CertificatesClient::with_interceptor(channel.clone(), claim.clone()),
+            checks: ChecksClient::with_interceptor(channel.clone(), claim.clone()),
             cluster: ClusterClient::with_interceptor(channel.clone(), claim.clone()),
             invitations: InvitationsClient::with_interceptor(channel.clone(), claim.clone()),
         }
@@ -228,6 +232,7 @@ pub(crate) struct Clients {
     pub(crate) cas: CasClient<Claimed>,
     pub(crate) ledger: LedgerClient<Claimed>,
     pub(crate) certificates: CertificatesClient<Claimed>,
+    pub(crate) checks: ChecksClient<Claimed>,
     pub(crate) cluster: ClusterClient<Claimed>,
     pub(crate) invitations: InvitationsClient<Claimed>,
 }

@@ -1,4 +1,5 @@
 mod desk;
+mod follow;
 mod limits;
 mod order;
 mod size;

@@ -26,7 +26,7 @@ fn check_case(wildcard: bool, seen: &Seen, good: bool, expected: &[&str]) {
         agreement: agreement(),
         traffic: true,
     };
-    let check = check(&order, &cluster(), &rules, seen);
+    let check = check(&order, &cluster(), &rules, seen, false);
     let rows: Vec<String> = check
         .rows
         .iter()

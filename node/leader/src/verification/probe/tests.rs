@@ -259,7 +259,7 @@ async fn checked(config: &Config, port: u16) -> Check {
         agreement: agreement(),
         traffic: true,
     };
-    check(&order, &cluster, &rules, &seen)
+    check(&order, &cluster, &rules, &seen, false)
 }
 
 #[tokio::test]
