@@ -114,12 +114,12 @@ impl Sinks {
     /// What is found first, and where. One pass over each: data directories are large, and
     /// shapes are many.
     fn found(&self, canaries: &[Canary]) -> Option<String> {
-        let mut by_beginning: HashMap<&[u8], Vec<(&Canary, &str, &[u8])>> = HashMap::new();
+        let mut by_beginning: HashMap<&[u8], Vec<_>> = HashMap::new();
         for canary in canaries {
             for (shape, needle) in &canary.shapes {
                 let beginning = &needle[..BEGINNING];
                 let entry = by_beginning.entry(beginning).or_default();
-                entry.push((canary, shape, needle));
+                entry.push((canary, shape, needle.as_slice()));
             }
         }
         for (sink, bytes) in &self.0 {
