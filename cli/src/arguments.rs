@@ -18,7 +18,9 @@ use crate::exit;
 
 pub(crate) use ca::{AddCa, Allowed, BindCa, Ca, Kind, SetCa};
 pub(crate) use certificate::{Algorithm, Certificate, Reason, Reissue, Upload};
-pub(crate) use hostname::{AddHostname, Challenge, Hostname, Keys, SetHostname, State};
+pub(crate) use hostname::{
+    AddHostname, Challenge, CheckHostname, Hostname, HostnameRecords, Keys, SetHostname, State,
+};
 pub(crate) use ledger::{Ledger, Override};
 pub(crate) use zone::{Nameserver, Policy, SetZone, Zone};
 
@@ -90,6 +92,8 @@ pub(crate) enum Format {
     Json,
     /// As json
     Yaml,
+    /// DNS records as lines of a zone file; all else as a table
+    Zone,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use enroll::{Context, Credential, EnrollError, Leaf};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use proto::admin::v1::{
     ListMembersRequest, cas_client::CasClient, certificates_client::CertificatesClient,
-    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    checks_client::ChecksClient, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
     invitations_client::InvitationsClient, ledger_client::LedgerClient, zones_client::ZonesClient,
 };
 use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
@@ -86,6 +86,17 @@ impl Session {
 
     pub(crate) fn certificates(&self) -> CertificatesClient<Channel> {
         CertificatesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn checks(&self) -> ChecksClient<Channel> {
+        ChecksClient::new(self.channel.clone())
+    }
+
+    /// Waits longer for answers, unless told how long.
+    pub(crate) fn wait_longer(&mut self, globals: &Globals, within: Duration) {
+        if globals.timeout.is_none() {
+            self.answer_within = within;
+        }
     }
 
     pub(crate) fn cluster(&self) -> ClusterClient<Channel> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     arguments::{self, AddHostname, Format, Globals, State},
-    complaint,
+    check, complaint,
     connect::Session,
     context::Contexts,
     exit::Exit,
@@ -57,6 +57,13 @@ pub(crate) async fn run(
         } => {
             output.show(&list(follow.session, state, tenant, limit).await?)?;
             Exit::Done
+        }
+        arguments::Hostname::Check(asked) => {
+            follow.session.wait_longer(globals, check::LOOK_WITHIN);
+            check::check(follow.session, asked, output).await?
+        }
+        arguments::Hostname::Records(asked) => {
+            check::hostname_records(follow.session, asked, output).await?
         }
         arguments::Hostname::Contest { hostname, tenant } => {
             output.show(&contest(follow.session, &hostname, tenant).await?)?;

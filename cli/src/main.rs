@@ -12,6 +12,7 @@
 mod arguments;
 mod ca;
 mod certificate;
+mod check;
 mod cluster;
 mod complaint;
 mod connect;

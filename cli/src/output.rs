@@ -12,6 +12,11 @@ use crate::arguments::Format;
 pub(crate) trait Shape: Serialize {
     /// For people.
     fn table(&self) -> String;
+
+    /// For DNS servers; absent if it is no DNS records.
+    fn zone(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Where answers go.
@@ -33,6 +38,7 @@ impl Output {
     pub(crate) fn show(&mut self, shape: &impl Shape) -> io::Result<()> {
         let text = match self.format {
             Format::Table => ended(shape.table()),
+            Format::Zone => ended(shape.zone().unwrap_or_else(|| shape.table())),
             Format::Json => ended(serde_json::to_string_pretty(shape)?),
             Format::Yaml => serde_norway::to_string(shape).map_err(io::Error::other)?,
         };
@@ -42,7 +48,7 @@ impl Output {
     /// One of many answers: a line of JSON, or a document of YAML.
     pub(crate) fn show_next(&mut self, shape: &impl Shape) -> io::Result<()> {
         let text = match self.format {
-            Format::Table => ended(shape.table()),
+            Format::Table | Format::Zone => ended(shape.table()),
             Format::Json => ended(serde_json::to_string(shape)?),
             Format::Yaml => {
                 let document = serde_norway::to_string(shape).map_err(io::Error::other)?;

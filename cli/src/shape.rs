@@ -3,6 +3,7 @@
 
 pub(crate) mod ca;
 pub(crate) mod certificate;
+pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod context;
 pub(crate) mod hostname;

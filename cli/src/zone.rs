@@ -5,6 +5,7 @@ use proto::admin::v1::{self as wire, GetZoneRequest, UpdateZoneRequest};
 
 use crate::{
     arguments::{self, Globals, Nameserver, Policy, SetZone},
+    check,
     connect::Session,
     context::Contexts,
     exit::Exit,
@@ -24,6 +25,11 @@ pub(crate) async fn run(
     let session = Session::open(globals, contexts).await?;
     let mut client = session.zones();
     let zone = match command {
+        arguments::Zone::Records => {
+            let exit = check::zone_records(&session, ZONE, output).await?;
+            session.refresh().await;
+            return Ok(exit);
+        }
         arguments::Zone::Show => {
             let name = ZONE.to_owned();
             let call = client.get_zone(GetZoneRequest { name });

@@ -43,6 +43,10 @@ pub(crate) enum Hostname {
         /// Which
         hostname: String,
     },
+    /// Look at a hostname's records now; exit code 2 if something is wrong
+    Check(CheckHostname),
+    /// What the owner of a hostname is to publish
+    Records(HostnameRecords),
     /// Claim a hostname for another tenant than it is: nothing changes before that is proven
     Contest {
         /// Which
@@ -146,6 +150,27 @@ pub(crate) struct SetHostname {
         hide_default_value = true
     )]
     pub(crate) revision: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckHostname {
+    /// Which
+    pub(crate) hostname: String,
+    /// For the tenant that contests it, not for the one that has it
+    #[arg(long, env = "HOSTQUORUM_CONTEST")]
+    pub(crate) contest: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostnameRecords {
+    /// Which
+    pub(crate) hostname: String,
+    /// For the tenant that contests it, not for the one that has it
+    #[arg(long, env = "HOSTQUORUM_CONTEST")]
+    pub(crate) contest: bool,
+    /// Those of dns-persist-01, too, for CAs that offer it
+    #[arg(long, env = "HOSTQUORUM_PERSIST")]
+    pub(crate) persist: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

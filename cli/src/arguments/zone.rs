@@ -8,6 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum Zone {
     /// The zone as it is
     Show,
+    /// What the operator is to publish for it
+    Records,
     /// Change it
     Set(SetZone),
 }

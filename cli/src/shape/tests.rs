@@ -2,6 +2,7 @@
 //! change is a decision. `HOSTQUORUM_REGENERATE=1 cargo test -p cli` writes them
 //! anew.
 
+mod check;
 mod issuance;
 
 use std::{

@@ -7,11 +7,13 @@
     reason = "clippy allows them in functions marked as tests only; these serve tests"
 )]
 
+mod checks;
 mod commands;
 mod contexts;
 mod entering;
 mod exits;
 mod eyes;
+mod issuance;
 mod node;
 mod pki;
 mod program;
