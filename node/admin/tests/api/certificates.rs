@@ -410,7 +410,7 @@ async fn a_mass_reissue_is_planned_and_then_asked_for() {
     assert_eq!(told.sample, ["a.example", "b.example", "c.example"]);
     assert_eq!(
         millis(told.done_at),
-        Some(START.plus(Duration::from_millis(1500)))
+        Some(START.plus(state::forecast::PACE * 3))
     );
 
     let request = ReissueCertificatesRequest {
