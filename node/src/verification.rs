@@ -80,9 +80,8 @@ fn own_resolvers() -> Vec<SocketAddr> {
 fn nameservers(text: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
         let mut words = line.split_whitespace();
-        let address = match (words.next(), words.next()) {
-            (Some("nameserver"), Some(address)) => address,
-            _ => return None,
+        let (Some("nameserver"), Some(address)) = (words.next(), words.next()) else {
+            return None;
         };
         // A scope (`fe80::1%eth0`) is no part of an address that could be asked from here.
         let address: IpAddr = address.parse().ok()?;

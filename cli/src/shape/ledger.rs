@@ -97,12 +97,13 @@ impl Shape for Buckets {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Forecast {
     pub(crate) at: Option<String>,
-    /// Names that wait for their first certificate.
+    /// New hostnames that wait for an order.
     pub(crate) waiting: u64,
-    /// When the last of them has it; absent if none waits, or not within the days.
+    /// The end of the day on which the last of them may be through; absent if none waits, or
+    /// not within the days.
     pub(crate) waiting_until: Option<String>,
     pub(crate) days: Vec<Day>,
-    /// Limits that hold something up, the first first.
+    /// Limits that hold something, those that hold most first.
     pub(crate) hits: Vec<Hit>,
 }
 
@@ -110,7 +111,10 @@ pub(crate) struct Forecast {
 pub(crate) struct Day {
     pub(crate) from: Option<String>,
     pub(crate) renewals: u64,
+    /// New hostnames whose orders the limits allow.
     pub(crate) firsts: u64,
+    /// Those that wait still at its end.
+    pub(crate) waiting: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -119,10 +123,12 @@ pub(crate) struct Hit {
     /// orders or certificates-per-domain.
     pub(crate) kind: &'static str,
     pub(crate) key: String,
-    /// From when on.
-    pub(crate) at: Option<String>,
-    /// How many of those that wait now do not pass within a day.
-    pub(crate) over: u64,
+    /// The first day on which it holds something.
+    pub(crate) day: Option<String>,
+    /// How many orders it holds at the end of that day.
+    pub(crate) held: u64,
+    /// When the last of them may begin.
+    pub(crate) until: Option<String>,
 }
 
 impl From<wire::LedgerForecast> for Forecast {
@@ -131,13 +137,15 @@ impl From<wire::LedgerForecast> for Forecast {
             from: moment(day.day.as_ref()),
             renewals: day.renewals,
             firsts: day.firsts,
+            waiting: day.waiting,
         };
         let hit = |hit: wire::ForecastHit| Hit {
             kind: kind(hit.kind()),
             ca: id(&hit.ca).to_owned(),
-            at: moment(hit.at.as_ref()),
+            day: moment(hit.day.as_ref()),
+            until: moment(hit.until.as_ref()),
             key: hit.key,
-            over: hit.over,
+            held: hit.held,
         };
         Self {
             at: moment(wire.at.as_ref()),
@@ -162,7 +170,7 @@ impl Shape for Forecast {
                 "waiting",
                 format!("{} for their first certificate", self.waiting),
             ),
-            ("all live by", until),
+            ("all through by", until),
             (
                 "renewals",
                 format!("{renewals} within {} days", self.days.len()),
@@ -171,34 +179,56 @@ impl Shape for Forecast {
         let busy = self.days.iter().filter(|day| day.renewals + day.firsts > 0);
         let busy: Vec<_> = busy
             .map(|day| {
-                let date = day.from.as_deref().unwrap_or_default();
                 vec![
-                    date.split('T').next().unwrap_or_default().to_owned(),
+                    date(&day.from),
                     day.renewals.to_string(),
                     day.firsts.to_string(),
+                    day.waiting.to_string(),
                 ]
             })
             .collect();
         if !busy.is_empty() {
             said.push_str("\n\n");
-            said.push_str(&rows(&["day", "renewals", "first certificates"], busy));
+            said.push_str(&rows(
+                &[
+                    "day from",
+                    "renewals",
+                    "first certificates",
+                    "still waiting",
+                ],
+                busy,
+            ));
         }
         if self.hits.is_empty() {
-            said.push_str("\n\nno limit holds anything up");
+            said.push_str("\n\nno limit holds anything");
         } else {
             let row = |hit: &Hit| {
                 vec![
                     hit.ca.clone(),
                     hit.kind.to_owned(),
                     hit.key.clone(),
-                    hit.at.clone().unwrap_or_default(),
-                    hit.over.to_string(),
+                    date(&hit.day),
+                    hit.held.to_string(),
+                    hit.until.clone().unwrap_or_default(),
                 ]
             };
-            let header = ["ca", "limit", "key", "holds up from", "beyond a day"];
+            let header = [
+                "ca",
+                "limit",
+                "key",
+                "holds from",
+                "orders",
+                "the last until",
+            ];
             said.push_str("\n\n");
             said.push_str(&rows(&header, self.hits.iter().map(row).collect()));
         }
         said
     }
+}
+
+/// The day of a moment.
+fn date(moment: &Option<String>) -> String {
+    let moment = moment.as_deref().unwrap_or_default();
+    moment.split('T').next().unwrap_or_default().to_owned()
 }

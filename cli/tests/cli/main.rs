@@ -13,6 +13,7 @@ mod contexts;
 mod entering;
 mod exits;
 mod eyes;
+mod issuance;
 mod node;
 mod pki;
 mod program;

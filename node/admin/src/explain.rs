@@ -13,7 +13,7 @@ use state::{
     LimitKind, Order, Stage, State, Timestamp, order::set_of,
 };
 
-use crate::forecast::registered_domain;
+use crate::names::registered_domain;
 use words::{ago, moment, span};
 
 /// An order usually passes a stage within seconds; beyond this the explanation

@@ -21,7 +21,6 @@ mod budget;
 pub mod checks;
 mod convert;
 mod explain;
-mod forecast;
 mod gate;
 pub mod limits;
 mod mask;

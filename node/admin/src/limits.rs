@@ -185,7 +185,7 @@ pub(crate) const SAMPLE: usize = 10;
 /// Days of a forecast unless the caller asks for another number.
 pub(crate) const FORECAST_DAYS: u32 = 90;
 
-/// Most days of a forecast: a year and a month.
+/// Most days of a forecast, as `state::forecast::DAYS_MAX`.
 pub(crate) const FORECAST_DAYS_MAX: u32 = 400;
 
 /// Most sentences of warning in a status.

@@ -103,6 +103,12 @@ pub(crate) fn invitation(name: &str) -> Result<InvitationId, Problem> {
     number("name", name, "invitations").map(InvitationId)
 }
 
+/// Under which domain a CA counts a hostname (the public suffix list); one that is a suffix
+/// itself is counted alone.
+pub(crate) fn registered_domain(hostname: &Hostname) -> &str {
+    psl::domain_str(hostname.as_str()).unwrap_or(hostname.as_str())
+}
+
 /// There is one zone.
 pub(crate) fn zone(name: &str) -> Result<(), Problem> {
     if name == ZONE {

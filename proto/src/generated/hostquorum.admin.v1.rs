@@ -704,21 +704,22 @@ pub struct ForecastLedgerRequest {
     #[prost(uint32, tag = "1")]
     pub days: u32,
 }
+/// An estimate: what fails, and what is authorized meanwhile, is not in it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LedgerForecast {
     #[prost(message, optional, tag = "1")]
     pub at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Names that wait for their first certificate.
+    /// New hostnames that wait for an order, whatever they wait for.
     #[prost(uint64, tag = "2")]
     pub waiting: u64,
-    /// When the last of them has one, at what the limits allow; absent if none waits, or
-    /// not within the days.
+    /// The end of the day on which the last of them may be through; absent if none
+    /// waits, or not within the days.
     #[prost(message, optional, tag = "3")]
     pub waiting_until: ::core::option::Option<::prost_types::Timestamp>,
-    /// From today on, each of 24 hours.
+    /// From now on, each of 24 hours.
     #[prost(message, repeated, tag = "4")]
     pub days: ::prost::alloc::vec::Vec<ForecastDay>,
-    /// Limits that hold something up, the first first; at most 100.
+    /// Limits that hold something, those that hold most first; at most 100.
     #[prost(message, repeated, tag = "5")]
     pub hits: ::prost::alloc::vec::Vec<ForecastHit>,
 }
@@ -726,12 +727,15 @@ pub struct LedgerForecast {
 pub struct ForecastDay {
     #[prost(message, optional, tag = "1")]
     pub day: ::core::option::Option<::prost_types::Timestamp>,
-    /// Certificates whose renewal falls due.
+    /// Certificates whose renewal falls due; what is late is due on the first day.
     #[prost(uint64, tag = "2")]
     pub renewals: u64,
-    /// Names of the queue that get their first certificate.
+    /// New hostnames whose orders the limits allow.
     #[prost(uint64, tag = "3")]
     pub firsts: u64,
+    /// Those that wait still at its end.
+    #[prost(uint64, tag = "4")]
+    pub waiting: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForecastHit {
@@ -743,12 +747,15 @@ pub struct ForecastHit {
     /// Empty for the account.
     #[prost(string, tag = "3")]
     pub key: ::prost::alloc::string::String,
-    /// From when on it holds something up.
+    /// The beginning of the first day on which it holds something.
     #[prost(message, optional, tag = "4")]
-    pub at: ::core::option::Option<::prost_types::Timestamp>,
-    /// How many of those that wait now it does not let pass within a day.
+    pub day: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many orders it holds at the end of that day.
     #[prost(uint64, tag = "5")]
-    pub over: u64,
+    pub held: u64,
+    /// When the last of them may begin.
+    #[prost(message, optional, tag = "6")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetLimitOverrideRequest {

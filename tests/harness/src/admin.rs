@@ -7,8 +7,10 @@ use enroll::Context;
 use prost_types::FieldMask;
 use proto::admin::v1::{
     CreateHostnameRequest, DnsZone, ExplainHostnameRequest, Hostname, HostnameState,
-    ListHostnamesRequest, Nameserver, TimelineEvent, UpdateHostnameRequest, UpdateZoneRequest,
-    Wants, ZoneSettings, hostnames_client::HostnamesClient, zones_client::ZonesClient,
+    ListCasRequest, ListHostnamesRequest, Nameserver, RollAccountKeyRequest, TimelineEvent,
+    UpdateHostnameRequest, UpdateZoneRequest, UploadCertificateRequest, Wants, ZoneSettings,
+    cas_client::CasClient, certificates_client::CertificatesClient,
+    hostnames_client::HostnamesClient, zones_client::ZonesClient,
 };
 use rustls::time_provider::DefaultTimeProvider;
 use tonic::{Code, Status, transport::Channel};
@@ -133,6 +135,38 @@ pub async fn answer_for(
     };
     let mut client = ZonesClient::new(channel.clone());
     client.update_zone(request).await?;
+    Ok(())
+}
+
+/// Brings a certificate with its key, both PEM.
+pub async fn upload(
+    channel: &Channel,
+    hostname: &str,
+    chain: &str,
+    key: &str,
+) -> Result<(), Status> {
+    let request = UploadCertificateRequest {
+        hostname: format!("hostnames/{hostname}"),
+        chain_pem: chain.to_owned(),
+        private_key_pem: key.to_owned(),
+        ..Default::default()
+    };
+    let mut client = CertificatesClient::new(channel.clone());
+    client.upload_certificate(request).await?;
+    Ok(())
+}
+
+/// Asks for another account key at each CA.
+pub async fn roll_account_keys(channel: &Channel) -> Result<(), Status> {
+    let mut client = CasClient::new(channel.clone());
+    let cas = client
+        .list_cas(ListCasRequest::default())
+        .await?
+        .into_inner();
+    for ca in cas.cas {
+        let request = RollAccountKeyRequest { name: ca.name };
+        client.roll_account_key(request).await?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use devca::{ExternalAccount, ExternalAccounts};
 use node::dev::{
     origin::DemoOrigin,
     process::{NodeFiles, NodeProcess},
@@ -78,12 +79,14 @@ impl Cluster {
             manners.resolver = resolver.as_ref().map(Unbound::address);
             manners.listen = end;
             manners.directory = road.as_ref().map(Road::address);
+            manners.external_accounts = options.external_account.clone().into_iter().collect();
             front = Some(before);
             ca = Ca::Pebble(Box::new(Pebble::start(dir.path(), &manners).await));
         } else {
             front = None;
             let probing = probing(&seats, &options, resolver.as_ref());
-            let (validity, behaviour) = (options.validity, options.behaviour.clone());
+            let (validity, mut behaviour) = (options.validity, options.behaviour.clone());
+            behaviour.external_accounts = options.external_account.as_ref().map(known);
             ca = Ca::development(dir.path(), probing, validity, behaviour, end).await;
         }
         let origin = DemoOrigin::start((Ipv4Addr::LOCALHOST, 0).into())
@@ -157,7 +160,7 @@ impl Cluster {
         fs::write(&root, self.ca.api_root_pem()).unwrap();
         let (root, origin) = (root.display().to_string(), self._origin.url());
         let (socket, directory) = (files.socket().display().to_string(), self.ca.directory());
-        let arguments = [
+        let mut arguments = vec![
             "cluster",
             "init",
             "--socket",
@@ -174,6 +177,11 @@ impl Cluster {
             "--origin",
             &origin,
         ];
+        let file = self.dir().join("eab.hmac").display().to_string();
+        if let Some((kid, key)) = &self.options.external_account {
+            fs::write(&file, key).unwrap();
+            arguments.extend(["--eab-key-id", kid, "--eab-hmac-file", &file]);
+        }
         self.cli.run(&arguments).await.ok();
         node.ready(START).await.unwrap();
         self.nodes.push(node);
@@ -366,5 +374,17 @@ impl Cluster {
     /// Where node `place` serves customers.
     pub fn https_of(&self, place: usize) -> SocketAddr {
         self.nodes[place].files.https()
+    }
+}
+
+/// As the development CA is told of an external account.
+fn known((kid, hmac_key): &(String, String)) -> ExternalAccounts {
+    let account = ExternalAccount {
+        kid: kid.clone(),
+        hmac_key: hmac_key.clone(),
+    };
+    ExternalAccounts {
+        keys: vec![account],
+        single_use: false,
     }
 }

@@ -25,6 +25,8 @@ pub struct Options {
     pub road: bool,
     /// The nodes answer for a DNS zone, which the CA asks through a strict resolver.
     pub dns: Option<Transport>,
+    /// How the CA knows us otherwise: a key id and the HMAC key, unpadded base64url.
+    pub external_account: Option<(String, String)>,
     /// More TOML for each node.
     pub extra: String,
 }
@@ -39,6 +41,7 @@ impl Default for Options {
             behaviour: Behaviour::default(),
             road: false,
             dns: None,
+            external_account: None,
             extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
         }
     }

@@ -1,10 +1,12 @@
 //! Where nodes are, and what stands between them and a CA.
 
 use std::{
+    collections::BTreeSet,
     fs::OpenOptions,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use devca::{NameServer, Probing, Vantage};
@@ -17,6 +19,8 @@ use crate::{
     unbound::{Transport, Unbound},
 };
 
+/// Most nodes of a cluster.
+const NODES: u8 = 7;
 /// Where names are found by a CA that knows one address for each.
 const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
 /// What customers' names lead to, and what their `_acme-challenge` is delegated to.
@@ -55,14 +59,6 @@ impl Seat {
     /// Free ports, and the configuration of a node on them.
     pub(crate) fn take(dir: &Path, options: &Options, http_port: u16, number: u8) -> Self {
         let ip = ip(number);
-        // One more than are wanted: the port of http is not held, and may be among them.
-        let taken: Vec<TcpListener> = (0..6)
-            .map(|_| TcpListener::bind((ip, 0)).unwrap())
-            .collect();
-        let mut free = taken
-            .iter()
-            .map(|listener| listener.local_addr().unwrap().port())
-            .filter(|port| *port != http_port);
         let mut ports = Ports::from(0);
         for port in [
             &mut ports.https,
@@ -70,10 +66,10 @@ impl Seat {
             &mut ports.admin,
             &mut ports.health,
         ] {
-            *port = free.next().unwrap();
+            *port = free_port(ip);
         }
         ports.http = http_port;
-        let dns = SocketAddr::from((ip, free.next().unwrap()));
+        let dns = SocketAddr::from((ip, free_port(ip)));
         let mut extra = options.extra.clone();
         if options.dns.is_some() {
             extra.push_str(&format!("[dns]\nlisten = \"{dns}\"\n"));
@@ -143,10 +139,19 @@ pub(crate) fn ip(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, number)
 }
 
+/// A port of `ip` that is free now, and that no other cluster of this process was told of:
+/// a node may bind it a minute later.
 pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
-    TcpListener::bind((ip, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static TOLD: Mutex<BTreeSet<(Ipv4Addr, u16)>> = Mutex::new(BTreeSet::new());
+    loop {
+        let free = TcpListener::bind((ip, 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        // All nodes of a cluster have the same port for clear text.
+        let fresh = (1..=NODES).all(|number| !told.contains(&(self::ip(number), port)));
+        if fresh {
+            told.insert((ip, port));
+            return port;
+        }
+    }
 }

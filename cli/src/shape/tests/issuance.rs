@@ -182,28 +182,30 @@ fn the_ledger() {
 
 #[test]
 fn forecasts() {
-    let day = |number: i64, renewals, firsts| wire::ForecastDay {
+    let day = |number: i64, renewals, firsts, waiting| wire::ForecastDay {
         day: at(number * 86_400),
         renewals,
         firsts,
+        waiting,
     };
     let busy = wire::LedgerForecast {
         at: at(0),
         waiting: 40,
         waiting_until: at(86_400 + 3600),
-        days: vec![day(0, 3, 35), day(1, 0, 5), day(2, 0, 0)],
+        days: vec![day(0, 3, 35, 5), day(1, 0, 5, 0), day(2, 0, 0, 0)],
         hits: vec![wire::ForecastHit {
             ca: "cas/letsencrypt".to_owned(),
             kind: wire::LimitKind::CertificatesPerDomain.into(),
             key: "client.example".to_owned(),
-            at: at(7200),
-            over: 5,
+            day: at(0),
+            held: 5,
+            until: at(86_400 + 3600),
         }],
     };
     check("forecast", &Forecast::from(busy));
     let quiet = wire::LedgerForecast {
         at: at(0),
-        days: vec![day(0, 0, 0)],
+        days: vec![day(0, 0, 0, 0)],
         ..Default::default()
     };
     check("forecast-quiet", &Forecast::from(quiet));

@@ -1,13 +1,15 @@
 //! The ledger: buckets of the CAs' limits.
 
+use std::time::Duration;
+
 use proto::admin::v1;
-use state::{BucketKey, LimitKind, Share, State, Timestamp};
+use state::{BucketKey, LimitKind, Share, State, Timestamp, forecast::Forecast};
 
 use super::{
     ca::{limit_kind, shown_kind, shown_limit},
     moment, timestamp,
 };
-use crate::{forecast::Forecast, names, problem::Problem};
+use crate::{names, problem::Problem};
 
 /// How one bucket stands at `now`.
 pub(crate) fn bucket(state: &State, key: &BucketKey, now: Timestamp) -> v1::LimitBucket {
@@ -42,27 +44,33 @@ pub(crate) fn kind_filter(wire: i32) -> Result<Option<LimitKind>, Problem> {
     }
 }
 
-/// What is to come, as seen at `at`.
+/// What is coming, as seen at `at`.
 pub(crate) fn forecast(forecast: &Forecast, at: Timestamp) -> v1::LedgerForecast {
-    let end = forecast.days.last().map_or(at, |day| day.from);
     let days = forecast.days.iter().map(|day| v1::ForecastDay {
-        day: Some(timestamp(day.from)),
+        day: Some(timestamp(day.begins)),
         renewals: day.renewals,
-        firsts: day.firsts,
+        firsts: day.issued,
+        waiting: day.waiting,
     });
     let hits = forecast.hits.iter().map(|hit| v1::ForecastHit {
         ca: names::ca_name(&hit.bucket.ca),
         kind: shown_kind(hit.bucket.kind).into(),
         key: hit.bucket.key.to_string(),
-        at: Some(timestamp(hit.at)),
-        over: hit.over,
+        day: Some(timestamp(hit.day)),
+        held: hit.held,
+        until: moment(hit.until),
     });
-    let until = forecast.waiting_until.filter(|until| *until <= end);
     v1::LedgerForecast {
         at: Some(timestamp(at)),
-        waiting: forecast.waiting,
-        waiting_until: until.map(timestamp),
+        waiting: forecast.queued,
+        waiting_until: through(forecast).map(timestamp),
         days: days.collect(),
         hits: hits.collect(),
     }
+}
+
+/// The end of the day on which the last of the queue is through, if that is in sight.
+fn through(forecast: &Forecast) -> Option<Timestamp> {
+    let day = forecast.days.iter().find(|day| day.waiting == 0)?;
+    (forecast.queued > 0).then(|| day.begins.plus(Duration::from_secs(86_400)))
 }

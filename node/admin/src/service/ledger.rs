@@ -6,12 +6,12 @@ use proto::admin::v1::{
     self, ClearLimitOverrideRequest, ForecastLedgerRequest, LedgerForecast, ListBucketsRequest,
     ListBucketsResponse, SetLimitOverrideRequest, ledger_server::Ledger,
 };
-use state::{BucketKey, CaName, CaSettings, LimitKind, State, outcome::Kind};
+use state::{BucketKey, CaName, CaSettings, Hostname, LimitKind, State, forecast, outcome::Kind};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::{Desk, aside, caller, cas::put_ca, deadline};
-use crate::{convert, forecast, limits, names, page, problem::Problem};
+use crate::{convert, limits, names, page, problem::Problem};
 
 #[tonic::async_trait]
 impl Ledger for Desk {
@@ -45,7 +45,9 @@ impl Ledger for Desk {
             }
         };
         let (state, now) = (self.state(), self.now());
-        let looking = move || forecast::forecast(&state, now, days);
+        let days = usize::try_from(days).unwrap_or(usize::MAX);
+        let domain = |name: &Hostname| names::registered_domain(name).to_owned();
+        let looking = move || forecast::forecast(&state, now, days, &domain);
         let within = Instant::now() + limits::PLAN_WITHIN;
         let forecast = aside(&self.plans, within, looking).await?;
         Ok(Response::new(convert::forecast(&forecast, now)))

@@ -8,14 +8,13 @@ use proto::admin::v1::{
 };
 use state::{
     BucketKey, Change, Hostname, HostnameRecord, LimitKind, Reissue, Share, Source, State,
-    Timestamp, command::REISSUE_MAX, order::set_of,
+    Timestamp, command::REISSUE_MAX, forecast::PACE, order::set_of,
 };
 use tokio::time::Instant;
 
 use super::{Desk, aside, deadline};
 use crate::{
     convert,
-    forecast::PACE,
     gate::Caller,
     limits, page,
     problem::Problem,
@@ -156,8 +155,7 @@ fn allowed_at(
 
 fn notes(plan: &ReissuePlan, held: u64, limited: bool) -> Vec<String> {
     let mut notes = vec![format!(
-        "reckoned with {} ms for each order, which three nodes on slow disks keep up; what is \
-         already due comes on top",
+        "reckoned with {} ms for each order; what is due already comes on top",
         PACE.as_millis()
     )];
     if limited {

@@ -9,7 +9,10 @@ use proto::admin::v1::*;
 use state::ports::ProposeError;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::stand::{Stand, told};
+use crate::{
+    mill::Mill,
+    stand::{Stand, told},
+};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -142,4 +145,55 @@ async fn no_token_is_logged() {
     assert!(!audited("CreateInvitation").is_empty());
     let all = String::from_utf8(lines().0.lock().unwrap().clone()).unwrap();
     assert!(!all.contains(&made.token), "the token is in the log");
+}
+
+#[tokio::test]
+async fn no_key_is_logged() {
+    lines();
+    let stand = Stand::start().await;
+    let mut admin = stand.admin().await;
+    stand.alone.authorize("secret.example");
+    let hmac = "aG1hYy1obWFjLWhtYWMtaG1hYw";
+    let bind = BindExternalAccountRequest {
+        name: "cas/test-ca".to_owned(),
+        account: Some(ExternalAccount {
+            key_id: "audited-kid".to_owned(),
+            hmac: hmac.to_owned(),
+        }),
+    };
+    admin.cas.bind_external_account(bind).await.unwrap();
+    let good = Mill::new().grind(&["secret.example"]);
+    let mismatched = Mill::new().grind(&["secret.example"]);
+    for key in [&good.key, &mismatched.key] {
+        let request = UploadCertificateRequest {
+            hostname: "hostnames/secret.example".to_owned(),
+            chain_pem: good.chain.clone(),
+            private_key_pem: key.clone(),
+            ..Default::default()
+        };
+        // The second is refused.
+        let _answer = admin.certificates.upload_certificate(request).await;
+    }
+    assert_eq!(
+        audited("UploadCertificate").len(),
+        1,
+        "what is refused at sight is no change"
+    );
+    assert!(!audited("BindExternalAccount").is_empty());
+    let all = String::from_utf8(lines().0.lock().unwrap().clone()).unwrap();
+    let mut secrets = vec![hmac.to_owned(), "hmac-hmac-hmac".to_owned()];
+    for ground in [&good, &mismatched] {
+        secrets.extend(
+            ground
+                .key
+                .lines()
+                .filter(|line| line.len() > 20)
+                .map(str::to_owned),
+        );
+    }
+    secrets.retain(|secret| !secret.starts_with("-----"));
+    assert!(secrets.len() > 4);
+    for secret in secrets {
+        assert!(!all.contains(&secret), "a key is in the log");
+    }
 }

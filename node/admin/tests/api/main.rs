@@ -7,11 +7,17 @@
 )]
 
 mod audit;
+mod cas;
+mod certificates;
 mod checks;
+mod claims;
 mod cluster;
 mod hostnames;
 mod inputs;
+mod inputs_of_issuance;
 mod invitations;
+mod ledger;
+mod mill;
 mod quorum;
 mod roles;
 mod stand;

@@ -217,3 +217,60 @@ async fn a_request_that_never_comes_whole_is_answered_too() {
     let answer = timeout(PROMISED, call).await.expect("answered in time");
     assert_eq!(told(answer), "Unavailable OUTCOME_UNKNOWN");
 }
+
+#[tokio::test]
+async fn changes_of_issuance_are_answered_in_time_too() {
+    let stand = Stand::start().await;
+    stand.alone.authorize("shop.example");
+    stand.doubles.silent.store(true, Ordering::Relaxed);
+    let admin = stand.admin().await;
+    let (mut one, mut two, mut three) = (admin.clone(), admin.clone(), admin.clone());
+    let (mut four, mut five) = (admin.clone(), admin.clone());
+    let mask = |path: &str| {
+        Some(prost_types::FieldMask {
+            paths: vec![path.to_owned()],
+        })
+    };
+    let name = "hostnames/shop.example".to_owned();
+    let answers = timeout(PROMISED, async {
+        tokio::join!(
+            one.hostnames.update_hostname(UpdateHostnameRequest {
+                name: name.clone(),
+                wants: Some(Wants {
+                    manual: true,
+                    ..Default::default()
+                }),
+                update_mask: mask("manual"),
+                revision: 0,
+            }),
+            two.zones.update_zone(UpdateZoneRequest {
+                name: "zones/default".to_owned(),
+                settings: Some(ZoneSettings {
+                    edge_domain: "edge.example".to_owned(),
+                    ..Default::default()
+                }),
+                update_mask: mask("edge_domain"),
+                revision: 0,
+            }),
+            three.cas.roll_account_key(RollAccountKeyRequest {
+                name: "cas/test-ca".to_owned(),
+            }),
+            four.certificates
+                .create_certificate_request(CreateCertificateRequestRequest {
+                    hostname: name.clone(),
+                    algorithm: 0,
+                }),
+            five.hostnames.contest_hostname(ContestHostnameRequest {
+                name: name.clone(),
+                tenant: "other".to_owned(),
+            }),
+        )
+    });
+    let (update, zone, roll, request, contest) = answers.await.expect("answered in time");
+    let unknown = "Unavailable OUTCOME_UNKNOWN";
+    assert_eq!(told(update), unknown);
+    assert_eq!(told(zone), unknown);
+    assert_eq!(told(roll), unknown);
+    assert_eq!(told(request), unknown);
+    assert_eq!(told(contest), unknown);
+}
