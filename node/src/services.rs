@@ -347,23 +347,27 @@ async fn draw_overview(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             replica_fault: halted,
             acme_progress: figures::progress(&status),
-            pauses: pauses(&status, &replica.state().borrow()),
+            pauses: pauses(&status),
         });
         tokio::time::sleep(OVERVIEW_EVERY).await;
     }
 }
 
-/// The CAs that the leader leaves alone: it speaks of the one that is asked first.
-fn pauses(status: &leader::status::Status, state: &State) -> Vec<CaPause> {
-    let first = state.cas_by_rank().first().map(|ca| ca.name.clone());
-    let pause = status.pause.as_ref().zip(first);
-    pause
-        .map(|(pause, ca)| CaPause {
-            ca,
-            reason: pause.reason.clone(),
+/// The CAs that the leader leaves alone, or whose account is not as it should be.
+fn pauses(status: &leader::status::Status) -> Vec<CaPause> {
+    let ailing = status.cas.iter().filter_map(|(ca, at)| {
+        let pause = at.pause.as_ref().map(|pause| pause.reason.clone());
+        let account = || {
+            at.error
+                .as_ref()
+                .map(|error| format!("the account: {error}"))
+        };
+        Some(CaPause {
+            ca: ca.clone(),
+            reason: pause.or_else(account)?,
         })
-        .into_iter()
-        .collect()
+    });
+    ailing.collect()
 }
 
 /// Keys for requests of operators, made as those of our own orders.

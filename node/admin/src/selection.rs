@@ -31,6 +31,15 @@ pub(crate) struct Matched {
     pub(crate) ours: usize,
     /// Certificates that match but were uploaded.
     pub(crate) uploaded: usize,
+    /// It was named, and failed: it is tried at once.
+    pub(crate) tried: bool,
+}
+
+impl Matched {
+    /// Something is to be asked for.
+    pub(crate) fn any(self) -> bool {
+        self.ours > 0 || self.tried
+    }
 }
 
 impl Selection {
@@ -68,7 +77,10 @@ impl Selection {
         record: &HostnameRecord,
         now: Timestamp,
     ) -> Matched {
-        let mut matched = Matched::default();
+        let mut matched = Matched {
+            tried: record.failure.is_some() && self.names(hostname, record),
+            ..Matched::default()
+        };
         for certificate in record
             .certificates()
             .filter_map(|id| state.certificate(&id))
@@ -82,6 +94,17 @@ impl Selection {
             }
         }
         matched
+    }
+
+    /// True if the hostname itself was named, and nothing was said of a certificate: only
+    /// then one that has none is meant.
+    fn names(&self, hostname: &Hostname, record: &HostnameRecord) -> bool {
+        let named = |one: &Condition| matches!(one, Condition::Hostname(name) if name == hostname);
+        let holds = |one: &Condition| match one {
+            Condition::Tenant(tenant) => record.tenant == *tenant,
+            one => named(one),
+        };
+        self.conditions.iter().any(named) && self.conditions.iter().all(holds)
     }
 }
 

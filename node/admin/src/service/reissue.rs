@@ -13,13 +13,7 @@ use state::{
 use tokio::time::Instant;
 
 use super::{Desk, aside, deadline};
-use crate::{
-    convert,
-    gate::Caller,
-    limits, page,
-    problem::Problem,
-    selection::{Matched, Selection},
-};
+use crate::{convert, gate::Caller, limits, page, problem::Problem, selection::Selection};
 
 /// Beyond this no moment is told.
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
@@ -88,7 +82,7 @@ impl Desk {
             .peekable();
         let (mut batch, mut looked_at) = (Vec::new(), 0);
         while let Some((name, record)) = found.next() {
-            if selection.matched(&state, name, record, now).ours > 0 {
+            if selection.matched(&state, name, record, now).any() {
                 batch.push(name.clone());
             }
             looked_at += 1;
@@ -103,14 +97,15 @@ impl Desk {
 
 fn plan(state: &State, selection: &Selection, share: Share, now: Timestamp) -> ReissuePlan {
     let mut plan = ReissuePlan::default();
-    let (mut held, mut last) = (0, now);
+    let (mut held, mut tried, mut last) = (0, 0, now);
     for (name, record) in state.hostnames() {
-        let Matched { ours, uploaded } = selection.matched(state, name, record, now);
-        plan.uploaded += count(uploaded);
-        if ours == 0 {
+        let matched = selection.matched(state, name, record, now);
+        plan.uploaded += count(matched.uploaded);
+        if !matched.any() {
             continue;
         }
-        plan.certificates += count(ours);
+        plan.certificates += count(matched.ours);
+        tried += u64::from(matched.tried);
         plan.hostnames += 1;
         if plan.sample.len() < limits::SAMPLE {
             plan.sample.push(name.to_string());
@@ -124,7 +119,7 @@ fn plan(state: &State, selection: &Selection, share: Share, now: Timestamp) -> R
     let orders = u32::try_from(plan.certificates).unwrap_or(u32::MAX);
     let done = last.max(now.plus(PACE.saturating_mul(orders)));
     plan.done_at = (done <= now.plus(YEAR)).then(|| convert::timestamp(done));
-    plan.notes = notes(&plan, held, last > now);
+    plan.notes = notes(&plan, held, tried, last > now);
     plan
 }
 
@@ -153,11 +148,14 @@ fn allowed_at(
     free.max().unwrap_or(now)
 }
 
-fn notes(plan: &ReissuePlan, held: u64, limited: bool) -> Vec<String> {
+fn notes(plan: &ReissuePlan, held: u64, tried: u64, limited: bool) -> Vec<String> {
     let mut notes = vec![format!(
         "reckoned with {} ms for each order; what is due already comes on top",
         PACE.as_millis()
     )];
+    if tried > 0 {
+        notes.push("what failed waits no longer: it is tried at once".to_owned());
+    }
     if limited {
         notes.push("some sets of names wait for the CA's limit on them".to_owned());
     }

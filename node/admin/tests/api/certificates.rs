@@ -467,3 +467,46 @@ async fn a_chain_that_cannot_be_read_is_told() {
         shown.chain_fault
     );
 }
+
+#[tokio::test]
+async fn a_hostname_that_failed_is_tried_at_once_if_it_is_named() {
+    let stand = Stand::start().await;
+    let mut admin = stand.admin().await;
+    stand.alone.authorize("shop.example");
+    let context = SealContext::CertificateKey(host("shop.example"));
+    let key = MaskSeal
+        .seal(state::KeyPurpose::Serving, &context, b"key")
+        .unwrap();
+    let order = stand.alone.admit(TERM, "shop.example", key);
+    stand.alone.duty(
+        TERM,
+        state::Change::FailOrder {
+            order,
+            evidence: state::Evidence::NeverPlaced,
+            class: state::FailureClass::Unavailable,
+            reason: "no answer".to_owned(),
+            next_try: START.plus(Duration::from_secs(86_400)),
+        },
+    );
+    let ask = |conditions: &[&str]| ReissueCertificatesRequest {
+        r#where: conditions.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    for (conditions, hostnames) in [
+        (&["all"][..], 0),
+        (&["hostname=shop.example", "ca=test-ca"], 0),
+        (&["hostname=shop.example", "tenant=other"], 0),
+        (&["hostname=shop.example", "tenant=default"], 1),
+    ] {
+        let done = admin
+            .certificates
+            .reissue_certificates(ask(conditions))
+            .await;
+        assert_eq!(
+            done.unwrap().into_inner().hostnames,
+            hostnames,
+            "{conditions:?}"
+        );
+    }
+    assert!(get(&mut admin, "shop.example").await.failure.is_none());
+}

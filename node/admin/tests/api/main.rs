@@ -14,6 +14,7 @@ mod claims;
 mod cluster;
 mod hostnames;
 mod inputs;
+mod inputs_of_claims;
 mod inputs_of_issuance;
 mod invitations;
 mod ledger;
