@@ -204,12 +204,7 @@ impl Situation<'_> {
         format!(
             "It is parked: {row} since {}, the last try {}: {}. It is looked at \
              again at {} and tried as soon as that has changed; `hostquorum certificate reissue \
-<<<<<<< /tmp/tmp.ecj6GSCJvJ/ours
              --where hostname={} --yes` has it tried at once. {}",
-            failure.count,
-=======
-             --where hostname={}` has it tried at once. {}",
->>>>>>> /tmp/tmp.ecj6GSCJvJ/theirs
             moment(failure.since),
             ago(failure.at, self.now),
             failure.reason.trim_end_matches('.'),
