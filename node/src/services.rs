@@ -450,7 +450,7 @@ impl edge::ChallengeSource for AskLeader {
     async fn key_authorization(
         &self,
         hostname: &Hostname,
-        token: &str,
+        token: Option<&str>,
     ) -> Result<Option<String>, Unreachable> {
         self.0
             .find(hostname.as_str(), token)

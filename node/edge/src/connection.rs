@@ -14,6 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::AlertDescription;
+use state::Hostname;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -181,11 +182,23 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             refuse(stream, alert).await;
             return None;
         }
-        Choice::More | Choice::Close => return None,
+        Choice::More | Choice::Ask(_) | Choice::Close => return None,
     };
     worker.counters.handshakes_failed.add();
     refuse(stream, alert).await;
     None
+}
+
+/// What the leader knows of a challenge that is not here yet.
+async fn ask(worker: &Worker, hostname: Hostname) -> Choice {
+    let name = hostname.to_string();
+    match worker.challenges.digest(hostname, &worker.counters).await {
+        Some(digest) => Choice::Prove { name, digest },
+        None => {
+            worker.counters.validations_refused.add();
+            Choice::Alert(AlertDescription::NoApplicationProtocol)
+        }
+    }
 }
 
 /// Reads until the hello is whole. `None`: the client went away.
@@ -200,6 +213,7 @@ async fn hear(worker: &Worker, stream: &mut TcpStream) -> Option<(Bytes, Choice)
         }
         match resolver::choose(hello::parse(&read), &worker.view.load(), &worker.counters) {
             Choice::More => {}
+            Choice::Ask(hostname) => return Some((read.freeze(), ask(worker, hostname).await)),
             choice => return Some((read.freeze(), choice)),
         }
     }

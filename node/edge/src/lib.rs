@@ -19,8 +19,9 @@
 //!
 //! This crate never waits for the cluster on the TLS and proxy path, never writes
 //! to disk, and has no name for quorum or leader; its one question to the leader
-//! (a challenge token missing locally, [`ChallengeSource`]) is bounded by 1 s and
-//! asked on the http port only. To a CA that validates by TLS it shows what the
+//! (a challenge missing locally, [`ChallengeSource`]) is bounded by 1 s and asked
+//! only while a CA validates: on the http port, or in a handshake that offers
+//! `acme-tls/1` alone. To a CA that validates by TLS it shows what the
 //! cluster agreed on (`tls/alpn`), and to nobody else. It never guesses a protocol
 //! from bytes, never resumes TLS sessions, and never forwards a head as it came.
 

@@ -246,12 +246,17 @@ impl State {
 
     /// The digest that a handshake for a tls-alpn-01 challenge must show (RFC 8737).
     pub fn alpn_challenge(&self, hostname: &str) -> Option<[u8; 32]> {
+        let authorization = self.alpn_authorization(hostname)?;
+        Some(challenge::alpn_digest(&authorization))
+    }
+
+    /// The key authorization of a hostname's tls-alpn-01 challenge.
+    pub fn alpn_authorization(&self, hostname: &str) -> Option<String> {
         let order = self.orders.get(self.busy.get(hostname)?)?;
         let thumbprint = self.cas.get(&order.ca)?.thumbprint()?;
         let challenge = Self::open_challenges(order)
             .find(|challenge| challenge.kind == ChallengeKind::TlsAlpn01)?;
-        let authorization = challenge::key_authorization(&challenge.token, thumbprint);
-        Some(challenge::alpn_digest(&authorization))
+        Some(challenge::key_authorization(&challenge.token, thumbprint))
     }
 
     /// The texts that a dns-01 challenge must show under a delegation's label, in lower

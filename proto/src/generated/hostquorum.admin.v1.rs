@@ -129,7 +129,8 @@ pub struct CertificateRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Certificate {
-    /// SHA-256 of the leaf, lower-case hex.
+    /// Lower-case hex: SHA-256 of the leaf (DER); of one that was uploaded, of the leaf and
+    /// its hostname, so that one of many names can be brought for each of them.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     /// Lower-case hex, no separators.
@@ -413,6 +414,11 @@ pub struct ZoneSettings {
     /// absent: none.
     #[prost(message, optional, tag = "4")]
     pub dns: ::core::option::Option<DnsZone>,
+    /// The names of ours carry no CAA records: customers may have certificates of other
+    /// CAs, too, for hostnames whose CNAME leads here. Otherwise they pin our accounts
+    /// (RFC 8657).
+    #[prost(bool, tag = "5")]
+    pub caa_open: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DnsZone {

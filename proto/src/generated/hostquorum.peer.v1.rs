@@ -200,8 +200,9 @@ pub struct FindChallengeRequest {
     pub envelope: ::core::option::Option<Envelope>,
     #[prost(string, tag = "2")]
     pub hostname: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub token: ::prost::alloc::string::String,
+    /// Of http-01; absent: the hostname's tls-alpn-01 challenge is meant.
+    #[prost(string, optional, tag = "3")]
+    pub token: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindChallengeReply {
@@ -1232,7 +1233,7 @@ pub mod serving_client {
                 .insert(GrpcMethod::new("hostquorum.peer.v1.Serving", "Report"));
             self.inner.unary(req, path, codec).await
         }
-        /// An http-01 key authorization, answered by the leader after a barrier.
+        /// A key authorization, answered by the leader after a barrier.
         pub async fn find_challenge(
             &mut self,
             request: impl tonic::IntoRequest<super::FindChallengeRequest>,
@@ -1277,7 +1278,7 @@ pub mod serving_server {
             &self,
             request: tonic::Request<super::NodeReport>,
         ) -> std::result::Result<tonic::Response<super::NodeReport>, tonic::Status>;
-        /// An http-01 key authorization, answered by the leader after a barrier.
+        /// A key authorization, answered by the leader after a barrier.
         async fn find_challenge(
             &self,
             request: tonic::Request<super::FindChallengeRequest>,

@@ -1,4 +1,4 @@
-//! An http-01 answer that this node has not applied yet, asked of the leader. The
+//! A challenge's answer that this node has not applied yet, asked of the leader. The
 //! CA may arrive here before the log does.
 
 use std::{
@@ -70,12 +70,16 @@ impl Challenges {
         }
     }
 
-    /// The key authorization of a token, as the leader has it; `None` if there is
-    /// none.
+    /// The key authorization of a token of http-01, or of the hostname's tls-alpn-01
+    /// challenge if `token` is absent, as the leader has it; `None` if there is none.
     ///
     /// # Errors
     /// Nobody could tell within [`ASK_MAX`].
-    pub async fn find(&self, hostname: &str, token: &str) -> Result<Option<String>, NobodyTells> {
+    pub async fn find(
+        &self,
+        hostname: &str,
+        token: Option<&str>,
+    ) -> Result<Option<String>, NobodyTells> {
         let me = self.serving.roster.me();
         let leader = self.leadership.borrow().leader(me).ok_or(NobodyTells)?;
         if leader == me {
@@ -88,7 +92,7 @@ impl Challenges {
         let request = wire::FindChallengeRequest {
             envelope: Some(self.serving.envelope(leader)),
             hostname: hostname.to_owned(),
-            token: token.to_owned(),
+            token: token.map(str::to_owned),
         };
         let mut client = ServingClient::new(self.channel_to(leader));
         let Ok(Ok(reply)) = timeout(ASK_MAX, client.find_challenge(request)).await else {
@@ -104,7 +108,7 @@ impl Challenges {
 
     /// Answers if this node leads: after a barrier, what is not in the state is not
     /// anywhere.
-    pub(super) async fn answer_here(&self, hostname: &str, token: &str) -> LocalAnswer {
+    pub(super) async fn answer_here(&self, hostname: &str, token: Option<&str>) -> LocalAnswer {
         let leads = matches!(*self.leadership.borrow(), Leadership::Leading(_));
         let Ok(_place) = self.places.try_acquire() else {
             return LocalAnswer::NotLeader;
@@ -112,9 +116,14 @@ impl Challenges {
         if !leads || !matches!(timeout(ASK_MAX, self.propose.barrier()).await, Ok(Ok(_))) {
             return LocalAnswer::NotLeader;
         }
-        let challenge = self.serving.roster.state().challenge(token);
-        let challenge = challenge.filter(|challenge| challenge.hostname.as_str() == hostname);
-        LocalAnswer::Known(challenge.map(|challenge| challenge.key_authorization.to_string()))
+        let state = self.serving.roster.state();
+        LocalAnswer::Known(match token {
+            Some(token) => state
+                .challenge(token)
+                .filter(|challenge| challenge.hostname.as_str() == hostname)
+                .map(|challenge| challenge.key_authorization.to_string()),
+            None => state.alpn_authorization(hostname),
+        })
     }
 
     fn channel_to(&self, leader: NodeId) -> Channel {

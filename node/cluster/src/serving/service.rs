@@ -68,7 +68,7 @@ impl wire::serving_server::Serving for ServingService {
         let asked = request.into_inner();
         let reply = match self
             .challenges
-            .answer_here(&asked.hostname, &asked.token)
+            .answer_here(&asked.hostname, asked.token.as_deref())
             .await
         {
             LocalAnswer::NotLeader => wire::FindChallengeReply {

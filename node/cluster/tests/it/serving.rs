@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cluster::serving::{HEARD_WITHIN, Health, challenge::NobodyTells};
 use state::{
-    Actor, Change, Done, Index, KeyPurpose, NodeId, OrderId, Outcome, Sealed, Term,
+    Actor, ChallengeKind, Change, Done, Index, KeyPurpose, NodeId, OrderId, Outcome, Sealed, Term,
     ports::{NodeReport, ServingSet},
     testing::placed,
 };
@@ -130,20 +130,30 @@ async fn a_challenge_that_is_not_here_yet_is_found_at_the_leader() {
     let cluster = Cluster::form().await;
     let founder = cluster.start_founder();
     let (_machine, _, second) = cluster.add("second").await;
-    prepare(&cluster, "shop.example", "token-1");
-    let ask = |name: &'static str, token: &'static str| second.challenges.find(name, token);
+    prepare(&cluster, "shop.example", "token-1", ChallengeKind::Http01);
+    prepare(
+        &cluster,
+        "by-tls.example",
+        "token-3",
+        ChallengeKind::TlsAlpn01,
+    );
+    let ask = |name: &'static str, token: &'static str| second.challenges.find(name, Some(token));
     let found = eventually("the answer", || async {
         ask("shop.example", "token-1").await.ok()
     });
     assert_eq!(found.await.as_deref(), Some("token-1.thumbprint"));
     assert_eq!(ask("shop.example", "token-2").await, Ok(None));
     assert_eq!(ask("other.example", "token-1").await, Ok(None));
+    let by_tls = |name: &'static str| second.challenges.find(name, None);
+    let known = Ok(Some("token-3.thumbprint".to_owned()));
+    assert_eq!(by_tls("by-tls.example").await, known);
+    assert_eq!(by_tls("shop.example").await, Ok(None));
     founder.stop();
     assert_eq!(ask("shop.example", "token-1").await, Err(NobodyTells));
 }
 
 /// Carries an order to a placed challenge.
-fn prepare(cluster: &Cluster, name: &str, token: &str) {
+fn prepare(cluster: &Cluster, name: &str, token: &str, kind: ChallengeKind) {
     let key = Sealed {
         purpose: KeyPurpose::Control,
         generation: 1,
@@ -178,7 +188,10 @@ fn prepare(cluster: &Cluster, name: &str, token: &str) {
     let Outcome::Done(Done::Order(OrderId(order))) = admitted else {
         panic!("{admitted:?}");
     };
-    let placed = placed(OrderId(order), token);
+    let mut placed = placed(OrderId(order), token);
+    for authorization in &mut placed.authorizations {
+        authorization.challenge.as_mut().unwrap().kind = kind;
+    }
     let order = OrderId(order);
     assert_eq!(duty(Change::PrepareOrder { order, placed }), Outcome::DONE);
 }

@@ -1,10 +1,11 @@
-//! Challenges that this node has not heard of yet (RFC 8555 section 8.3).
+//! Challenges that this node has not heard of yet (RFC 8555 section 8.3, RFC 8737).
 //!
 //! The leader knows of a challenge a moment before all others do, and a CA
 //! probes whichever node the network leads it to. So a miss is asked of the
-//! leader, under guards; and where the leader cannot be reached, the answer is
-//! made of the token and the account's thumbprint, which is what any challenge
-//! of ours is answered with, and proves nothing to who lacks the account's key.
+//! leader, under guards; and where the leader cannot be reached, the answer to
+//! http-01 is made of the token and the account's thumbprint, which is what any
+//! challenge of ours is answered with, and proves nothing to who lacks the account's
+//! key. In a handshake for tls-alpn-01 the CA names no token: there nothing can be made.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use state::Hostname;
+use state::{Hostname, challenge::alpn_digest};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -26,8 +27,9 @@ use crate::{
 /// Who may know a challenge that this node does not: the leader.
 #[async_trait]
 pub trait ChallengeSource: Send + Sync {
-    /// The key authorization for `token` at `hostname`, read linearizably;
-    /// `None` if there is no such challenge. Called at most 50 times a second
+    /// The key authorization at `hostname` for `token` of http-01, or for its
+    /// tls-alpn-01 challenge if that is absent, read linearizably; `None` if there is
+    /// no such challenge. Called at most 50 times a second
     /// and left alone after 1 s.
     ///
     /// # Errors
@@ -36,7 +38,7 @@ pub trait ChallengeSource: Send + Sync {
     async fn key_authorization(
         &self,
         hostname: &Hostname,
-        token: &str,
+        token: Option<&str>,
     ) -> Result<Option<String>, Unreachable>;
 }
 
@@ -51,7 +53,8 @@ pub(crate) struct Challenges {
     notes: Mutex<Notes>,
 }
 
-type Question = (Hostname, String);
+/// Of which hostname, and for which token of http-01; without one for tls-alpn-01.
+type Question = (Hostname, Option<String>);
 type Flight = watch::Receiver<Option<Verdict>>;
 
 struct Notes {
@@ -86,12 +89,11 @@ impl Challenges {
     /// `thumbprint` is the account's.
     pub(crate) async fn answer(
         self: &Arc<Self>,
-        question: Question,
+        (hostname, token): (Hostname, String),
         thumbprint: Option<&str>,
         counters: &Counters,
     ) -> Option<Arc<str>> {
-        let token = question.1.clone();
-        match self.ask(question).await {
+        match self.ask((hostname, Some(token.clone()))).await {
             Verdict::Known(answer) => {
                 counters.challenges_fetched.add();
                 Some(answer)
@@ -105,6 +107,19 @@ impl Challenges {
                 None
             }
         }
+    }
+
+    /// The digest of an authorized hostname's tls-alpn-01 challenge.
+    pub(crate) async fn digest(
+        self: &Arc<Self>,
+        hostname: Hostname,
+        counters: &Counters,
+    ) -> Option<[u8; 32]> {
+        let Verdict::Known(answer) = self.ask((hostname, None)).await else {
+            return None;
+        };
+        counters.challenges_fetched.add();
+        Some(alpn_digest(&answer))
     }
 
     async fn ask(self: &Arc<Self>, question: Question) -> Verdict {
@@ -148,7 +163,8 @@ impl Challenges {
     async fn fly(self: Arc<Self>, question: Question, done: watch::Sender<Option<Verdict>>) {
         let asked = timeout(
             CHALLENGE,
-            self.source.key_authorization(&question.0, &question.1),
+            self.source
+                .key_authorization(&question.0, question.1.as_deref()),
         )
         .await;
         let verdict = match asked {

@@ -19,7 +19,7 @@ impl ChallengeSource for Leader {
     async fn key_authorization(
         &self,
         _: &Hostname,
-        _: &str,
+        _: Option<&str>,
     ) -> Result<Option<String>, Unreachable> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         sleep(self.delay).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::AlertDescription;
-use state::Certificate;
+use state::{Certificate, Hostname};
 
 use super::hello::{Hello, Name};
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) enum Choice {
     },
     /// Show a CA that the name is ours, and nothing else.
     Prove { name: String, digest: [u8; 32] },
+    /// A CA asks for a name without a challenge here: the leader may know of one.
+    Ask(Hostname),
     /// End it with this alert.
     Alert(AlertDescription),
     /// End it without a word: it is no TLS.
@@ -66,9 +68,13 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
 /// Who offers `acme-tls/1` alone gets the proof or nothing: never a certificate
 /// that is served.
 fn prove(name: String, view: &View, counters: &Counters) -> Choice {
-    match view.alpn_digest(&name) {
-        Some(digest) => Choice::Prove { name, digest },
-        None if view.knows(&name) => {
+    if let Some(digest) = view.alpn_digest(&name) {
+        return Choice::Prove { name, digest };
+    }
+    // Below a wildcard there is no end of names, and none of them is validated so.
+    match view.hostname(&name) {
+        Some(hostname) if view.is_authorized(&name) => Choice::Ask(hostname),
+        Some(_) => {
             counters.validations_refused.add();
             Choice::Alert(AlertDescription::NoApplicationProtocol)
         }

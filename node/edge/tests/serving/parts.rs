@@ -65,7 +65,7 @@ impl ChallengeSource for NoLeader {
     async fn key_authorization(
         &self,
         _: &Hostname,
-        _: &str,
+        _: Option<&str>,
     ) -> Result<Option<String>, Unreachable> {
         Err(Unreachable)
     }

@@ -2,18 +2,21 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use async_trait::async_trait;
+use edge::{ChallengeSource, Unreachable};
 use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use state::{Hostname, challenge::alpn_digest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use x509_parser::{
     certificate::X509Certificate, extensions::GeneralName, oid_registry::asn1_rs::oid,
     prelude::FromDer,
 };
 
-use crate::rig::{HOST, Rig, eventually};
+use crate::rig::{HOST, Options, Rig, eventually};
 
 const PROTOCOL: &str = "acme-tls/1";
 const NEW: &str = "new.client.example";
@@ -148,6 +151,40 @@ async fn without_a_challenge_there_is_no_proof() {
     assert!(shown(&rig, NEW).await.is_ok());
     let metrics = rig.edge.metrics();
     assert_eq!((metrics.validations_refused, metrics.names_unknown), (1, 2));
+}
+
+/// A leader that knows of one challenge.
+struct Leader;
+
+#[async_trait]
+impl ChallengeSource for Leader {
+    async fn key_authorization(
+        &self,
+        hostname: &Hostname,
+        token: Option<&str>,
+    ) -> Result<Option<String>, Unreachable> {
+        assert_eq!(token, None);
+        Ok((hostname.as_str() == HOST).then(|| "late.thumb".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_missing_here_is_asked_of_the_leader() {
+    let rig = Rig::with(Options {
+        leader: Arc::new(Leader),
+        ..Options::default()
+    });
+    let shown_here = shown(&rig, HOST).await.unwrap();
+    proves(&shown_here, HOST, alpn_digest("late.thumb"));
+    rig.alone.authorize(NEW);
+    rig.settled().await;
+    let refused = AlertDescription::NoApplicationProtocol;
+    assert_eq!(shown(&rig, NEW).await, Err(refused));
+    let metrics = rig.edge.metrics();
+    assert_eq!(
+        (metrics.challenges_fetched, metrics.validations_refused),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
