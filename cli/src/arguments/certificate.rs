@@ -21,7 +21,7 @@ pub(crate) enum Certificate {
     },
     /// One certificate
     Show {
-        /// Its id: SHA-256 of the leaf, from the list
+        /// Its id, from the list
         id: String,
         /// The certificate and its issuers in PEM, and nothing else
         #[arg(long, env = "HOSTQUORUM_PEM")]

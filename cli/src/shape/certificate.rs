@@ -9,7 +9,7 @@ use crate::output::{Shape, clean, pairs, rows};
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Certificate {
-    /// SHA-256 of the leaf, hexadecimal.
+    /// 64 hexadecimal digits.
     pub(crate) id: String,
     pub(crate) hostname: String,
     /// It is for every name one label below, too.

@@ -53,7 +53,7 @@ pub(crate) fn ca_id(field: &'static str, id: &str) -> Result<CaName, Problem> {
 
 /// The certificate of `certificates/{id}`.
 pub(crate) fn certificate(name: &str) -> Result<CertificateId, Problem> {
-    const EXAMPLE: &str = "{SHA-256 of the leaf, 64 hexadecimal digits}";
+    const EXAMPLE: &str = "{its id, 64 hexadecimal digits}";
     let id = resource("name", name, "certificates", EXAMPLE)?;
     id.to_ascii_lowercase()
         .parse()

@@ -10,7 +10,6 @@ mod tests;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use rustls_pki_types::CertificateDer;
 use state::{
     CertificateId, ChainId, Hostname, KeyAlgorithm, Secret, Timestamp, command::CertificateParts,
 };
@@ -88,7 +87,7 @@ pub(crate) fn check(
         ));
     }
     let parts = CertificateParts {
-        id: CertificateId(sha256([leaf_der])),
+        id: CertificateId(sha256([leaf_der.as_ref(), hostname.as_str().as_bytes()])),
         leaf: Bytes::copy_from_slice(leaf_der),
         chain_id: ChainId(sha256(issuers)),
         chain: issuers.iter().map(|der| der.to_vec().into()).collect(),
@@ -213,10 +212,10 @@ fn serial(leaf: &X509Certificate<'_>) -> Bytes {
     Bytes::copy_from_slice(raw.get(zeros..).unwrap_or_default())
 }
 
-fn sha256<'a>(parts: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> [u8; 32] {
+fn sha256(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
-        context.update(part);
+        context.update(part.as_ref());
     }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());

@@ -28,7 +28,8 @@ macro_rules! digest {
 }
 
 digest! {
-    /// SHA-256 of a leaf certificate's DER.
+    /// SHA-256 of a leaf certificate's DER; of one that was uploaded, of its DER and the
+    /// hostname that it was uploaded for: one of many names can be brought for each.
     CertificateId
 }
 digest! {
@@ -49,7 +50,7 @@ impl FromStr for CertificateId {
 /// A certificate that was installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// SHA-256 of its leaf.
+    /// What it is known by.
     pub id: CertificateId,
     /// Its first name.
     pub hostname: Hostname,

@@ -550,7 +550,7 @@ pub struct Install {
 /// What a certificate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateParts {
-    /// SHA-256 of the leaf.
+    /// What it is known by.
     pub id: CertificateId,
     /// The leaf (DER).
     pub leaf: Bytes,

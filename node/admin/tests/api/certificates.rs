@@ -132,6 +132,33 @@ async fn one_of_each_kind_of_key_is_served() {
 }
 
 #[tokio::test]
+async fn one_certificate_of_many_names_is_served_for_each_that_it_was_brought_for() {
+    let stand = Stand::start().await;
+    let mut admin = stand.admin().await;
+    let names = ["shop.example", "blog.example"];
+    let ground = Mill::new().grind(&names);
+    let mut ids = Vec::new();
+    for name in names {
+        stand.alone.authorize(name);
+        let mut request = upload(&ground);
+        request.hostname = format!("hostnames/{name}");
+        ids.push(brought(&mut admin, request).await.id);
+    }
+    for (name, id) in names.into_iter().zip(&ids) {
+        assert_eq!(get(&mut admin, name).await.certificate.unwrap().id, *id);
+    }
+    // Each by itself: one goes, the other stays.
+    let remove = DeleteHostnameRequest {
+        name: "hostnames/shop.example".to_owned(),
+        ..Default::default()
+    };
+    admin.hostnames.delete_hostname(remove).await.unwrap();
+    let hostname = get(&mut admin, "blog.example").await;
+    assert_eq!(hostname.state(), HostnameState::Live);
+    assert_eq!(hostname.certificate.unwrap().id, ids[1]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_served_is_refused_by_its_reason_before_anything_is_agreed_on() {
     let stand = Stand::start().await;
     let mut admin = stand.admin().await;
