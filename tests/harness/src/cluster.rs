@@ -338,9 +338,14 @@ impl Cluster {
 
     /// Starts a killed node again, with more environment.
     pub async fn restart(&mut self, place: usize, variables: &[(&str, &str)]) {
+        self.start_again(place, variables);
+        self.nodes[place].ready(START).await.unwrap();
+    }
+
+    /// The same, without waiting for it: it may be struck before it is ready.
+    pub fn start_again(&mut self, place: usize, variables: &[(&str, &str)]) {
         let files = self.nodes[place].files.clone();
         self.nodes[place] = self.spawn(&files, &[], variables);
-        self.nodes[place].ready(START).await.unwrap();
     }
 
     /// The disk under `folder` of node `place`'s data; the node is restarted on it.
