@@ -22,7 +22,7 @@ pub(crate) use hostname::{
     AddHostname, Challenge, CheckHostname, Hostname, HostnameRecords, Keys, SetHostname, State,
 };
 pub(crate) use ledger::{Ledger, Override};
-pub(crate) use zone::{Nameserver, Policy, SetZone, Zone};
+pub(crate) use zone::{Caa, Nameserver, Policy, SetZone, Zone};
 
 /// Operate a hostquorum cluster.
 #[derive(Debug, Parser)]

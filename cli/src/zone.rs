@@ -4,7 +4,7 @@ use anyhow::Result;
 use proto::admin::v1::{self as wire, GetZoneRequest, UpdateZoneRequest};
 
 use crate::{
-    arguments::{self, Globals, Nameserver, Policy, SetZone},
+    arguments::{self, Caa, Globals, Nameserver, Policy, SetZone},
     check,
     connect::Session,
     context::Contexts,
@@ -74,6 +74,10 @@ fn changed(set: SetZone) -> UpdateZoneRequest {
             nameservers: set.nameserver.iter().map(nameserver).collect(),
         });
         name("dns");
+    }
+    if let Some(caa) = set.caa {
+        settings.caa_open = caa == Caa::Open;
+        name("caa_open");
     }
     UpdateZoneRequest {
         name: ZONE.to_owned(),

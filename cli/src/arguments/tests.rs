@@ -93,7 +93,7 @@ fn lines_are_parsed() {
         "hostquorum zone show",
         "hostquorum zone set --ownership proof --edge-domain edge.example --points-to 192.0.2.1 \
          --points-to 2001:db8::1 --dns-zone acme.example --nameserver ns1.acme.example=192.0.2.1 \
-         --nameserver ns2.acme.example=192.0.2.2,2001:db8::2",
+         --nameserver ns2.acme.example=192.0.2.2,2001:db8::2 --caa open",
         "hostquorum ca add letsencrypt --agree-to-terms --contact a@b --rank 3",
         "hostquorum ca add https://ca.internal/dir --name own --agree-to-terms --acme-root r.pem \
          --allow orders=300/36s --allow certificates-per-domain=50/3h --finalize-atomic",

@@ -57,6 +57,9 @@ pub(crate) struct SetZone {
         requires = "dns_zone"
     )]
     pub(crate) nameserver: Vec<Nameserver>,
+    /// Who may issue for hostnames whose CNAME leads into that zone
+    #[arg(long, env = "HOSTQUORUM_CAA", value_enum, group = "settings")]
+    pub(crate) caa: Option<Caa>,
     /// Only if this is the zone's revision
     #[arg(
         long,
@@ -65,6 +68,14 @@ pub(crate) struct SetZone {
         hide_default_value = true
     )]
     pub(crate) revision: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Caa {
+    /// Our accounts only, by CAA records
+    Pinned,
+    /// Any CA: no CAA records
+    Open,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

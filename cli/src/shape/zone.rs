@@ -15,6 +15,8 @@ pub(crate) struct Zone {
     pub(crate) addresses: Vec<String>,
     /// Absent: the nodes answer for none.
     pub(crate) dns: Option<Dns>,
+    /// pinned or open.
+    pub(crate) caa: &'static str,
     /// Absent until it is set.
     pub(crate) origin: Option<String>,
     pub(crate) revision: u64,
@@ -51,6 +53,7 @@ impl From<wire::Zone> for Zone {
                 name: dns.name,
                 nameservers: dns.nameservers.into_iter().map(server).collect(),
             }),
+            caa: if settings.caa_open { "open" } else { "pinned" },
             origin: wire.origin.map(|origin| origin.url),
             revision: wire.revision,
         }
@@ -70,12 +73,18 @@ impl Shape for Zone {
             format!("{} ({addresses})", server.name)
         });
         let dns = self.dns.as_ref().map(|dns| dns.name.clone());
+        let caa = match self.caa {
+            _ if self.edge_domain.is_empty() && self.dns.is_none() => "",
+            "open" => "none: any CA may issue for what points here",
+            _ => "only our accounts may issue for what points here",
+        };
         pairs(vec![
             ("ownership", ownership.to_owned()),
             ("edge domain", self.edge_domain.clone()),
             ("customers point to", self.addresses.join(", ")),
             ("dns zone", dns.unwrap_or_default()),
             ("name servers", servers.collect::<Vec<_>>().join("; ")),
+            ("CAA records", caa.to_owned()),
             ("origin", self.origin.clone().unwrap_or_default()),
             ("revision", self.revision.to_string()),
         ])

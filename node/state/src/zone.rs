@@ -26,6 +26,9 @@ pub struct ZoneSettings {
     pub addresses: Vec<IpAddr>,
     /// The zone that our DNS servers answer for, to which `_acme-challenge` is delegated.
     pub dns: Option<DnsZone>,
+    /// Our names carry no CAA records, so that customers may have certificates of other
+    /// CAs, too, for hostnames whose CNAME leads here. Otherwise they pin our accounts.
+    pub caa_open: bool,
 }
 
 /// What makes a hostname its tenant's.

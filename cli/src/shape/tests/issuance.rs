@@ -228,6 +228,7 @@ fn zones() {
                     addresses: vec!["192.0.2.1".to_owned()],
                 }],
             }),
+            caa_open: false,
         }),
     };
     check("zone", &Zone::from(zone.clone()));

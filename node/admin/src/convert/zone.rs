@@ -39,6 +39,7 @@ fn shown_settings(settings: &ZoneSettings) -> v1::ZoneSettings {
             name: zone.name.to_string(),
             nameservers: zone.nameservers.iter().map(nameserver).collect(),
         }),
+        caa_open: settings.caa_open,
     }
 }
 
@@ -59,6 +60,7 @@ pub(crate) fn zone_settings(
                 }
             }
             "addresses" => settings.addresses = addresses("settings.addresses", &wire.addresses)?,
+            "caa_open" => settings.caa_open = wire.caa_open,
             _ => settings.dns = wire.dns.as_ref().map(dns).transpose()?,
         }
     }

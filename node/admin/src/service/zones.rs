@@ -10,7 +10,7 @@ use super::{Desk, caller, deadline};
 use crate::{convert, mask, names, problem::Problem};
 
 /// What can be changed of the settings.
-const FIELDS: [&str; 4] = ["ownership", "edge_domain", "addresses", "dns"];
+const FIELDS: [&str; 5] = ["ownership", "edge_domain", "addresses", "dns", "caa_open"];
 
 #[tonic::async_trait]
 impl Zones for Desk {

@@ -43,6 +43,7 @@ fn zone() -> ZoneSettings {
                 })
                 .to_vec(),
         }),
+        caa_open: true,
     }
 }
 
@@ -55,10 +56,14 @@ async fn a_zone_is_changed_field_by_field() {
     assert_eq!(set.edge_domain, "edge.example");
     assert_eq!(set.addresses, ["192.0.2.1", "2001:db8::1"]);
     assert_eq!(set.dns, zone().dns);
+    assert!(set.caa_open);
     let none = ZoneSettings::default();
     let set = settings(&mut admin, none, &["dns"]).await.settings.unwrap();
     assert_eq!(set.dns, None);
     assert_eq!(set.edge_domain, "edge.example", "not named, not changed");
+    let none = ZoneSettings::default();
+    let set = settings(&mut admin, none, &["caa_open"]).await.settings;
+    assert!(!set.unwrap().caa_open);
 }
 
 #[tokio::test]

@@ -99,7 +99,11 @@ fn settings(view: &View) -> Settings {
         targets: zone.edge_domain.as_ref().and_then(named),
         nameservers: dns.nameservers.iter().filter_map(server).collect(),
         addresses: zone.addresses.clone(),
-        caa: caa(view.cas()),
+        caa: if zone.caa_open {
+            Vec::new()
+        } else {
+            caa(view.cas())
+        },
     }
 }
 

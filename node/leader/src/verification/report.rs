@@ -129,8 +129,10 @@ impl<'a> Question<'a> {
 /// If the edge's domain is too long for a label more.
 pub fn zone_records(state: &State) -> Result<Vec<Row>, DnsNameError> {
     let cluster = situation::cluster(state);
-    let Some(dns) = &state.zone().settings.dns else {
+    let settings = &state.zone().settings;
+    let Some(dns) = &settings.dns else {
         let cas = state.cas_by_rank().into_iter();
+        let cas = cas.filter(|_| !settings.caa_open);
         let issuers: Vec<_> = cas.map(|ca| situation::issuer(ca)).collect();
         return records::edge_rows(&cluster, &issuers);
     };

@@ -329,6 +329,7 @@ impl From<&ZoneSettings> for wire::ZoneSettings {
                 name: text(&dns.name),
                 nameservers: dns.nameservers.iter().map(nameserver).collect(),
             }),
+            caa_open: settings.caa_open,
         }
     }
 }
@@ -360,6 +361,7 @@ impl TryFrom<wire::ZoneSettings> for ZoneSettings {
             edge_domain: edge_domain.transpose()?,
             addresses: addresses_from(&settings.addresses)?,
             dns: settings.dns.map(dns).transpose()?,
+            caa_open: settings.caa_open,
         })
     }
 }

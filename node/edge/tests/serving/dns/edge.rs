@@ -133,6 +133,13 @@ async fn tenants_have_targets_that_pin_the_account() {
     let pinned = found(&["0 issue \"ca.example; accounturi=https://ca.example/account/1\""]);
     assert_eq!(asked(&rig, &tenant, CAA).await, pinned);
     assert_eq!(asked(&rig, &delegation(&rig, HOST), CAA).await, pinned);
+    let open = ZoneSettings {
+        caa_open: true,
+        ..settings()
+    };
+    set_zone(&rig, open);
+    assert_eq!(asked(&rig, &tenant, CAA).await, found(&[]));
+    set_zone(&rig, settings());
     // What does not look like one of ours is none: there is no wildcard.
     for other in ["www.edge.example", "a.edge.example"] {
         let (code, _) = asked(&rig, other, A).await;

@@ -137,6 +137,8 @@ shapes! {
         addresses: Vec<String>,
         #[prost(message, optional, tag = "4")]
         dns: Option<DnsZone>,
+        #[prost(bool, tag = "5")]
+        caa_open: bool,
     }
 
     DnsZone {

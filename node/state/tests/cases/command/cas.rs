@@ -76,6 +76,7 @@ pub(super) fn zone(words: &Words<'_>) -> Result<ZoneSettings, String> {
             name: host(name),
             nameservers: Vec::new(),
         }),
+        caa_open: false,
     })
 }
 

@@ -183,6 +183,7 @@ pub(crate) fn zone() -> ZoneSettings {
                 addresses: addresses(),
             }],
         }),
+        caa_open: false,
     }
 }
 
@@ -267,6 +268,15 @@ fn cas(add: &mut impl FnMut(&str, Change)) {
         };
         add(&format!("set-zone.{}", policy_name(&ownership)), change);
     }
+    let settings = ZoneSettings {
+        caa_open: true,
+        ..zone()
+    };
+    let change = Change::SetZone {
+        settings: Box::new(settings),
+        revision: None,
+    };
+    add("set-zone.caa-open", change);
     complete(POLICIES, policies.iter().map(policy_name));
 }
 

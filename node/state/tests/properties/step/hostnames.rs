@@ -180,6 +180,7 @@ impl Step {
         let settings = ZoneSettings {
             ownership: policies[usize::from(self.which) % 2],
             edge_domain: self.how.is_multiple_of(2).then(|| self.hostname()),
+            caa_open: self.how.is_multiple_of(3),
             ..ZoneSettings::default()
         };
         Change::SetZone {
