@@ -7,6 +7,11 @@ ROUNDS ?= 20
 # Simulated clusters of `make simulate`, each from the next seed.
 SEED ?= 1
 RUNS ?= 100
+# Clusters of the end-to-end suite at the same time: they wait more than they compute.
+CLUSTERS ?= 4
+# What Pebble is asked for in `make test`: all that depends on the CA. `make end-to-end` takes
+# the whole suite.
+OF_THE_CA = certificate:: challenge:: crash:: failover:: fence:: secrets::
 
 .PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
 
@@ -25,8 +30,9 @@ build: ## Both programs, for development.
 test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
-	$(CARGO) test --locked --workspace
-	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e
+	$(CARGO) test --locked --workspace --exclude e2e
+	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
+	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
 
 format:
 	$(CARGO) fmt --all -- --check
@@ -39,8 +45,8 @@ tidy: ## What the tree must look like; part of `make test`.
 
 end-to-end: ## Real processes, the whole suite against each of both CAs.
 	scripts/install-test-tools.sh
-	$(CARGO) test --locked --package e2e
-	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --package e2e
+	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
+	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 
 crash-matrix: ## A leader killed at each point of an order and each two; an hour and a half.
 	scripts/install-test-tools.sh

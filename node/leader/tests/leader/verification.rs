@@ -30,6 +30,7 @@ fn proving() -> World {
             name: host("acme.edge.example"),
             nameservers: Vec::new(),
         }),
+        caa_open: false,
     };
     decide(
         &world,

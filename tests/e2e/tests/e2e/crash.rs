@@ -10,12 +10,12 @@ use harness::{Behaviour, Blow, Cluster, FAILPOINTS, FinalizeRule, Options, since
 use tokio::time::Instant;
 
 /// How long a run's part of the cases takes.
-const SLICE: Duration = Duration::from_secs(120);
+const SLICE: Duration = Duration::from_secs(75);
 /// How long one case may take: two elections, two restarts of an unoptimised program, the
 /// wait before another's finalize is repeated, and a retry.
 const CASE: Duration = Duration::from_secs(90);
 /// Cases of a run, about; the next hour begins so many later.
-const STRIDE: u64 = 20;
+const STRIDE: u64 = 12;
 
 /// Between these the CA has an order that the cluster does not know of.
 const REPLY_LOST: [&str; 2] = ["after-post-new-order", "before-prepare-order"];
