@@ -7,8 +7,10 @@ ROUNDS ?= 20
 # Simulated clusters of `make simulate`, each from the next seed.
 SEED ?= 1
 RUNS ?= 100
+# Seconds for each target of `make fuzz`.
+SECONDS ?= 60
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fuzz schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +28,7 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace
+	scripts/fuzz.sh 10
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e
 
 format:
@@ -57,6 +60,9 @@ power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
 	mkdir -p target/simulation
 	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
+
+fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.
+	scripts/fuzz.sh $(SECONDS)
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture
