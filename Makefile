@@ -9,8 +9,12 @@ SEED ?= 1
 RUNS ?= 100
 # Seconds for each target of `make fuzz`.
 SECONDS ?= 60
+# How often `make faults` does what it does; a few times in `make test`.
+KILLS ?= 200
+POWER_CUTS ?= 50
+PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fuzz schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fuzz faults schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -63,6 +67,14 @@ simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing run
 
 fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.
 	scripts/fuzz.sh $(SECONDS)
+
+faults: ## Real nodes killed, paused, cut off, without power, disk, clock or descriptors; an hour. Needs root.
+	scripts/install-test-tools.sh
+	HOSTQUORUM_KILLS=$(KILLS) HOSTQUORUM_POWER_CUTS=$(POWER_CUTS) HOSTQUORUM_PARTITIONS=$(PARTITIONS) \
+		$(CARGO) test --locked --package e2e --test faults -- --nocapture --test-threads=1
+	$(CARGO) test --locked --package e2e --test e2e -- --nocapture --test-threads=1 disk:: failover:: restart::
+	$(CARGO) run --locked --package harness --bin figures -- failover 50
+	$(CARGO) run --locked --package harness --bin figures -- no-quorum 10
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture
