@@ -12,8 +12,14 @@ CLUSTERS ?= 4
 # What Pebble is asked for in `make test`: all that depends on the CA. `make end-to-end` takes
 # the whole suite.
 OF_THE_CA = certificate:: challenge:: crash:: failover:: fence:: secrets::
+# Seconds for each target of `make fuzz`.
+SECONDS ?= 60
+# How often `make faults` does what it does; a few times in `make test`.
+KILLS ?= 200
+POWER_CUTS ?= 50
+PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fuzz faults schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +37,8 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace --exclude e2e
+	scripts/fuzz.sh 10
+	$(CARGO) test --locked --workspace --test faults
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
 
@@ -63,6 +71,17 @@ power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
 	mkdir -p target/simulation
 	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
+
+fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.
+	scripts/fuzz.sh $(SECONDS)
+
+faults: ## Real nodes killed, paused, cut off, without power, disk, clock or descriptors; an hour. Needs root.
+	scripts/install-test-tools.sh
+	HOSTQUORUM_KILLS=$(KILLS) HOSTQUORUM_POWER_CUTS=$(POWER_CUTS) HOSTQUORUM_PARTITIONS=$(PARTITIONS) \
+		$(CARGO) test --locked --package e2e --test faults -- --nocapture --test-threads=1
+	$(CARGO) test --locked --package e2e --test e2e -- --nocapture --test-threads=1 disk:: failover:: restart::
+	$(CARGO) run --locked --package harness --bin figures -- failover 50
+	$(CARGO) run --locked --package harness --bin figures -- no-quorum 10
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture

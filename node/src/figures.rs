@@ -11,6 +11,7 @@ use state::{Timestamp, ports::ServingSet as _};
 use crate::{
     metrics::{Metrics, Sample},
     services::{Open, leads},
+    telemetry,
     wiring::Rooms,
 };
 
@@ -19,7 +20,14 @@ pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
     let mut metrics = Metrics::default();
     metrics.add(|| {
         let version = env!("CARGO_PKG_VERSION");
-        vec![Sample::gauge("build", "The running program", 1.0).labelled("version", version)]
+        vec![
+            Sample::gauge("build", "The running program", 1.0).labelled("version", version),
+            Sample::counter(
+                "log_lines_lost",
+                "Lines of the log that standard error did not take",
+                float(telemetry::lost()),
+            ),
+        ]
     });
     let (replica, clock) = (rooms.replica.clone(), rooms.clock.clone());
     metrics.add(move || consensus_figures(&replica, clock.now()));

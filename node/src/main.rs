@@ -82,7 +82,7 @@ fn run(arguments: Run) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    telemetry::start(&config.log);
+    let _log = telemetry::start(&config.log);
     let join = arguments.join.zip(arguments.token_file);
     match node::run(config, join) {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,7 +94,7 @@ fn run(arguments: Run) -> ExitCode {
 }
 
 fn run_dev(options: &dev::Options) -> ExitCode {
-    telemetry::start(&Log {
+    let _log = telemetry::start(&Log {
         format: LogFormat::Pretty,
         filter: "warn".to_owned(),
     });

@@ -8,7 +8,7 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
@@ -41,6 +41,18 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "e2e",
         &["harness", "node", "proto", "enroll", "devca", "state"],
+    ),
+    (
+        "fuzz",
+        &[
+            "admin",
+            "consensus",
+            "edge",
+            "enroll",
+            "leader",
+            "proto",
+            "state",
+        ],
     ),
     ("tidy", &[]),
 ];

@@ -21,6 +21,8 @@ mod budget;
 pub mod checks;
 mod convert;
 mod explain;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 pub mod limits;
 mod mask;

@@ -18,7 +18,7 @@ use x509_parser::{
     public_key::PublicKey,
 };
 
-use crate::pem;
+use crate::{names, pem};
 use chain::Chain;
 pub(crate) use fault::Fault;
 
@@ -160,7 +160,8 @@ fn check_names(leaf: &X509Certificate<'_>, hostname: &Hostname) -> Result<bool, 
     if covered {
         return Ok(below);
     }
-    let told: Vec<&str> = dns_names(leaf).take(NAMES_TOLD).collect();
+    // IA5 strings may hold control characters, and a name of a certificate may be long.
+    let told: Vec<String> = dns_names(leaf).take(NAMES_TOLD).map(names::shown).collect();
     let more = dns_names(leaf).count() - told.len();
     let mut names = told.join(", ");
     if more > 0 {

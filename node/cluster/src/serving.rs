@@ -24,7 +24,10 @@ use tokio::{
 };
 
 pub use self::service::ServingService;
-use self::table::Table;
+use self::{
+    report::difference,
+    table::{Moment, Table},
+};
 use crate::{
     entropy::{Entropy, random},
     roster::Roster,
@@ -115,8 +118,16 @@ impl Serving {
     }
 
     fn heard(&self, from: NodeId, report: wire::NodeReport, offset_ms: table::Offset) {
-        self.table().record(from, report, offset_ms, Instant::now());
+        let now = self.moment();
+        self.table().record(from, report, offset_ms, now);
         self.heard.send_modify(|count| *count += 1);
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            instant: Instant::now(),
+            bearing_ms: bearing(&*self.clock),
+        }
     }
 
     fn own_report(&self) -> NodeReport {
@@ -163,16 +174,16 @@ impl Serving {
 impl ServingSet for Serving {
     fn reports(&self) -> Vec<NodeReport> {
         let state = self.roster.state();
-        let now = Instant::now();
+        let now = self.moment();
         let table = self.table();
         let report = |node: NodeId| {
             if node == self.roster.me() {
                 return self.own_report();
             }
             // Whoever was never heard of had since our start to be.
-            table
-                .report(node, now)
-                .unwrap_or_else(|| table::never_heard(node, now.duration_since(self.started)))
+            table.report(node, now).unwrap_or_else(|| {
+                table::never_heard(node, now.instant.duration_since(self.started))
+            })
         };
         let mut reports: Vec<_> = state.members().map(|member| report(member.id)).collect();
         if state.member(self.roster.me()).is_none() {
@@ -202,6 +213,12 @@ impl ServingSet for Serving {
             }
         }
     }
+}
+
+/// How far the clock of the day is from the one that only ever goes on.
+fn bearing(clock: &dyn Clock) -> i64 {
+    let since_boot = u64::try_from(clock.boottime().as_millis()).unwrap_or(u64::MAX);
+    difference(clock.now().as_millis(), since_boot)
 }
 
 impl std::fmt::Debug for Serving {

@@ -36,6 +36,8 @@ mod config;
 mod elsewhere;
 mod fence;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod handover;
 mod identity;

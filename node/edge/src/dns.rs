@@ -19,6 +19,8 @@
 //!
 //! It never resolves, transfers, updates or signs.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod limits;
 mod metrics;
 mod name;

@@ -6,6 +6,8 @@ pub(crate) mod body;
 pub(crate) mod challenge;
 pub(crate) mod forward;
 mod framing;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod patience;
 pub(crate) mod plain;

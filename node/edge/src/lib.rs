@@ -37,6 +37,8 @@ mod upstream;
 pub mod view;
 mod worker;
 
+#[cfg(feature = "fuzzing")]
+pub use self::http::fuzzing;
 pub use self::{
     http::{
         answer::Reason,

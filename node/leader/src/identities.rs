@@ -49,7 +49,14 @@ pub(crate) enum IdentityError {
 /// Signs and commits. Each step is from the latest state: a renewed CA signs what follows.
 pub(crate) async fn act(reign: &Reign, steps: Vec<Step>) -> Result<(), IdentityError> {
     for step in steps {
-        let Some(change) = sign(reign, step)? else {
+        // The moment first: if the clock has jumped before it was read, it is in doubt.
+        let now = reign.now();
+        let trusted = reign.clock_doubt().is_none();
+        let state = reign.state();
+        if !plan(&state, now, trusted).contains(&step) {
+            continue;
+        }
+        let Some(change) = sign(reign, &state, step, now)? else {
             continue;
         };
         match reign.commit(change).await {
@@ -61,18 +68,22 @@ pub(crate) async fn act(reign: &Reign, steps: Vec<Step>) -> Result<(), IdentityE
     Ok(())
 }
 
-fn sign(reign: &Reign, step: Step) -> Result<Option<Change>, IdentitiesError> {
-    let (state, now) = (reign.state(), reign.now());
+fn sign(
+    reign: &Reign,
+    state: &State,
+    step: Step,
+    now: Timestamp,
+) -> Result<Option<Change>, IdentitiesError> {
     let identities = &reign.ports.identities;
     let change = match step {
-        Step::RenewIssuing => Some(identities.renew_issuing(&state, now)),
+        Step::RenewIssuing => Some(identities.renew_issuing(state, now)),
         Step::CertifyNode(id) => {
             let member = state.member(id);
-            member.map(|member| identities.certify_node(&state, member, now))
+            member.map(|member| identities.certify_node(state, member, now))
         }
         Step::CertifyOperator(id) => {
             let operator = state.operator(id);
-            operator.map(|operator| identities.certify_operator(&state, operator, now))
+            operator.map(|operator| identities.certify_operator(state, operator, now))
         }
     };
     change.transpose()

@@ -2,6 +2,7 @@
 //
 //   DISK_FOLDER  only files under it are concerned
 //   DISK_HANG    while this file exists, fsync and fdatasync do not return
+//   DISK_SLOW    while this file exists, they take so many milliseconds more as it says
 //   DISK_FAIL    while this file exists, writes and syncs fail with EIO; with EROFS if
 //                that is what it says; syncs only if it says SYNC
 #define _GNU_SOURCE
@@ -33,19 +34,30 @@ static int is_set(const char *variable, int fd) {
     return set;
 }
 
+// What the file that `variable` names begins with.
+static void says(const char *variable, char *word, size_t length) {
+    int file = open(getenv(variable), O_RDONLY | O_CLOEXEC);
+    word[0] = 0;
+    if (file < 0) return;
+    ssize_t count = read(file, word, length - 1);
+    word[count > 0 ? count : 0] = 0;
+    close(file);
+}
+
 static void hang(int fd) {
     while (is_set("DISK_HANG", fd)) usleep(10000);
+    if (is_set("DISK_SLOW", fd)) {
+        char millis[8];
+        says("DISK_SLOW", millis, sizeof millis);
+        usleep(1000 * (useconds_t)atoi(millis));
+    }
 }
 
 // Whether the call is to fail; errno says how.
 static int fails(int fd, int is_sync) {
-    char word[8] = "";
+    char word[8];
     if (!is_set("DISK_FAIL", fd)) return 0;
-    int file = open(getenv("DISK_FAIL"), O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        if (read(file, word, sizeof word - 1) < 0) word[0] = 0;
-        close(file);
-    }
+    says("DISK_FAIL", word, sizeof word);
     if (strcmp(word, "SYNC") == 0 && !is_sync) return 0;
     errno = strcmp(word, "EROFS") == 0 ? EROFS : EIO;
     return 1;

@@ -26,7 +26,7 @@ impl Blow {
 }
 
 /// Whether the process is stopped, by what the kernel says of it (proc(5)).
-fn is_stopped(id: u32) -> bool {
+pub fn is_stopped(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     // After the program's name in parentheses.
     stat.rsplit(") ")

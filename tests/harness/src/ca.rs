@@ -21,13 +21,15 @@ pub enum Ca {
 }
 
 impl Ca {
-    /// The development CA, which looks for challenges as `probing` says. Behind a road it
+    /// The development CA, which looks for challenges as `probing` says, on a free port
+    /// of `at`. Behind a road it
     /// listens at the end of that, and says that it is at the other.
     pub async fn development(
         dir: &Path,
         probing: devca::Probing,
         validity: Duration,
         behaviour: devca::Behaviour,
+        at: Ipv4Addr,
         end_of_road: Option<SocketAddr>,
     ) -> Self {
         let ahead = Arc::<AtomicU64>::default();
@@ -36,7 +38,7 @@ impl Ca {
             Arc::new(move || since_epoch() + Duration::from_secs(shift.load(Relaxed)));
         let seconds = precise.clone();
         let clock: devca::Clock = Arc::new(move || seconds().as_secs());
-        let listen = end_of_road.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+        let listen = end_of_road.unwrap_or((at, 0).into());
         let mut config = devca::Config::new(listen, probing, clock);
         config.public_host = end_of_road.map(|_| ROAD.to_string());
         config.behaviour = behaviour;

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -16,9 +17,9 @@ use node::dev::{
 use tempfile::TempDir;
 
 use crate::{
-    Ca, Cli, Disk, Options, Road, binaries,
+    Ca, Cli, Disk, Ext4, Options, Road, binaries,
     pebble::{Manners, Pebble},
-    seat::{Front, Seat, edge, free_port, ip, probing, resolver, road},
+    seat::{Front, IN_NAMESPACE, Seat, edge, probing, resolver, road},
     unbound::Unbound,
     wait,
 };
@@ -27,6 +28,9 @@ use crate::{
 pub const START: Duration = Duration::from_secs(60);
 /// Anything that the cluster agrees on in a second or two, on two busy cores.
 pub const SOON: Duration = Duration::from_secs(30);
+
+/// A term is openraft's times this, and the leader's id (ARCHITECTURE.md).
+const TERMS_OF_ONE: u64 = 1_000_000;
 
 /// A cluster, its CA, its origin and a command line logged in to it.
 pub struct Cluster {
@@ -56,7 +60,12 @@ impl Cluster {
     pub async fn start(options: Options) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let http_port = free_port(ip(1));
+        let lan = options.lan.is_some();
+        assert!(
+            !lan || !options.pebble && !options.road && options.dns.is_none(),
+            "on a network of its own a cluster has the development CA"
+        );
+        let http_port = options.port(1, IN_NAMESPACE + 1);
         let seats: Vec<Seat> = (1..=options.nodes)
             .map(|number| Seat::take(dir.path(), &options, http_port, number))
             .collect();
@@ -87,9 +96,17 @@ impl Cluster {
             let probing = probing(&seats, &options, resolver.as_ref());
             let (validity, mut behaviour) = (options.validity, options.behaviour.clone());
             behaviour.external_accounts = options.external_account.as_ref().map(known);
-            ca = Ca::development(dir.path(), probing, validity, behaviour, end).await;
+            ca = Ca::development(
+                dir.path(),
+                probing,
+                validity,
+                behaviour,
+                options.world(),
+                end,
+            )
+            .await;
         }
-        let origin = DemoOrigin::start((Ipv4Addr::LOCALHOST, 0).into())
+        let origin = DemoOrigin::start((options.world(), 0).into())
             .await
             .unwrap();
         let https = HttpsClient::trusting(ca.issuing_root_pem().await.as_bytes()).unwrap();
@@ -283,6 +300,23 @@ impl Cluster {
         .await
     }
 
+    /// Waits until node `place` leads, which it is asked to until it does.
+    pub async fn lead(&self, place: usize) {
+        let member = (place + 1).to_string();
+        let last = Mutex::new(String::new());
+        let leads = wait::within(SOON, || async {
+            let said = self.cli.run(&["cluster", "transfer", &member]).await;
+            last.lock().unwrap().clone_from(&said.err);
+            (said.code == 0).then_some(())
+        });
+        if leads.await.is_none() {
+            panic!(
+                "node {member} does not lead: {}",
+                last.into_inner().unwrap()
+            );
+        }
+    }
+
     /// Authorizes a hostname and waits until it is live.
     pub async fn onboard(&self, hostname: &str) {
         self.cli.run(&["hostname", "add", hostname]).await.ok();
@@ -333,7 +367,11 @@ impl Cluster {
         let failpoint = self.failpoint().display().to_string();
         let mut all = vec![("HOSTQUORUM_FAILPOINT_FILE", failpoint.as_str())];
         all.extend_from_slice(variables);
-        NodeProcess::start(&binaries::path("hostquorumd"), files, arguments, &all).unwrap()
+        let mut program = binaries::path("hostquorumd");
+        if let Some(lan) = &self.options.lan {
+            program = lan.program(files.ip, &program, self.dir());
+        }
+        NodeProcess::start(&program, files, arguments, &all).unwrap()
     }
 
     /// Starts a killed node again, with more environment.
@@ -346,6 +384,27 @@ impl Cluster {
     pub fn start_again(&mut self, place: usize, variables: &[(&str, &str)]) {
         let files = self.nodes[place].files.clone();
         self.nodes[place] = self.spawn(&files, &[], variables);
+    }
+
+    /// A file system of its own for node `place`'s data, whose power can be cut; the node
+    /// is restarted on it.
+    pub async fn on_power_of_its_own(&mut self, place: usize) -> Ext4 {
+        self.nodes[place].stop(SOON).await.unwrap();
+        let ext4 = Ext4::under(&self.nodes[place].files.data());
+        self.restart(place, &[]).await;
+        self.settled().await;
+        ext4
+    }
+
+    /// The term, as node `place` tells it: how many elections there were.
+    pub async fn elections(&self, place: usize) -> Option<u64> {
+        let admin = self.nodes[place].files.admin().to_string();
+        let arguments = ["--address", &admin, "cluster", "status", "-o", "json"];
+        let said = self.cli.run(&arguments).await;
+        let status: serde_json::Value = serde_json::from_str(&said.out).ok()?;
+        let term = &status["term"];
+        let term = term.as_u64().or_else(|| term.as_str()?.parse().ok())?;
+        Some(term / TERMS_OF_ONE)
     }
 
     /// The disk under `folder` of node `place`'s data; the node is restarted on it.

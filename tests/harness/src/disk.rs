@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 const SHIM: &str = include_str!("../shim/disk.c");
@@ -26,6 +27,7 @@ pub struct Disk {
     shim: PathBuf,
     folder: PathBuf,
     hang: PathBuf,
+    slow: PathBuf,
     fail: PathBuf,
 }
 
@@ -41,16 +43,18 @@ impl Disk {
             shim: build(dir),
             folder: folder.to_owned(),
             hang: switch("hang"),
+            slow: switch("slow"),
             fail: switch("fail"),
         }
     }
 
     /// The environment of the node's process.
-    pub fn variables(&self) -> [(&'static str, &str); 4] {
+    pub fn variables(&self) -> [(&'static str, &str); 5] {
         [
             ("LD_PRELOAD", path(&self.shim)),
             ("DISK_FOLDER", path(&self.folder)),
             ("DISK_HANG", path(&self.hang)),
+            ("DISK_SLOW", path(&self.slow)),
             ("DISK_FAIL", path(&self.fail)),
         ]
     }
@@ -58,6 +62,11 @@ impl Disk {
     /// From now on fsync and fdatasync do not return.
     pub fn hang(&self) {
         fs::write(&self.hang, "").unwrap();
+    }
+
+    /// From now on fsync and fdatasync take so much longer.
+    pub fn slow(&self, by: Duration) {
+        fs::write(&self.slow, by.as_millis().to_string()).unwrap();
     }
 
     /// From now on it fails.
@@ -72,7 +81,7 @@ impl Disk {
 
     /// All is well again; what hung goes on.
     pub fn mend(&self) {
-        for switch in [&self.hang, &self.fail] {
+        for switch in [&self.hang, &self.slow, &self.fail] {
             // It may not have been set.
             let _ = fs::remove_file(switch);
         }

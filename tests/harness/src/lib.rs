@@ -18,12 +18,17 @@ pub mod ca;
 pub mod cli;
 pub mod cluster;
 pub mod disk;
+pub mod ext4;
+pub mod faketime;
+pub mod lan;
+pub mod machine;
 pub mod options;
 pub mod pebble;
 pub mod road;
 pub mod seat;
 pub mod unbound;
 pub mod wait;
+pub mod writes;
 
 pub use ::proto::admin::v1 as proto;
 pub use blow::Blow;
@@ -34,6 +39,9 @@ pub use devca::{
     Agreement, Behaviour, Control, Endpoint, Fault, FinalizeRule, LookUpText, Mishap, NameServer,
 };
 pub use disk::{Disk, Failure};
+pub use ext4::Ext4;
+pub use faketime::Faketime;
+pub use lan::Lan;
 pub use node::{
     dev::{process, request},
     failpoint::{ACCOUNT as ACCOUNT_FAILPOINTS, ORDER as FAILPOINTS},
@@ -41,3 +49,4 @@ pub use node::{
 pub use options::Options;
 pub use road::Road;
 pub use unbound::Transport;
+pub use writes::Writers;

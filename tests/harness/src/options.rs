@@ -1,10 +1,10 @@
 //! What a test's cluster is made of.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use devca::{Agreement, Behaviour};
 
-use crate::unbound::Transport;
+use crate::{Lan, lan, seat, unbound::Transport};
 
 /// What a test's cluster is made of.
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub struct Options {
     pub dns: Option<Transport>,
     /// How the CA knows us otherwise: a key id and the HMAC key, unpadded base64url.
     pub external_account: Option<(String, String)>,
+    /// The nodes are in namespaces of this network, and the test in its world
+    /// ([`lan::within`]); else all are on loopback.
+    pub lan: Option<Arc<Lan>>,
     /// More TOML for each node.
     pub extra: String,
 }
@@ -42,7 +45,34 @@ impl Default for Options {
             road: false,
             dns: None,
             external_account: None,
+            lan: None,
             extra: "[edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"2s\"\n[issuance]\nretry = \"1s\"\n".to_owned(),
+        }
+    }
+}
+
+impl Options {
+    /// Node `number`'s address.
+    pub(crate) fn ip(&self, number: u8) -> Ipv4Addr {
+        match self.lan {
+            Some(_) => lan::ip(number),
+            None => seat::ip(number),
+        }
+    }
+
+    /// Where what serves the test itself is: the CA and the origin.
+    pub(crate) fn world(&self) -> Ipv4Addr {
+        match self.lan {
+            Some(_) => lan::ip(lan::WORLD),
+            None => Ipv4Addr::LOCALHOST,
+        }
+    }
+
+    /// A port that node `number` can listen on: a namespace's are all free, and its own.
+    pub(crate) fn port(&self, number: u8, in_namespace: u16) -> u16 {
+        match self.lan {
+            Some(_) => in_namespace,
+            None => seat::free_port(seat::ip(number)),
         }
     }
 }

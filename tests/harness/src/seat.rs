@@ -23,6 +23,8 @@ use crate::{
 const NODES: u8 = 7;
 /// Where names are found by a CA that knows one address for each.
 const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
+/// The first of a node's ports in a namespace of its own.
+pub(crate) const IN_NAMESPACE: u16 = 4000;
 /// What customers' names lead to, and what their `_acme-challenge` is delegated to.
 pub const ZONES: [&str; 2] = ["edge.saas.example", "acme.saas.example"];
 
@@ -58,18 +60,18 @@ impl Front {
 impl Seat {
     /// Free ports, and the configuration of a node on them.
     pub(crate) fn take(dir: &Path, options: &Options, http_port: u16, number: u8) -> Self {
-        let ip = ip(number);
-        let mut ports = Ports::from(0);
+        let ip = options.ip(number);
+        let mut ports = Ports::from(IN_NAMESPACE);
         for port in [
             &mut ports.https,
             &mut ports.peer,
             &mut ports.admin,
             &mut ports.health,
         ] {
-            *port = free_port(ip);
+            *port = options.port(number, *port);
         }
         ports.http = http_port;
-        let dns = SocketAddr::from((ip, free_port(ip)));
+        let dns = SocketAddr::from((ip, options.port(number, 53)));
         let mut extra = options.extra.clone();
         if options.dns.is_some() {
             extra.push_str(&format!("[dns]\nlisten = \"{dns}\"\n"));
@@ -109,7 +111,7 @@ pub(crate) fn probing(seats: &[Seat], options: &Options, resolver: Option<&Unbou
 
 /// Where customers' names lead to.
 pub(crate) fn edge(options: &Options) -> Ipv4Addr {
-    if options.pebble { FRONT } else { ip(1) }
+    if options.pebble { FRONT } else { options.ip(1) }
 }
 
 pub(crate) async fn resolver(

@@ -15,15 +15,24 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
-    let deadline = Instant::now() + within;
+    match self::within(within, &mut look).await {
+        Some(found) => found,
+        None => panic!("{what}: not so within {within:?}"),
+    }
+}
+
+/// Looks until `look` answers `Some`; `None` if it did not in this time.
+pub async fn within<T, F, Fut>(time: Duration, mut look: F) -> Option<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + time;
     loop {
-        if let Some(found) = look().await {
+        let found = look().await;
+        if found.is_some() || Instant::now() >= deadline {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{what}: not so within {within:?}"
-        );
         sleep(POLL).await;
     }
 }

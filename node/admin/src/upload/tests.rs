@@ -407,3 +407,16 @@ fn a_requests_key_is_the_certificates() {
     refused(with(other.der()), "KEY_MISMATCH", "earlier request");
     refused(with(b"nonsense"), "KEY_MISMATCH", "make another");
 }
+
+#[test]
+fn names_of_other_certificates_are_told_without_what_controls_a_terminal() {
+    let mill = Mill::new();
+    let chain = mill.chain(&Leaf {
+        names: &["evil\u{1b}[2J.example", &"x".repeat(300)],
+        ..Leaf::default()
+    });
+    let told = mill.check(&chain).unwrap_err().to_string();
+    assert!(told.contains("evil[2J.example"), "{told:?}");
+    assert!(!told.contains(|c: char| c.is_control()), "{told:?}");
+    assert!(told.len() < 300, "{told}");
+}

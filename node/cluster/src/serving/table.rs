@@ -20,6 +20,15 @@ pub(super) enum Offset {
     Guessed(i64),
 }
 
+/// When something was, by two clocks of ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) instant: Instant,
+    /// How far the clock of the day is from the one that only ever goes on. It changes
+    /// when the former is set: then all that was compared with it is off by as much.
+    pub(super) bearing_ms: i64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table(BTreeMap<NodeId, Entry>);
 
@@ -28,6 +37,8 @@ struct Entry {
     incarnation: u64,
     published: Index,
     offset_ms: i64,
+    /// Of our clock when it was compared.
+    bearing_ms: i64,
     measured: bool,
     version: String,
     faults: Vec<String>,
@@ -41,13 +52,14 @@ impl Table {
         from: NodeId,
         report: wire::NodeReport,
         offset: Offset,
-        now: Instant,
+        now: Moment,
     ) {
         let mut published = Index(report.published);
         let (mut offset_ms, mut measured) = match offset {
             Offset::Measured(ms) => (ms, true),
             Offset::Guessed(ms) => (ms, false),
         };
+        let mut bearing_ms = now.bearing_ms;
         // Two reports of one run may overtake each other; what was published once
         // stays so. A new run begins anew.
         let before = self.0.get(&from);
@@ -55,12 +67,14 @@ impl Table {
             published = published.max(before.published);
             if before.measured && !measured {
                 (offset_ms, measured) = (before.offset_ms, true);
+                bearing_ms = before.bearing_ms;
             }
         }
         let entry = Entry {
             incarnation: report.incarnation,
             published,
             offset_ms,
+            bearing_ms,
             measured,
             version: cut(report.version),
             faults: report
@@ -70,21 +84,24 @@ impl Table {
                 .map(cut)
                 .collect(),
             draining: report.draining,
-            heard: now,
+            heard: now.instant,
         };
         self.0.insert(from, entry);
     }
 
-    pub(super) fn report(&self, node: NodeId, now: Instant) -> Option<NodeReport> {
+    /// A clock of ours that has jumped since is ahead by as much of all others: they need
+    /// not be heard of again before it is known.
+    pub(super) fn report(&self, node: NodeId, now: Moment) -> Option<NodeReport> {
         let entry = self.0.get(&node)?;
+        let jumped = now.bearing_ms.saturating_sub(entry.bearing_ms);
         Some(NodeReport {
             node,
             published: Some(entry.published),
-            clock_offset_ms: entry.offset_ms,
+            clock_offset_ms: entry.offset_ms.saturating_sub(jumped),
             version: entry.version.clone(),
             faults: entry.faults.clone(),
             draining: entry.draining,
-            silent: now.saturating_duration_since(entry.heard),
+            silent: now.instant.saturating_duration_since(entry.heard),
         })
     }
 
@@ -130,9 +147,39 @@ mod tests {
         }
     }
 
+    fn now() -> Moment {
+        Moment {
+            instant: Instant::now(),
+            bearing_ms: 1_700_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_jump_of_our_own_clock_is_known_before_anybody_is_heard_again() {
+        let (mut table, now) = (Table::default(), now());
+        table.record(NodeId(2), report(1, 1), Offset::Measured(3), now);
+        let offset = |table: &Table, jump: i64| {
+            let later = Moment {
+                bearing_ms: now.bearing_ms + jump,
+                ..now
+            };
+            table.report(NodeId(2), later).unwrap().clock_offset_ms
+        };
+        assert_eq!(offset(&table, 0), 3);
+        assert_eq!(offset(&table, 315_360_000_000), 3 - 315_360_000_000);
+        assert_eq!(offset(&table, -60_000), 60_003);
+        // What was measured before the jump is not taken for what is now.
+        let jumped = Moment {
+            bearing_ms: now.bearing_ms + 60_000,
+            ..now
+        };
+        table.record(NodeId(2), report(1, 2), Offset::Guessed(-59_990), jumped);
+        assert_eq!(offset(&table, 60_000), -59_997);
+    }
+
     #[test]
     fn what_one_run_has_published_never_goes_back_and_a_new_run_begins_anew() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), now());
         let mut record = |incarnation, published, offset| {
             table.record(NodeId(2), report(incarnation, published), offset, now);
             let report = table.report(NodeId(2), now).unwrap();
@@ -146,7 +193,7 @@ mod tests {
 
     #[test]
     fn reports_are_bounded() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), now());
         let long = wire::NodeReport {
             version: "ä".repeat(1000),
             faults: vec!["x".repeat(1000); 1000],

@@ -12,6 +12,8 @@ mod answer;
 mod connection;
 mod directory;
 mod document;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod instant;
 mod jws;

@@ -13,6 +13,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use state::{Hostname, Secret};
 
+pub(crate) use self::error::shown;
 pub use self::{
     error::{AuthorityError, Feature, Limit, Problem, Subproblem},
     rates::{Rate, Rates},

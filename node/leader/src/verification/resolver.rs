@@ -26,6 +26,8 @@ use exchange::{Exchange, Question};
 use walk::Walk;
 
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod read;
 mod walk;
 mod zone;

@@ -12,7 +12,7 @@ use state::Timestamp;
 use super::document::ProblemDocument;
 use crate::{
     fence::Shut,
-    issuance::authority::{AuthorityError, ChainView, Problem},
+    issuance::authority::{AuthorityError, ChainView, Problem, shown},
 };
 
 /// The last request of a call.
@@ -116,8 +116,11 @@ impl Answer {
         &'a self,
         what: &str,
     ) -> Result<T, AuthorityError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| AuthorityError::Malformed(format!("it is no {what}: {error}")))
+        // serde quotes what it did not expect, all of it.
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let text = format!("it is no {what}: {error}");
+            AuthorityError::Malformed(shown(&text))
+        })
     }
 
     /// A certificate's PEM. Whether it is any good is for others to tell.
@@ -282,6 +285,18 @@ mod tests {
             "",
             "outage 0 the CA is not available: HTTP status 302",
         );
+    }
+
+    #[test]
+    fn what_is_no_document_is_not_quoted_at_length() {
+        let body = format!(r#"{{"status":"{}\u001b"}}"#, "x".repeat(5000));
+        let body = body.replace("\"status\":", "\"newNonce\":{},\"newNonce\":");
+        for body in [&body, &format!("[\"{}\"]", "\\u001b".repeat(900))] {
+            let read = answer(200, None, body).document::<ProblemDocument>("order");
+            let text = read.map(drop).unwrap_err().to_string();
+            assert!(text.len() < 400, "{text}");
+            assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+        }
     }
 
     #[test]

@@ -76,9 +76,9 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.kind.is_empty() {
-            "problem"
+            "problem".to_owned()
         } else {
-            &self.kind
+            shown(&self.kind)
         };
         let first = self.subproblems.first();
         let text = match first {
@@ -86,13 +86,15 @@ impl fmt::Display for Problem {
             Some(sub) if sub.identifier.is_empty() => format!("{} ({})", self.detail, sub.detail),
             Some(sub) => format!("{} ({}: {})", self.detail, sub.identifier, sub.detail),
         };
-        let shown: String = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN_MAX)
-            .collect();
-        write!(f, "{kind}: {shown}")
+        write!(f, "{kind}: {}", shown(&text))
     }
+}
+
+/// What a CA wrote, fit for states, logs and tables: none of its control characters, and
+/// not too much.
+pub(crate) fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(SHOWN_MAX).collect()
 }
 
 /// Something that a CA may or may not offer.
@@ -184,7 +186,7 @@ fn listed(profiles: &[String]) -> String {
     if profiles.is_empty() {
         return "none".to_owned();
     }
-    profiles.join(", ")
+    shown(&profiles.join(", "))
 }
 
 impl AuthorityError {
@@ -283,5 +285,24 @@ mod tests {
         assert_eq!(text, "compound: two (*.shop.example: forbidden)");
         let long = limited(429, &"x".repeat(1000));
         assert!(long.to_string().len() < 350);
+    }
+
+    #[test]
+    fn nothing_that_a_ca_wrote_controls_a_terminal_or_fills_a_log() {
+        let kind = format!("rate\u{1b}[2JLimited{}", "x".repeat(1000));
+        let problem = Problem {
+            kind,
+            ..Problem::default()
+        };
+        let offered = vec!["a\nb".to_owned(), "x".repeat(1000)];
+        let profile = "shortlived".to_owned();
+        for error in [
+            AuthorityError::Refused(problem),
+            AuthorityError::ProfileUnknown { profile, offered },
+        ] {
+            let text = error.to_string();
+            assert!(text.len() < 400, "{text}");
+            assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+        }
     }
 }

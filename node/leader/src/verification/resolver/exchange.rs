@@ -240,6 +240,15 @@ fn read(bytes: &[u8], query: &Message) -> Option<Message> {
     matches.then_some(answer)
 }
 
+/// As [`read`], of an answer to `question` that was asked with the id `id`.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzzed(id: u16, bytes: &[u8], question: &Question) -> Option<Message> {
+    let mut query = Message::new(id, MessageType::Query, OpCode::Query);
+    let name = Name::from_ascii(question.name.as_str()).ok()?;
+    query.add_query(Query::query(name, record_type(question.kind)));
+    read(bytes, &query)
+}
+
 fn same_case(answer: &Message, query: &Message) -> bool {
     match (answer.queries.first(), query.queries.first()) {
         (Some(echoed), Some(asked)) => echoed.name().eq_case(asked.name()),

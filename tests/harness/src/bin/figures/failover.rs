@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::tell;
 
+/// Who ask at once while there is no quorum.
+const CLIENTS: usize = 4;
+
 pub(crate) async fn killed(count: usize) {
     let mut cluster = Cluster::start(Options::default()).await;
     cluster.onboard("known.customer.example").await;
@@ -111,6 +114,26 @@ pub(crate) async fn hung(count: usize) {
     tell("leader's fdatasync hangs to next acknowledged write", times);
     tell("disk mended to the node ready again, by itself", back);
     println!("failed handshakes meanwhile, the hung node's own among them: {failed}");
+}
+
+/// One node of three, without a quorum and for so many minutes: how many of its requests
+/// fail.
+pub(crate) async fn no_quorum(minutes: usize) {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.onboard("known.customer.example").await;
+    cluster
+        .served_alike(&[0, 1, 2], "known.customer.example")
+        .await;
+    for place in [0, 1] {
+        cluster.nodes[place].kill().await.unwrap();
+    }
+    let watch = Handshakes::start(&cluster, &[2; CLIENTS]);
+    sleep(Duration::from_secs(60) * u32::try_from(minutes).unwrap()).await; // what is measured
+    let (good, bad) = watch.stop().await;
+    println!(
+        "{minutes} minutes without a quorum: {} requests with handshakes on the node that is left, {bad} failed",
+        good + bad
+    );
 }
 
 /// Handshakes and requests for a known hostname, one after the other on each node.

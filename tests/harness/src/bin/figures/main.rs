@@ -6,6 +6,8 @@
 //! write, with handshakes on the surviving nodes all the while.
 //! `figures hung-disk [COUNT]`: the same, with a leader whose fdatasync hangs for a
 //! while, and until it is back by itself (needs a C compiler).
+//! `figures no-quorum [MINUTES]`: one node of three is left; how many of its handshakes and
+//! requests fail.
 //! `figures issuance-burst [COUNT]`: so many hostnames at once from Pebble, which looks
 //! for each challenge three times through a balancer, until all three nodes serve all.
 //! `figures takeover-burst [COUNT]`: the same, with the leader's kill -9 amid it: how long
@@ -41,10 +43,13 @@ async fn main() {
         "onboarding" => onboarding(count.unwrap_or(30)).await,
         "failover" => failover::killed(count.unwrap_or(30)).await,
         "hung-disk" => failover::hung(count.unwrap_or(5)).await,
+        "no-quorum" => failover::no_quorum(count.unwrap_or(10)).await,
         "issuance-burst" => burst::issuance(count.unwrap_or(200)).await,
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
-            println!("figures onboarding|failover|hung-disk|issuance-burst|takeover-burst [COUNT]");
+            println!(
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst [COUNT]"
+            );
         }
     }
 }
