@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     /// Proposals wait while leadership is handed over.
     pub(crate) paused: watch::Sender<bool>,
     /// One snapshot comes in at a time.
-    pub(crate) receiving: Semaphore,
+    pub(crate) receiving: Arc<Semaphore>,
     /// One change of the membership at a time, a handover included.
     pub(crate) changing: AsyncMutex<()>,
     pub(crate) transferring: AtomicBool,
@@ -208,7 +208,7 @@ impl Run {
             handles,
             queue,
             paused: watch::Sender::new(false),
-            receiving: Semaphore::new(1),
+            receiving: Arc::new(Semaphore::new(1)),
             changing: AsyncMutex::new(()),
             transferring: AtomicBool::new(false),
         });
