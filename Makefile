@@ -4,9 +4,9 @@
 CARGO ?= cargo
 # Rounds for each engine of the power-cut test; 3 in `make test`.
 ROUNDS ?= 20
-# Simulated clusters of `make simulate`, each from the next seed.
+# Simulated clusters of `make simulate`, each from the next seed, for so many minutes.
 SEED ?= 1
-RUNS ?= 100
+MINUTES ?= 10
 
 .PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
 
@@ -54,9 +54,9 @@ renewals: ## Certificates of a minute under load, ten minutes long.
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture
 
-simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
+simulate: ## Whole clusters on virtual time; SEED=1 MINUTES=10. A failing one leaves its events and a scenario.
 	mkdir -p target/simulation
-	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
+	$(CARGO) simulate --seed $(SEED) --minutes $(MINUTES) --log-dir target/simulation
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture
