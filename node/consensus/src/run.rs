@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     /// Proposals wait while leadership is handed over.
     pub(crate) paused: watch::Sender<bool>,
+    /// Places of proposals in flight.
+    pub(crate) flights: Arc<Semaphore>,
     /// One snapshot comes in at a time.
     pub(crate) receiving: Arc<Semaphore>,
     /// One change of the membership at a time, a handover included.
@@ -208,6 +210,7 @@ impl Run {
             handles,
             queue,
             paused: watch::Sender::new(false),
+            flights: Arc::new(Semaphore::new(queue::MAX_IN_FLIGHT as usize)),
             receiving: Arc::new(Semaphore::new(1)),
             changing: AsyncMutex::new(()),
             transferring: AtomicBool::new(false),
