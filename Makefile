@@ -8,7 +8,7 @@ ROUNDS ?= 20
 SEED ?= 1
 MINUTES ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,10 @@ power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 simulate: ## Whole clusters on virtual time; SEED=1 MINUTES=10. A failing one leaves its events and a scenario.
 	mkdir -p target/simulation
 	$(CARGO) simulate --seed $(SEED) --minutes $(MINUTES) --log-dir target/simulation
+
+fresh-seeds: ## What no run has seen yet: six minutes of simulation from a seed that the clock gives.
+	mkdir -p target/simulation
+	$(CARGO) simulate --seed $$(date +%s) --minutes 6 --log-dir target/simulation
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture

@@ -159,6 +159,12 @@ pub(crate) mod sample {
         alone
     }
 
+    /// Node 1 alone takes part.
+    pub(crate) fn voting(mut state: State) -> State {
+        state.set_membership(state.index(), [NodeId(1)].into(), [].into());
+        state
+    }
+
     /// An order of `name` is admitted.
     pub(crate) fn admitted(name: &str) -> State {
         let alone = alone(name);

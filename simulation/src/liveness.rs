@@ -1,5 +1,6 @@
-//! After the troubles: a random quorum alone must serve, and obtain a certificate; then
-//! all others come back, and within a bounded time all replicas are alike.
+//! After the troubles: members come and go until they are as they shall be; then a random
+//! quorum alone must serve, and obtain a certificate; then all others come back, and within
+//! a bounded time all replicas are alike.
 
 use std::collections::BTreeSet;
 
@@ -19,19 +20,24 @@ use crate::stage::Stage;
 /// failed for long, which tries it again every 19 s at the latest.
 const WITHIN: u64 = 40_000;
 
+/// For how long they must have been as they shall be, in milliseconds: a configuration that
+/// is joint yet looks settled, and what is a majority then is more than one thing.
+const SETTLED_FOR: u64 = 1500;
+
+/// How often operators look after machines that came or went unheard, in milliseconds.
+const LOOK_EVERY: u64 = 100;
+
 /// How long a fresh certificate may take: the same, the wait before another leader
 /// finalizes, and the pauses after a CA that misbehaved.
 const ISSUED_WITHIN: u64 = 90_000;
 
-/// Heals a quorum and waits for it, and then the rest.
+/// Waits until the members are settled; then lets a quorum alone serve, and then all.
 pub(crate) fn check(stage: &mut Stage, chance: &mut Chance) -> Result<(), Violation> {
-    enrol_the_forgotten(stage);
-    switch_off_the_removed(stage)?;
+    bring_back(stage)?;
+    settle(stage)?;
     let core = core(stage, chance);
     for node in stage.cluster.nodes() {
-        if core.contains(&node) {
-            stage.restart(node)?;
-        } else {
+        if !core.contains(&node) {
             stage.crash(node, false)?;
         }
     }
@@ -42,13 +48,37 @@ pub(crate) fn check(stage: &mut Stage, chance: &mut Chance) -> Result<(), Violat
         serve_fresh_write(stage, *node)?;
     }
     obtain_fresh_certificate(stage, &core)?;
-    for node in stage.cluster.nodes() {
-        stage.restart(node)?;
-    }
-    stage.record(What::Calm {
-        core: stage.cluster.nodes(),
-    })?;
+    bring_back(stage)?;
     converge(stage)
+}
+
+/// All machines are on.
+fn bring_back(stage: &mut Stage) -> Result<(), Violation> {
+    let core = stage.cluster.nodes();
+    for node in &core {
+        stage.restart(*node)?;
+    }
+    stage.record(What::Calm { core })
+}
+
+/// Whoever is to come has come, and whoever is to leave has left.
+fn settle(stage: &mut Stage) -> Result<(), Violation> {
+    let until = stage.tick + WITHIN;
+    let mut since = None;
+    while stage.tick < until {
+        stage.step()?;
+        if stage.tick.is_multiple_of(LOOK_EVERY) {
+            enrol_the_forgotten(stage);
+            switch_off_the_removed(stage)?;
+        }
+        let led = stage.views.leader().is_some();
+        if stage.oracle.in_flight() > 0 || !led || !settled(stage) {
+            since = None;
+        } else if stage.tick >= since.get_or_insert(stage.tick).saturating_add(SETTLED_FOR) {
+            return Ok(());
+        }
+    }
+    Err(stage.violation("a healed cluster settles", members(stage)))
 }
 
 /// Whoever let a machine in and got no answer asks again: it may be a member.
@@ -80,15 +110,12 @@ fn switch_off_the_removed(stage: &mut Stage) -> Result<(), Violation> {
     Ok(())
 }
 
-/// A random majority of the voters, with some of the others. While the configuration is
-/// joint, all: what is a majority then is more than one thing.
+/// A random majority of the voters, or everybody.
 fn core(stage: &Stage, chance: &mut Chance) -> BTreeSet<NodeId> {
     let state = stage.views.latest();
-    let present: BTreeSet<NodeId> = stage.cluster.nodes().into_iter().collect();
-    let leaving = state.members().any(|member| member.leaving);
     let voters: Vec<NodeId> = state.voters().iter().copied().collect();
-    if leaving || chance.one_in(2) || !voters.iter().all(|node| present.contains(node)) {
-        return present;
+    if chance.one_in(2) {
+        return stage.cluster.nodes().into_iter().collect();
     }
     let mut left = voters.clone();
     let mut core = BTreeSet::new();
@@ -105,7 +132,7 @@ fn core(stage: &Stage, chance: &mut Chance) -> BTreeSet<NodeId> {
 /// `node` gets a write acknowledged that nobody asked for before.
 fn serve_fresh_write(stage: &mut Stage, node: NodeId) -> Result<(), Violation> {
     let until = stage.tick + WITHIN;
-    // It may be one that is being removed, and ends meanwhile.
+    // It may be one that is removed yet, by a call that nobody knew the outcome of.
     while stage.cluster.up().contains(&node) && fresh_write(stage, node)?.is_none() {
         if stage.tick >= until {
             let what = format!("node {node} could not write; {}", stage.views.describe());
@@ -183,16 +210,20 @@ fn converge(stage: &mut Stage) -> Result<(), Violation> {
             return Ok(());
         }
     }
+    Err(stage.violation("a healed cluster converges", members(stage)))
+}
+
+/// In words, for whoever must find out why not.
+fn members(stage: &Stage) -> String {
     let state = stage.views.latest();
     let members: Vec<_> = state.members().map(|it| (it.id, it.leaving)).collect();
-    let what = format!(
+    format!(
         "{} calls are in flight; members {members:?}, voters {:?}, learners {:?}; {}",
         stage.oracle.in_flight(),
         state.voters(),
         state.learners(),
         stage.views.describe()
-    );
-    Err(stage.violation("a healed cluster converges", what))
+    )
 }
 
 /// The members are those whose machines are up, and as many vote as shall.

@@ -123,7 +123,7 @@ pub(crate) async fn serve(
 }
 
 /// The next caller that may be a member.
-async fn accept(listener: &TcpListener, roster: &Roster) -> io::Result<Accepted> {
+async fn accept(listener: &TcpListener, roster: &Arc<Roster>) -> io::Result<Accepted> {
     loop {
         let (mut stream, origin) = listener.accept().await?;
         let owner = owner(origin).ok_or_else(|| stranger(origin))?;
@@ -134,15 +134,18 @@ async fn accept(listener: &TcpListener, roster: &Roster) -> io::Result<Accepted>
             return Ok(Accepted {
                 stream,
                 owner: PeerIdentity(owner),
+                roster: Arc::clone(roster),
             });
         }
     }
 }
 
-/// A connection whose owner is known.
+/// A connection whose owner is known. As in production, it is cut when its owner is
+/// removed.
 struct Accepted {
     stream: TcpStream,
     owner: PeerIdentity,
+    roster: Arc<Roster>,
 }
 
 impl Connected for Accepted {
@@ -159,6 +162,10 @@ impl AsyncRead for Accepted {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let PeerIdentity(owner) = self.owner;
+        if self.roster.standing(owner) == Standing::Removed {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

@@ -32,6 +32,13 @@ impl View {
     }
 }
 
+/// Whether `node` serves customers by `state`: not if it was taken out, or asked to leave, or
+/// does not take part yet.
+pub(crate) fn takes_part(state: &State, node: NodeId) -> bool {
+    let stays = state.member(node).is_some_and(|member| !member.leaving);
+    stays && (state.voters().contains(&node) || state.learners().contains(&node))
+}
+
 /// All nodes, as seen from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Views(pub(crate) BTreeMap<NodeId, View>);

@@ -11,6 +11,7 @@ use super::Invariant;
 use crate::deed::{Deed, Effect};
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
+use crate::views::takes_part;
 
 /// How long nothing must have been wrong, in milliseconds.
 const SETTLED: u64 = 5000;
@@ -82,14 +83,10 @@ impl ChallengeVisible {
             return Err(format!("no node ever had the challenge of {id}"));
         };
         let latest = self.states.values().max_by_key(|state| state.index());
-        // Whoever was taken out, or has not taken part yet, serves no customers.
-        let serves = |node: &NodeId| {
-            latest.is_some_and(|state| {
-                let stays = state.member(*node).is_some_and(|member| !member.leaving);
-                stays && (state.voters().contains(node) || state.learners().contains(node))
-            })
-        };
-        let mut serving = self.states.iter().filter(|(node, _)| serves(node));
+        let mut serving = self
+            .states
+            .iter()
+            .filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
         let lacking = serving.find(|(_, state)| state.index() < *there_at);
         match lacking {
             None => Ok(()),
@@ -103,18 +100,12 @@ impl ChallengeVisible {
 
 #[cfg(test)]
 mod tests {
-    use state::{NodeId, State};
+    use state::NodeId;
 
     use super::ChallengeVisible;
     use crate::deed::Deed;
     use crate::events::What;
-    use crate::invariants::sample::{applied, check, finalizing, state, violates};
-
-    /// Node 1 alone takes part.
-    fn voting(mut state: State) -> State {
-        state.set_membership(state.index(), [NodeId(1)].into(), [].into());
-        state
-    }
+    use crate::invariants::sample::{applied, check, finalizing, state, violates, voting};
 
     /// `late` has not applied the challenge that another node has.
     fn told(late: u64) -> Vec<What> {
