@@ -4,9 +4,9 @@
 CARGO ?= cargo
 # Rounds for each engine of the power-cut test; 3 in `make test`.
 ROUNDS ?= 20
-# Simulated clusters of `make simulate`, each from the next seed.
+# Simulated clusters of `make simulate`, each from the next seed, for so many minutes.
 SEED ?= 1
-RUNS ?= 100
+MINUTES ?= 10
 # Clusters of the end-to-end suite at the same time: they wait more than they compute.
 CLUSTERS ?= 4
 # What Pebble is asked for in `make test`: all that depends on the CA. `make end-to-end` takes
@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fuzz faults schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds fuzz faults schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,9 +68,13 @@ renewals: ## Certificates of a minute under load, ten minutes long.
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture
 
-simulate: ## Clusters under faults on virtual time; SEED=1 RUNS=100. Failing runs leave their events.
+simulate: ## Whole clusters on virtual time; SEED=1 MINUTES=10. A failing one leaves its events and a scenario.
 	mkdir -p target/simulation
-	$(CARGO) run --locked --package simulation -- --seed $(SEED) --runs $(RUNS) --log-dir target/simulation
+	$(CARGO) simulate --seed $(SEED) --minutes $(MINUTES) --log-dir target/simulation
+
+fresh-seeds: ## What no run has seen yet: six minutes of simulation from a seed that the clock gives.
+	mkdir -p target/simulation
+	$(CARGO) simulate --seed $$(date +%s) --minutes 6 --log-dir target/simulation
 
 fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.
 	scripts/fuzz.sh $(SECONDS)

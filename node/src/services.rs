@@ -22,9 +22,7 @@ use cluster::{
 };
 use edge::Unreachable;
 use leader::verification::survey::Surveyor;
-use proto::{
-    cluster::v1::enrollment_server::EnrollmentServer, peer::v1::serving_server::ServingServer,
-};
+use proto::cluster::v1::enrollment_server::EnrollmentServer;
 use state::{
     Hostname, Index, InvitationId, State,
     ports::{Leadership, PeerIdentity, Propose as _},
@@ -172,7 +170,7 @@ fn peers(
         let served = Server::builder()
             .layer(identify)
             .add_service(replica.peer_service())
-            .add_service(ServingServer::new(serving))
+            .add_service(serving.server())
             .serve_with_incoming_shutdown(
                 incoming(Box::new(listener), links, peer::CONNECTIONS_MAX),
                 async move {

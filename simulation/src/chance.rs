@@ -32,6 +32,11 @@ impl Chance {
         self.between(1, count) == 1
     }
 
+    /// Fills `bytes`.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
     /// `None` if there is nothing to pick from.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         let last = (from.len() as u64).checked_sub(1)?;

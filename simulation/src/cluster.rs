@@ -1,19 +1,27 @@
-//! Replicas on simulated machines.
+//! Nodes, the CA and DNS on simulated machines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use consensus::Identity;
 use consensus::store::Store;
+use devca::{Behaviour, RenewalInfo};
 use state::NodeId;
 use state::testing::{START, found};
 use tempfile::TempDir;
 
+use crate::ca::{self, Ca};
 use crate::chance::Chance;
-use crate::disk::Disk;
-use crate::host::{self, News, Request, Seat};
-use crate::network::machine;
+use crate::deed::Deed;
+use crate::disk::{Ailment, Disk};
+use crate::dns::{self, Zones};
+use crate::links::Links;
+use crate::machine::{self, World};
+use crate::network::host;
+use crate::roll::Roll;
+use crate::scenario::Settings;
+use crate::seat::{News, Request, Seat};
 
 /// One step of virtual time.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -21,55 +29,106 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Segments that a connection holds, and connections that wait: more than the
 /// replicas ever have under way, because the simulated network cannot push back
 /// but by ending the run.
-pub(crate) const SEGMENTS: usize = 1024;
+const SEGMENTS: usize = 4096;
+
+/// A machine's clocks run so many parts of a million too fast or too slow at most.
+const DRIFT_PPM: u64 = 200;
 
 /// The machines, and the network between them.
 pub(crate) struct Cluster {
-    world: turmoil::Sim<'static>,
+    sim: turmoil::Sim<'static>,
+    world: Arc<World>,
     seats: BTreeMap<NodeId, Arc<Seat>>,
     up: Vec<NodeId>,
-    /// Pairs that a partition separates.
-    cut: BTreeSet<(NodeId, NodeId)>,
+    pub(crate) links: Links,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) zones: Zones,
+    latency: u64,
+    chance: Chance,
     /// Snapshots are real files.
-    _snapshots: TempDir,
+    snapshots: TempDir,
 }
 
 impl Cluster {
-    /// `count` machines that have just been switched on for the first time.
-    pub(crate) fn new(chance: &mut Chance, count: u64) -> std::io::Result<Self> {
-        let snapshots = tempfile::tempdir()?;
-        let mut world = turmoil::Builder::new()
+    /// The CA, DNS and one machine that has just been switched on for the first time.
+    pub(crate) fn new(chance: &mut Chance, settings: &Settings) -> std::io::Result<Self> {
+        let mut sim = turmoil::Builder::new()
             .rng_seed(chance.seed())
             .epoch(SystemTime::UNIX_EPOCH + Duration::from_millis(START.as_millis()))
             .simulation_duration(Duration::MAX)
             .tick_duration(TICK)
             .tcp_capacity(SEGMENTS)
+            .udp_capacity(SEGMENTS)
             .min_message_latency(TICK)
-            .max_message_latency(TICK * u32::try_from(chance.between(4, 40)).unwrap_or(4))
+            .max_message_latency(Duration::from_millis(settings.latency))
             .enable_random_order()
             .build();
-        let config = host::config(chance);
-        let cluster = found().cluster_id;
-        let mut seats = BTreeMap::new();
-        for node in (1..=count).map(NodeId) {
-            let directory = snapshots.path().join(machine(node));
-            std::fs::create_dir(&directory)?;
-            let disk = Disk::new(directory, chance.fork());
-            let seat = Arc::new(Seat::new(Identity { cluster, node }, disk, config));
-            seats.insert(node, Arc::clone(&seat));
-            world.host(machine(node), move || host::run(Arc::clone(&seat)));
-        }
-        let up = seats.keys().copied().collect();
-        Ok(Self {
-            world,
-            seats,
-            up,
-            cut: BTreeSet::new(),
-            _snapshots: snapshots,
-        })
+        let roll = Arc::new(Roll::default());
+        let validity = Duration::from_secs(settings.validity);
+        let behaviour = behaviour(settings);
+        let ca = Arc::new(Ca::new(
+            chance.fork(),
+            validity,
+            behaviour,
+            Arc::clone(&roll),
+        )?);
+        let zones = Zones::default();
+        let (office, answered) = (Arc::clone(&ca), zones.clone());
+        sim.host(ca::NAME, move || ca::run(Arc::clone(&office)));
+        sim.host(dns::NAME, move || dns::run(answered.clone()));
+        let world = World {
+            root_pem: ca.root_pem().to_owned(),
+            proof: settings.proof,
+            stable_for: Duration::from_millis(chance.between(100, 600)),
+            roll,
+        };
+        world.roll.enrol(1, NodeId(1));
+        let mut cluster = Self {
+            sim,
+            world: Arc::new(world),
+            seats: BTreeMap::new(),
+            up: Vec::new(),
+            links: Links::default(),
+            ca,
+            zones,
+            latency: settings.latency,
+            chance: chance.fork(),
+            snapshots: tempfile::tempdir()?,
+        };
+        cluster.switch_on()?;
+        Ok(cluster)
     }
 
-    /// All nodes.
+    /// Switches machines on that were admitted: those.
+    fn switch_on(&mut self) -> std::io::Result<Vec<NodeId>> {
+        let fresh = self.world.roll.take_fresh();
+        let mut begun = Vec::new();
+        for (_, node) in fresh {
+            let directory = self.snapshots.path().join(host(node));
+            std::fs::create_dir(&directory)?;
+            let disk = Disk::new(directory, self.chance.fork());
+            let cluster = found().cluster_id;
+            let drift = i64::try_from(self.chance.between(0, 2 * DRIFT_PPM)).unwrap_or_default()
+                - i64::try_from(DRIFT_PPM).unwrap_or_default();
+            let identity = Identity { cluster, node };
+            let seat = Arc::new(Seat::new(identity, disk, self.chance.fork(), drift));
+            self.seats.insert(node, Arc::clone(&seat));
+            let world = Arc::clone(&self.world);
+            self.sim.host(host(node), move || {
+                machine::run(Arc::clone(&seat), Arc::clone(&world))
+            });
+            self.links.add(node);
+            self.up.push(node);
+            begun.push(node);
+        }
+        self.up.sort_unstable();
+        if !begun.is_empty() {
+            self.links.apply(&self.sim);
+        }
+        Ok(begun)
+    }
+
+    /// All nodes that have a machine.
     pub(crate) fn nodes(&self) -> Vec<NodeId> {
         self.seats.keys().copied().collect()
     }
@@ -79,17 +138,25 @@ impl Cluster {
         &self.up
     }
 
-    /// Lets a tick pass. An error is a replica's that did not start.
-    pub(crate) fn step(&mut self) -> Result<(), String> {
-        self.world
-            .step()
-            .map(drop)
-            .map_err(|error| error.to_string())
+    /// Lets a tick pass; answers with machines that were switched on for the first time.
+    /// An error is a replica's that did not start.
+    pub(crate) fn step(&mut self) -> Result<Vec<NodeId>, String> {
+        let stepped = self.sim.step();
+        stepped.map_err(|error| error.to_string())?;
+        self.switch_on().map_err(|error| error.to_string())
     }
 
     /// Hands a request to `node`; false if it does not take any.
     pub(crate) fn ask(&self, node: NodeId, request: Request) -> bool {
         self.seats.get(&node).is_some_and(|seat| seat.ask(request))
+    }
+
+    pub(crate) fn seat(&self, node: NodeId) -> Option<&Arc<Seat>> {
+        self.seats.get(&node)
+    }
+
+    pub(crate) fn roll(&self) -> &Roll {
+        &self.world.roll
     }
 
     /// What changed at each node since it was last looked at, in the order of the
@@ -99,6 +166,22 @@ impl Cluster {
             .iter()
             .map(|(node, seat)| (*node, seat.news()))
             .collect()
+    }
+
+    /// How many calls of which kind were carried between nodes since the last time.
+    pub(crate) fn carried(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for seat in self.seats.values() {
+            for (kind, count) in seat.post.take_carried() {
+                *all.entry(kind).or_default() += count;
+            }
+        }
+        all
+    }
+
+    /// What the CA did since the last time.
+    pub(crate) fn deeds(&self) -> Vec<Deed> {
+        self.ca.take_deeds()
     }
 
     /// How many snapshots were installed: each begins a generation of the state.
@@ -117,11 +200,11 @@ impl Cluster {
         self.seats.get(&node).is_some_and(|seat| seat.disk.writes())
     }
 
-    /// `node`'s disk fails from now on, or works again; false if it did so already.
-    pub(crate) fn set_failing(&self, node: NodeId, fails: bool) -> bool {
+    /// `node`'s disk ails from now on, or is well; false if it was so already.
+    pub(crate) fn set_ailment(&self, node: NodeId, ailment: Option<Ailment>) -> bool {
         self.seats
             .get(&node)
-            .is_some_and(|seat| seat.disk.set_failing(fails))
+            .is_some_and(|seat| seat.disk.set_ailment(ailment))
     }
 
     /// Whether `node`'s disk ever failed its replica.
@@ -137,14 +220,15 @@ impl Cluster {
     /// Its links go silent first: a machine without power says no goodbye. (Which
     /// connection would say it first would also depend on tokio's task ids, which
     /// count through the whole process and not from the seed.)
-    pub(crate) fn crash(&mut self, node: NodeId) -> Option<usize> {
+    pub(crate) fn crash(&mut self, node: NodeId, torn: bool) -> Option<usize> {
         let place = self.up.iter().position(|up| *up == node)?;
         let seat = Arc::clone(self.seats.get(&node)?);
         self.up.remove(place);
+        self.links.set_up(node, false);
         self.rewire();
         // Before the software, so that nothing that goes with it can still write.
-        let lost = seat.disk.crash();
-        self.world.crash(machine(node));
+        let lost = seat.disk.crash(torn);
+        self.sim.crash(host(node));
         seat.close();
         Some(lost)
     }
@@ -154,44 +238,51 @@ impl Cluster {
         if self.up.contains(&node) || !self.seats.contains_key(&node) {
             return false;
         }
-        self.world.bounce(machine(node));
+        self.sim.bounce(host(node));
         self.up.push(node);
         self.up.sort_unstable();
+        self.links.set_up(node, true);
         self.rewire();
         true
     }
 
-    /// From now on nothing passes between these nodes, both ways.
-    pub(crate) fn cut(&mut self, cut: &[(NodeId, NodeId)]) {
-        self.cut
-            .extend(cut.iter().map(|(a, b)| (*a.min(b), *a.max(b))));
+    /// `node` was removed and has ended: its machine is switched off for good.
+    pub(crate) fn retire(&mut self, node: NodeId) {
+        self.up.retain(|up| *up != node);
+        self.links.set_up(node, false);
         self.rewire();
-    }
-
-    /// Everything passes again.
-    pub(crate) fn heal(&mut self) {
-        self.cut.clear();
-        self.rewire();
-    }
-
-    /// Sets each link as it should be now.
-    fn rewire(&self) {
-        for (a, b) in pairs(&self.nodes()) {
-            let passes =
-                !self.cut.contains(&(a, b)) && self.up.contains(&a) && self.up.contains(&b);
-            if passes {
-                self.world.repair(machine(a), machine(b));
-            } else {
-                self.world.partition(machine(a), machine(b));
-            }
+        self.world.roll.strike(node);
+        if let Some(seat) = self.seats.remove(&node) {
+            seat.close();
         }
+    }
+
+    /// How long a message takes at most, from now on; `None`: as at first.
+    pub(crate) fn set_latency(&self, millis: Option<u64>) {
+        let millis = millis.unwrap_or(self.latency);
+        let latency = Duration::from_millis(millis);
+        self.sim.set_max_message_latency(latency);
+    }
+
+    /// Lets what was changed of [`Self::links`] take effect.
+    pub(crate) fn rewire(&mut self) {
+        self.links.apply(&self.sim);
     }
 }
 
-/// Each pair once, the lower first.
-fn pairs(nodes: &[NodeId]) -> impl Iterator<Item = (NodeId, NodeId)> {
-    nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(place, a)| nodes.iter().skip(place + 1).map(|b| (*a, *b)))
+/// Boulder's, but for alternate chains (whose keys the CA makes up) and answers to when to
+/// renew that come every few seconds.
+fn behaviour(settings: &Settings) -> Behaviour {
+    if !settings.boulder {
+        return Behaviour::default();
+    }
+    Behaviour {
+        alternate_chains: 0,
+        dns_01: false,
+        renewal_info: Some(RenewalInfo {
+            retry_after_seconds: 3,
+            ..RenewalInfo::default()
+        }),
+        ..Behaviour::boulder()
+    }
 }

@@ -1,7 +1,8 @@
 //! The record of a run: what was asked and answered, what each replica had applied,
-//! who led, and what was done to the cluster. No bytes of messages: those differ
-//! where nothing that matters does.
+//! who led, what the CA did, and what was done to the cluster. Of messages their kinds
+//! and numbers only: their bytes differ where nothing that matters does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,9 +10,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 use state::ports::Leadership;
 use state::{Index, NodeId, State};
 
+use crate::deed::Deed;
 use crate::digest::{Digest, feed};
-use crate::faults::Fault;
 use crate::operation::{Answer, Op, Operation};
+use crate::scenario::Plague;
 
 /// Something that happened, in milliseconds of virtual time since the beginning.
 #[derive(Debug, Clone)]
@@ -48,14 +50,32 @@ pub(crate) enum What {
         node: NodeId,
         leadership: Leadership,
     },
-    /// Something was done to the cluster.
-    Fault(Fault),
+    /// The CA did something.
+    Ca(Deed),
+    /// Calls that were carried between nodes since the last time, by kind.
+    Carried(BTreeMap<String, u64>),
+    /// A machine was switched on for the first time.
+    Entered { node: NodeId },
+    /// A machine was removed from the cluster, and has ended.
+    Expelled { node: NodeId },
+    /// The trouble of that number has begun.
+    Troubled {
+        number: usize,
+        plague: Plague,
+        victims: Vec<NodeId>,
+    },
+    /// It is over.
+    Over { number: usize },
+    /// A machine lost power, and `lost` changes that were not durable.
+    Crashed { node: NodeId, lost: usize },
+    /// It is back.
+    Restarted { node: NodeId },
     /// A replica has ended by itself.
     Halted { node: NodeId, why: String },
     /// It runs again by itself.
     Resumed { node: NodeId },
-    /// No more faults, no more work.
-    Calm,
+    /// No more trouble and no more work: these are up, and must serve.
+    Calm { core: Vec<NodeId> },
     /// All replicas are alike, to the last body.
     Converged { index: Index, digest: Digest },
 }
@@ -89,10 +109,34 @@ impl fmt::Display for Event {
                 }
                 Leadership::Stopped => write!(f, "node {node} has stopped"),
             },
-            What::Fault(fault) => write!(f, "fault: {fault}"),
+            What::Ca(deed) => write!(f, "the CA {deed}"),
+            What::Carried(kinds) => {
+                f.write_str("carried")?;
+                kinds
+                    .iter()
+                    .try_for_each(|(kind, count)| write!(f, " {kind} {count}"))
+            }
+            What::Entered { node } => write!(f, "node {node} entered"),
+            What::Expelled { node } => write!(f, "node {node} was expelled"),
+            What::Troubled {
+                number,
+                plague,
+                victims,
+            } => {
+                write!(f, "trouble {number}: {plague:?}")?;
+                victims
+                    .iter()
+                    .try_for_each(|node| write!(f, ", node {node}"))
+            }
+            What::Over { number } => write!(f, "trouble {number} is over"),
+            What::Crashed { node, lost } => write!(f, "node {node} lost power and {lost} changes"),
+            What::Restarted { node } => write!(f, "node {node} restarted"),
             What::Halted { node, why } => write!(f, "node {node} halted: {why}"),
             What::Resumed { node } => write!(f, "node {node} runs again"),
-            What::Calm => f.write_str("calm"),
+            What::Calm { core } => {
+                f.write_str("calm")?;
+                core.iter().try_for_each(|node| write!(f, ", node {node}"))
+            }
             What::Converged { index, digest } => write!(f, "converged at {index} {digest}"),
         }
     }

@@ -4,14 +4,25 @@
 mod acknowledged;
 mod agreement;
 mod answered_in_time;
+mod authorized_orders;
+mod challenge_visible;
+mod freshness;
+mod kept_serving;
+mod linearizable;
+mod membership;
 mod monotonic;
+mod one_certificate;
 mod one_leader;
 mod real_time;
+mod served_is_issued;
+mod single_actor;
+mod tokens;
 
 pub(crate) use answered_in_time::WITHIN;
 
 use crate::events::Event;
 use crate::oracle::Oracle;
+use crate::scenario::Settings;
 
 /// Something that must hold.
 pub(crate) trait Invariant {
@@ -24,7 +35,7 @@ pub(crate) trait Invariant {
 }
 
 /// All of them, at the beginning of a run.
-pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+pub(crate) fn all(settings: &Settings) -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(one_leader::OneLeader::default()),
         Box::new(agreement::Agreement::default()),
@@ -32,6 +43,16 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(acknowledged::Acknowledged),
         Box::new(real_time::RealTime),
         Box::new(answered_in_time::AnsweredInTime),
+        Box::new(linearizable::Linearizable),
+        Box::new(membership::Membership),
+        Box::new(tokens::Tokens::default()),
+        Box::new(freshness::Freshness::default()),
+        Box::new(kept_serving::KeptServing::default()),
+        Box::new(challenge_visible::ChallengeVisible::default()),
+        Box::new(single_actor::SingleActor::default()),
+        Box::new(served_is_issued::ServedIsIssued::default()),
+        Box::new(authorized_orders::AuthorizedOrders::new(settings.proof)),
+        Box::new(one_certificate::OneCertificate::new(settings.validity)),
     ]
 }
 
@@ -40,10 +61,12 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
 pub(crate) mod sample {
     use std::sync::Arc;
 
-    use state::ports::{Applied, Leadership};
-    use state::testing::{START, found, host};
+    use state::ports::{Applied, Leadership, Seal};
+    use state::sealed::SealContext;
+    use state::testing::{Alone, ManualClock, MaskSeal, START, found, host};
     use state::{
-        Actor, Batch, Change, Command, Index, NodeId, Outcome, Role, State, Term, outcome::Done,
+        Actor, Batch, Change, Command, Index, KeyPurpose, NodeId, Outcome, Refusal, Role, Sealed,
+        State, Term, outcome::Done,
     };
 
     use super::Invariant;
@@ -113,6 +136,61 @@ pub(crate) mod sample {
         )
     }
 
+    pub(crate) fn refused(op: u64, index: u64) -> What {
+        answered(
+            op,
+            Answer::Applied(Applied {
+                index: Index(index),
+                outcome: Outcome::Refused(Refusal::InvitationSpent),
+            }),
+        )
+    }
+
+    fn key(name: &str) -> Sealed {
+        let context = SealContext::CertificateKey(host(name));
+        MaskSeal
+            .seal(KeyPurpose::Serving, &context, b"key")
+            .unwrap()
+    }
+
+    fn alone(name: &str) -> Alone {
+        let alone = Alone::founded(Arc::new(ManualClock::default()), |_| {});
+        alone.authorize(name);
+        alone
+    }
+
+    /// Node 1 alone takes part.
+    pub(crate) fn voting(mut state: State) -> State {
+        state.set_membership(state.index(), [NodeId(1)].into(), [].into());
+        state
+    }
+
+    /// An order of `name` is admitted.
+    pub(crate) fn admitted(name: &str) -> State {
+        let alone = alone(name);
+        alone.admit(Term(1), name, key(name));
+        (*alone.state()).clone()
+    }
+
+    /// It is intended to be finalized; with the CA's id of it, and of its authorization.
+    pub(crate) fn finalizing(name: &str) -> (String, State) {
+        let alone = alone(name);
+        let order = alone.prepare(Term(1), name, key(name), "token");
+        alone.duty(Term(1), Change::IntendReady { order });
+        alone.duty(Term(1), Change::IntendFinalize { order });
+        (order.to_string(), (*alone.state()).clone())
+    }
+
+    /// It has a certificate, of that serial number.
+    pub(crate) fn served(name: &str) -> (String, State) {
+        let alone = alone(name);
+        let leaf = b"leaf".as_slice().into();
+        alone.install(Term(1), name, key(name), leaf, Vec::new());
+        let state = (*alone.state()).clone();
+        let certificate = state.certificates().next().unwrap();
+        (certificate.serial_hex(), state)
+    }
+
     pub(crate) fn applied(node: u64, state: &State) -> What {
         What::Applied {
             node: NodeId(node),
@@ -127,6 +205,10 @@ pub(crate) mod sample {
 
     pub(crate) fn remove(name: &str) -> Operation {
         Operation::Remove(host(name))
+    }
+
+    pub(crate) fn read(name: &str) -> Operation {
+        Operation::Read(host(name))
     }
 
     pub(crate) const INVITE: Operation = Operation::Invite(Role::Viewer);

@@ -1,56 +1,77 @@
-//! The cluster under simulation: production replicas, one thread, virtual time.
+//! The cluster under simulation: production code, one thread, virtual time.
 //!
-//! Three machines run the production crates `state` and `consensus` (openraft, gRPC
-//! and all) over a simulated network and disks in memory that forget what was not
-//! flushed. Operators' calls, a partition, a crash and a failing disk are drawn from a
-//! seed. What clients were promised is kept outside of the cluster; after each step the
-//! `invariants` are checked against it. At the end all faults are healed, and the
-//! cluster must serve fresh writes and converge.
+//! Three to seven machines, and those that join later, run the production crates `state`,
+//! `consensus` (openraft, gRPC and all), `leader` (with its own ACME client), `cluster`'s
+//! serving set and `edge`'s view, over a simulated network and disks in memory that forget
+//! what was not flushed. One more machine runs the development CA behind real TLS, another
+//! answers DNS. What operators ask and what goes wrong is drawn from a seed, each seed its
+//! own mixture. What clients were promised, and what the CA did, is kept outside of the
+//! cluster; at each step the `invariants` are checked against it. At the end the troubles
+//! stop, a random quorum alone must serve and obtain a certificate, and when the rest has
+//! come back all must be alike.
 //!
 //! **A seed is the whole bug report**: the same seed and steps give the same events,
 //! in the same order, at the same times, in any process ([`Report::hash`]). For that,
-//! everything random asks the seed (each part its own stream of it), maps are
-//! ordered, and tokio is built so that its own chance can be seeded
-//! ([`REPEATABLE`]).
+//! everything random that enters the model asks the seed (each part its own stream of it),
+//! keys and certificates are signed so that they come out alike, maps are ordered, and
+//! tokio is built so that its own chance can be seeded ([`REPEATABLE`]).
 //!
-//! # Certificates
+//! A [`Scenario`] is what a seed draws, written down; one that violates an invariant can be
+//! [reduced](shrink) to what matters, and run again.
 //!
-//! [`issue`] is another scenario, with more of production in it: the leader's duties
-//! obtain certificates of the development CA over simulated HTTPS while the leader
-//! crashes. It has doubles of edge and cluster too. Its keys are real, so that the runs
-//! of a seed are alike and not the same.
+//! # Doubles
+//!
+//! Of what is outside of the process: disk, network, clock, clients, the customers' DNS. Of
+//! inner rooms: the cluster's own CA and mutual TLS (here a machine's address proves who it
+//! is), the seal, the edge's port 80, the wire format of DNS. TLS to the CA is real, and its
+//! bytes are not part of the model.
 //!
 //! # What it never does
 //!
-//! It changes nothing in the crates it drives and contains no part of them: a double
-//! stands only for what is outside of the process (disk, network, clock, clients,
-//! keys). It opens no socket; its only files are snapshots, in a directory that it
-//! removes.
+//! It changes nothing in the crates it drives and contains no part of them. It opens no
+//! socket; its only files are snapshots, in a directory that it removes.
 
+mod balancer;
+mod ca;
 mod chance;
 mod clock;
 mod cluster;
+mod deed;
+mod desk;
 mod digest;
 mod disk;
+mod dns;
 mod events;
-mod faults;
 mod founding;
-mod host;
+mod identities;
 mod invariants;
-mod issuance;
+mod keys;
+mod links;
 mod liveness;
+mod machine;
 mod network;
 mod operation;
 mod oracle;
+mod port80;
+mod post;
+mod roll;
 mod run;
+mod scenario;
+mod seat;
+mod shrink;
 mod stage;
 mod tally;
+mod troubles;
 mod views;
 mod workload;
 
 pub use digest::Digest;
-pub use issuance::{Crash, Issuance, issue};
-pub use run::{Options, Report, Violation, run};
+pub use disk::Ailment;
+pub use dns::Lie;
+pub use post::Odds;
+pub use run::{Report, Violation, run};
+pub use scenario::{Call, Plague, Scenario, ScenarioError, Settings, Task, Trouble, Victim, Way};
+pub use shrink::{Shrunk, shrink};
 pub use tally::Tally;
 
 /// Whether a seed reproduces its run. tokio draws the order in which `select!` looks

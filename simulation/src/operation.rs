@@ -3,13 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use state::ports::{Applied, ProposeError};
+use state::ports::{Applied, MembersError, ProposeError};
 use state::testing::START;
-use state::{Actor, Change, Hostname, Index, InvitationId, Origin, Outcome, Role};
+use state::{Actor, Change, Hostname, Index, InvitationId, NodeId, Origin, Outcome, Reissue, Role};
+
+use crate::founding::spend;
 
 /// Names one call of one client. Written into the state as the call's actor, so that
 /// whatever stands there names the call that it came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Op(pub(crate) u64);
 
 impl Op {
@@ -55,15 +57,25 @@ impl fmt::Display for Op {
 pub(crate) enum Operation {
     Authorize(Hostname),
     Remove(Hostname),
+    /// Behind a barrier.
+    Read(Hostname),
+    /// To have a certificate replaced before its time.
+    Reissue(Hostname),
     SetOrigin,
     Invite(Role),
     Revoke(InvitationId),
-    /// Behind a barrier.
-    Read,
+    /// To let the machine of that number in, by an invitation made for it.
+    Join(u64),
+    /// To let it in by one that was made before, and may be spent.
+    Spend(InvitationId, u64),
+    /// To take a member out.
+    Expel(NodeId),
+    /// To hand leadership over.
+    Transfer(Option<NodeId>),
 }
 
 impl Operation {
-    /// What is proposed for it; `None` if it only reads.
+    /// What is proposed for it; `None` if it is no single proposal.
     pub(crate) fn change(&self, op: Op) -> Option<Change> {
         let mut verifier = [0; 32];
         verifier[..8].copy_from_slice(&op.0.to_be_bytes());
@@ -72,6 +84,10 @@ impl Operation {
             Self::Remove(hostname) => Change::RemoveHostname {
                 hostname: hostname.clone(),
                 revision: None,
+            },
+            Self::Reissue(hostname) => Change::ReissueCertificates {
+                hostnames: vec![hostname.clone()],
+                urgency: Reissue::Urgent,
             },
             Self::SetOrigin => Change::SetOrigin {
                 origin: op.origin(),
@@ -83,15 +99,19 @@ impl Operation {
                 expires_at: START.plus(Duration::from_secs(86_400)),
             },
             Self::Revoke(id) => Change::RevokeInvitation { id: *id },
-            Self::Read => return None,
+            Self::Spend(id, machine) => spend(*id, *machine),
+            Self::Expel(node) => Change::RemoveNode { node: *node },
+            Self::Read(_) | Self::Join(_) | Self::Transfer(_) => return None,
         })
     }
 
-    /// The hostname that it changes.
+    /// The hostname whose authorization it changes or reads.
     pub(crate) const fn hostname(&self) -> Option<&Hostname> {
         match self {
-            Self::Authorize(hostname) | Self::Remove(hostname) => Some(hostname),
-            Self::SetOrigin | Self::Invite(_) | Self::Revoke(_) | Self::Read => None,
+            Self::Authorize(hostname) | Self::Remove(hostname) | Self::Read(hostname) => {
+                Some(hostname)
+            }
+            _ => None,
         }
     }
 }
@@ -101,10 +121,16 @@ impl fmt::Display for Operation {
         match self {
             Self::Authorize(hostname) => write!(f, "authorize {hostname}"),
             Self::Remove(hostname) => write!(f, "remove {hostname}"),
+            Self::Read(hostname) => write!(f, "read {hostname}"),
+            Self::Reissue(hostname) => write!(f, "reissue {hostname}"),
             Self::SetOrigin => f.write_str("set-origin"),
             Self::Invite(role) => write!(f, "invite {role}"),
             Self::Revoke(id) => write!(f, "revoke {id}"),
-            Self::Read => f.write_str("read"),
+            Self::Join(machine) => write!(f, "join machine {machine}"),
+            Self::Spend(id, machine) => write!(f, "spend {id} for machine {machine}"),
+            Self::Expel(node) => write!(f, "expel node {node}"),
+            Self::Transfer(Some(node)) => write!(f, "transfer to node {node}"),
+            Self::Transfer(None) => f.write_str("transfer"),
         }
     }
 }
@@ -114,8 +140,10 @@ impl fmt::Display for Operation {
 pub(crate) enum Answer {
     /// It was agreed on.
     Applied(Applied),
-    /// It was read, from a state of that index.
-    Read(Index),
+    /// It was read, from a state of that index: which call the hostname is authorized by.
+    Read(Index, Option<Op>),
+    /// Another leads now.
+    Transferred(NodeId),
     /// It was certainly not proposed, and will not be.
     NotProposed(&'static str),
     /// It may have happened, or may yet.
@@ -128,6 +156,17 @@ impl Answer {
         match answer {
             Ok(applied) => Self::Applied(applied),
             Err(error) => Self::of_error(&error),
+        }
+    }
+
+    /// What became of a handover.
+    pub(crate) fn of_members(answer: Result<NodeId, MembersError>) -> Self {
+        match answer {
+            Ok(node) => Self::Transferred(node),
+            Err(MembersError::Unknown) => Self::Unknown,
+            Err(MembersError::NotLeader(_)) => Self::NotProposed("not leader"),
+            Err(MembersError::Refused(_)) => Self::NotProposed("refused"),
+            Err(MembersError::Stopped(_)) => Self::NotProposed("stopped"),
         }
     }
 
@@ -153,7 +192,9 @@ impl fmt::Display for Answer {
                 index,
                 outcome: Outcome::Refused(why),
             }) => write!(f, "at {index}: refused: {why}"),
-            Self::Read(index) => write!(f, "read at {index}"),
+            Self::Read(index, Some(by)) => write!(f, "read at {index}: by {by}"),
+            Self::Read(index, None) => write!(f, "read at {index}: nobody's"),
+            Self::Transferred(node) => write!(f, "node {node} leads"),
             Self::NotProposed(why) => write!(f, "not proposed: {why}"),
             Self::Unknown => f.write_str("unknown"),
         }

@@ -19,6 +19,8 @@ pub(crate) struct Promise {
     pub(crate) known: Index,
     /// Absent while it is in flight.
     pub(crate) answer: Option<Answer>,
+    /// When it was answered.
+    pub(crate) answered: Option<u64>,
 }
 
 impl Promise {
@@ -79,16 +81,18 @@ impl Oracle {
                     asked: event.tick,
                     known: self.known,
                     answer: None,
+                    answered: None,
                 };
                 self.promises.insert(*op, promise);
             }
             What::Answered { op, answer, .. } => {
                 self.in_flight.remove(op);
-                if let Answer::Applied(Applied { index, .. }) | Answer::Read(index) = answer {
+                if let Answer::Applied(Applied { index, .. }) | Answer::Read(index, _) = answer {
                     self.known = self.known.max(*index);
                 }
                 if let Some(promise) = self.promises.get_mut(op) {
                     promise.answer = Some(answer.clone());
+                    promise.answered = Some(event.tick);
                 }
             }
             _ => {}

@@ -5,35 +5,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::chance::Chance;
 use crate::digest::Digest;
 use crate::events::What;
-use crate::faults::Faults;
 use crate::founding;
-use crate::host::Request;
 use crate::liveness;
+use crate::scenario::Scenario;
+use crate::seat::Request;
 use crate::stage::Stage;
 use crate::tally::Tally;
+use crate::troubles::Troubles;
 
-/// Replicas: the smallest number that survives the loss of one.
-const REPLICAS: u64 = 3;
-
-/// How long the founding may take, in milliseconds: twice what it gives itself.
-const FOUNDED_WITHIN: u64 = 2 * founding::WITHIN.as_secs() * 1000;
-
-/// What to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Everything random follows from it.
-    pub seed: u64,
-    /// Milliseconds of virtual time with work and faults, between founding and
-    /// healing. All events are kept in memory: a million take some hundred MB.
-    pub steps: u64,
-}
+/// How long the founding may take, in milliseconds: more than it gives itself.
+const FOUNDED_WITHIN: u64 = founding::WITHIN.as_secs() * 1000 + 5000;
 
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
     /// Its seed.
     pub seed: u64,
-    /// Of all events; the same for the same options.
+    /// Of all events; the same for the same scenario.
     pub hash: Digest,
     /// Milliseconds of virtual time in all.
     pub ticks: u64,
@@ -67,17 +55,18 @@ impl Violation {
     }
 }
 
-/// Runs a simulation to its end, or to the first violation.
+/// Runs a scenario to its end, or to the first violation.
 ///
 /// # Errors
 ///
-/// When no directory for snapshots can be made.
-pub fn run(options: Options) -> std::io::Result<Report> {
-    let mut chance = Chance::new(options.seed);
-    let mut stage = Stage::new(&mut chance, REPLICAS)?;
-    let faults = Faults::draw(&mut chance.fork(), options.steps, &stage.cluster.nodes());
+/// When no directory for snapshots can be made, or no keys for the CA.
+pub fn run(scenario: &Scenario) -> std::io::Result<Report> {
+    // Apart from the chance by which the scenario was drawn: a shorter one must not
+    // change what machines draw.
+    let mut chance = Chance::new(!scenario.settings.seed);
+    let mut stage = Stage::new(&mut chance, &scenario.settings)?;
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        drive(&mut stage, faults, options.steps)
+        drive(&mut stage, scenario, &mut chance.fork())
     }));
     let violation = match ended {
         Ok(ended) => ended.err(),
@@ -87,7 +76,7 @@ pub fn run(options: Options) -> std::io::Result<Report> {
     let (journal, tally) = stage.close();
     let (events, hash) = journal.close();
     Ok(Report {
-        seed: options.seed,
+        seed: scenario.settings.seed,
         hash,
         ticks,
         tally,
@@ -103,29 +92,30 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
         .to_owned()
 }
 
-fn drive(stage: &mut Stage, mut faults: Faults, steps: u64) -> Result<(), Violation> {
-    found(stage)?;
-    for step in 0..steps {
-        let (leader, nodes) = (stage.views.leader(), stage.cluster.nodes());
-        let due = faults.due(step, leader, &nodes, |node| stage.cluster.writes(node));
-        due.into_iter().try_for_each(|step| stage.inflict(step))?;
-        let calls = stage
-            .workload
-            .due(stage.cluster.up(), stage.oracle.in_flight());
-        calls.into_iter().try_for_each(|call| stage.call(call))?;
+fn drive(stage: &mut Stage, scenario: &Scenario, chance: &mut Chance) -> Result<(), Violation> {
+    found(stage, scenario.settings.machines)?;
+    let mut troubles = Troubles::new(scenario.troubles.clone());
+    let mut calls = scenario.calls.iter().peekable();
+    for step in 0..scenario.settings.steps {
+        troubles.turn(stage, step)?;
+        while let Some(call) = calls.next_if(|call| call.at <= step) {
+            stage.task(&call.task, call.node)?;
+        }
         stage.step()?;
     }
-    liveness::check(stage)
+    troubles.stop(stage)?;
+    liveness::check(stage, chance)
 }
 
 /// Founds the cluster before anything disturbs it.
-fn found(stage: &mut Stage) -> Result<(), Violation> {
+fn found(stage: &mut Stage, machines: u64) -> Result<(), Violation> {
     let failed = |stage: &Stage, why: &str| Err(stage.violation("a cluster can be founded", why));
     let nodes = stage.cluster.nodes();
     let first = nodes.first().copied().unwrap_or_default();
     // Its replica starts in the first step.
     stage.step()?;
-    if !stage.cluster.ask(first, Request::Found(nodes)) {
+    let machines = (1..=machines).collect();
+    if !stage.cluster.ask(first, Request::Found(machines)) {
         return failed(stage, "the first node is not up");
     }
     while stage.tick < FOUNDED_WITHIN {

@@ -1,24 +1,30 @@
 //! Where a run takes place: lets time pass, does what it is told to the cluster, and
 //! writes down all that can be seen, checking each event.
 
+use std::sync::Arc;
+
 use state::{Index, NodeId};
 
 use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::digest::Digest;
 use crate::events::{Event, Journal, What};
-use crate::faults::{Fault, Step};
-use crate::host::{News, Report as Told, Request};
 use crate::invariants::{self, Invariant};
 use crate::operation::{Answer, Op};
 use crate::oracle::Oracle;
 use crate::run::Violation;
+use crate::scenario::{Settings, Task};
+use crate::seat::{News, Report as Told, Request};
 use crate::tally::Tally;
+use crate::troubles::round;
 use crate::views::Views;
-use crate::workload::{Call, Workload};
+use crate::workload::{Call, IN_FLIGHT_MAX, Workload};
 
 /// All that a node has, or why it could not be read.
 pub(crate) type Survey = Result<(Index, Digest), String>;
+
+/// How often it is written down how many calls were carried, in milliseconds.
+const COUNT_EVERY: u64 = 250;
 
 /// See the module.
 pub(crate) struct Stage {
@@ -27,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) oracle: Oracle,
     pub(crate) views: Views,
     pub(crate) tick: u64,
+    /// Something is wrong at present.
+    pub(crate) troubled: bool,
     /// What came of the founding.
     pub(crate) founded: Option<Result<(), String>>,
     /// What came of the last surveys.
@@ -37,18 +45,19 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A cluster of so many replicas, not founded yet.
-    pub(crate) fn new(chance: &mut Chance, replicas: u64) -> std::io::Result<Self> {
+    /// A cluster that is not founded yet.
+    pub(crate) fn new(chance: &mut Chance, settings: &Settings) -> std::io::Result<Self> {
         consensus::seed_thread(chance.seed());
         Ok(Self {
-            workload: Workload::new(chance.fork()),
-            cluster: Cluster::new(&mut chance.fork(), replicas)?,
+            workload: Workload::new(settings.machines),
+            cluster: Cluster::new(&mut chance.fork(), settings)?,
             oracle: Oracle::default(),
             views: Views::default(),
             tick: 0,
+            troubled: false,
             founded: None,
             surveys: Vec::new(),
-            invariants: invariants::all(),
+            invariants: invariants::all(settings),
             journal: Journal::new(),
             tally: Tally::default(),
         })
@@ -64,24 +73,40 @@ impl Stage {
     /// calls: the order of things within a tick is nobody's promise.
     pub(crate) fn step(&mut self) -> Result<(), Violation> {
         self.tick += 1;
-        self.cluster
-            .step()
-            .map_err(|why| self.violation("replicas start on their own disks", why))?;
+        let entered = self.cluster.step();
+        let entered =
+            entered.map_err(|why| self.violation("machines run while they have power", why))?;
+        for node in entered {
+            self.record(What::Entered { node })?;
+        }
         let mut answers = Vec::new();
         for (node, mut news) in self.cluster.news() {
+            let mut expelled = false;
             for report in std::mem::take(&mut news.reports) {
                 match report {
                     Told::Founded(founded) => self.founded = Some(founded),
                     Told::Surveyed(survey) => self.surveys.push((node, survey)),
                     Told::Answered(op, answer) => answers.push((op, node, answer)),
+                    Told::Expelled => expelled = true,
                 }
             }
             self.look(node, news)?;
+            if expelled {
+                self.expelled(node)?;
+            }
         }
         answers.sort_by_key(|(op, ..)| *op);
         answers
             .into_iter()
-            .try_for_each(|(op, node, answer)| self.answered(node, op, answer))
+            .try_for_each(|(op, node, answer)| self.answered(node, op, answer))?;
+        for deed in self.cluster.deeds() {
+            self.record(What::Ca(deed))?;
+        }
+        if self.tick.is_multiple_of(COUNT_EVERY) {
+            let carried = self.cluster.carried();
+            self.record(What::Carried(carried))?;
+        }
+        Ok(())
     }
 
     fn look(&mut self, node: NodeId, news: News) -> Result<(), Violation> {
@@ -91,7 +116,9 @@ impl Stage {
         }
         if let Some(state) = news.state {
             let digest = Digest::of_records(&state);
-            self.views.of(node).applied = Some((state.index(), digest));
+            let view = self.views.of(node);
+            view.applied = Some((state.index(), digest));
+            view.state = Some(Arc::clone(&state));
             self.record(What::Applied {
                 node,
                 state,
@@ -114,6 +141,20 @@ impl Stage {
             "no replica halts while its disk works",
             format!("node {node}: {why}"),
         ))
+    }
+
+    /// Does a task at the node of that place, if there is room and something to do.
+    pub(crate) fn task(&mut self, task: &Task, place: u64) -> Result<(), Violation> {
+        if self.oracle.in_flight() >= IN_FLIGHT_MAX {
+            return Ok(());
+        }
+        let Some(node) = round(self.cluster.up(), place) else {
+            return Ok(());
+        };
+        match self.workload.call(task, node, &self.views.latest()) {
+            Some(call) => self.call(call),
+            None => Ok(()),
+        }
     }
 
     /// Makes a call; not if the node is just starting.
@@ -140,38 +181,33 @@ impl Stage {
         self.record(What::Answered { op, node, answer })
     }
 
-    /// Does something to the cluster.
-    pub(crate) fn inflict(&mut self, step: Step) -> Result<(), Violation> {
-        match step {
-            Step::Cut(pairs) => {
-                self.cluster.cut(&pairs);
-                self.record(What::Fault(Fault::Cut(pairs)))
-            }
-            Step::Heal => {
-                self.cluster.heal();
-                self.record(What::Fault(Fault::Healed))
-            }
-            Step::Crash(node) => self.crash(node),
-            Step::Restart(node) if self.cluster.restart(node) => {
-                self.record(What::Fault(Fault::Restarted { node }))
-            }
-            Step::FailDisk(node) if self.cluster.set_failing(node, true) => {
-                self.record(What::Fault(Fault::DiskFails { node }))
-            }
-            Step::MendDisk(node) if self.cluster.set_failing(node, false) => {
-                self.record(What::Fault(Fault::DiskMended { node }))
-            }
-            Step::Restart(_) | Step::FailDisk(_) | Step::MendDisk(_) => Ok(()),
-        }
-    }
-
     /// Whoever waits for an answer of the node that goes down will not get one.
-    fn crash(&mut self, node: NodeId) -> Result<(), Violation> {
-        let Some(lost) = self.cluster.crash(node) else {
+    pub(crate) fn crash(&mut self, node: NodeId, torn: bool) -> Result<(), Violation> {
+        let Some(lost) = self.cluster.crash(node, torn) else {
             return Ok(());
         };
         self.views.of(node).leadership = None;
-        self.record(What::Fault(Fault::Crashed { node, lost }))?;
+        self.record(What::Crashed { node, lost })?;
+        self.give_up(node)
+    }
+
+    /// Switches it on again, if it is off.
+    pub(crate) fn restart(&mut self, node: NodeId) -> Result<(), Violation> {
+        if self.cluster.restart(node) {
+            self.record(What::Restarted { node })?;
+        }
+        Ok(())
+    }
+
+    /// It was removed from the cluster.
+    pub(crate) fn expelled(&mut self, node: NodeId) -> Result<(), Violation> {
+        self.cluster.retire(node);
+        self.views.0.remove(&node);
+        self.record(What::Expelled { node })?;
+        self.give_up(node)
+    }
+
+    fn give_up(&mut self, node: NodeId) -> Result<(), Violation> {
         let waiting = self.oracle.in_flight_at(node);
         waiting
             .into_iter()

@@ -6,8 +6,8 @@ use std::fmt;
 use state::ports::{Applied, Leadership};
 use state::{Index, Outcome, Term};
 
+use crate::deed::Deed;
 use crate::events::{Event, What};
-use crate::faults::Fault;
 use crate::operation::Answer;
 
 /// Counts of a run.
@@ -31,6 +31,18 @@ pub struct Tally {
     pub snapshots: u64,
     /// Replicas that ran again by themselves after their disk had failed.
     pub resumed: u64,
+    /// Handovers of leadership that were asked for and came about.
+    pub transferred: u64,
+    /// Machines that were switched on after the founding began.
+    pub entered: u64,
+    /// Members that were removed, and ended.
+    pub expelled: u64,
+    /// Orders at the CA.
+    pub orders: u64,
+    /// Certificates that it issued.
+    pub certificates: u64,
+    /// Troubles that began.
+    pub troubles: u64,
     /// Terms in which somebody led.
     pub terms: u64,
     /// The last index published anywhere.
@@ -51,7 +63,8 @@ impl Tally {
                     outcome: Outcome::Refused(_),
                     ..
                 }) => self.refused += 1,
-                Answer::Read(_) => self.read += 1,
+                Answer::Read(..) => self.read += 1,
+                Answer::Transferred(_) => self.transferred += 1,
                 Answer::NotProposed(_) => self.not_proposed += 1,
                 Answer::Unknown => self.unknown += 1,
             },
@@ -66,7 +79,12 @@ impl Tally {
                 self.led.insert(*term);
                 self.terms = self.led.len() as u64;
             }
-            What::Fault(Fault::Crashed { lost, .. }) => self.lost_changes += lost,
+            What::Crashed { lost, .. } => self.lost_changes += lost,
+            What::Ca(Deed::Ordered { .. }) => self.orders += 1,
+            What::Ca(Deed::Issued { .. }) => self.certificates += 1,
+            What::Entered { .. } => self.entered += 1,
+            What::Expelled { .. } => self.expelled += 1,
+            What::Troubled { .. } => self.troubles += 1,
             What::Resumed { .. } => self.resumed += 1,
             _ => {}
         }
@@ -77,7 +95,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown; {} terms, index {}, \
+            "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown, {} transferred; \
+             {} orders, {} certificates; {} entered, {} expelled; {} troubles, {} terms, index {}, \
              {} snapshots installed, {} changes lost, {} resumed",
             self.asked,
             self.done,
@@ -85,6 +104,12 @@ impl fmt::Display for Tally {
             self.read,
             self.not_proposed,
             self.unknown,
+            self.transferred,
+            self.orders,
+            self.certificates,
+            self.entered,
+            self.expelled,
+            self.troubles,
             self.terms,
             self.index,
             self.snapshots,

@@ -1,17 +1,19 @@
 //! The nodes as seen from outside: where each stands, and whom it follows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use state::ports::Leadership;
-use state::{Index, NodeId};
+use state::{Index, NodeId, State};
 
 use crate::digest::Digest;
 
 /// What is known of each node.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) applied: Option<(Index, Digest)>,
+    pub(crate) state: Option<Arc<State>>,
 }
 
 impl View {
@@ -28,6 +30,13 @@ impl View {
             _ => None,
         }
     }
+}
+
+/// Whether `node` serves customers by `state`: not if it was taken out, or asked to leave, or
+/// does not take part yet.
+pub(crate) fn takes_part(state: &State, node: NodeId) -> bool {
+    let stays = state.member(node).is_some_and(|member| !member.leaving);
+    stays && (state.voters().contains(&node) || state.learners().contains(&node))
 }
 
 /// All nodes, as seen from outside.
@@ -48,13 +57,17 @@ impl Views {
         leaders.max().map(|(_, node)| node)
     }
 
+    /// The state of whoever has applied the most.
+    pub(crate) fn latest(&self) -> Arc<State> {
+        let states = self.0.values().filter_map(|view| view.state.as_ref());
+        let latest = states.max_by_key(|state| state.index());
+        latest.cloned().unwrap_or_default()
+    }
+
     /// Where all stand, if all stand at one place at or after `least` under one leader.
     pub(crate) fn converged(&self, least: Index) -> Option<(Index, Digest)> {
-        let leaders: BTreeSet<_> = self
-            .0
-            .iter()
-            .map(|(node, view)| view.leader(*node))
-            .collect();
+        let views = self.0.iter();
+        let leaders: BTreeSet<_> = views.map(|(node, view)| view.leader(*node)).collect();
         let (mut places, agreed) = (self.0.values().map(|view| view.applied), leaders.len() == 1);
         let place = places.next()??;
         let alike = places.all(|other| other == Some(place));
@@ -76,7 +89,7 @@ impl Views {
 
 #[cfg(test)]
 mod tests {
-    use state::{State, Term};
+    use state::Term;
 
     use super::*;
 
@@ -89,12 +102,14 @@ mod tests {
         View {
             leadership: Some(leadership),
             applied: Some((Index(index), digest)),
+            state: None,
         }
     }
 
     #[test]
     fn alike_means_one_index_and_one_leader() {
-        let converged = |views: [View; 3]| {
+        let converged = |views: [&View; 3]| {
+            let views = views.map(View::clone);
             Views((1..).map(NodeId).zip(views).collect())
                 .converged(Index(7))
                 .map(|(index, _)| index.0)
@@ -103,36 +118,20 @@ mod tests {
             leadership: Some(Leadership::Leading(Term(1))),
             ..view(7, None)
         };
-        let alike = view(7, Some(1));
-        assert_eq!(converged([leader, alike, alike]), Some(7));
-        assert_eq!(
-            converged([leader, alike, view(8, Some(1))]),
-            None,
-            "another index"
-        );
-        assert_eq!(
-            converged([leader, alike, view(7, None)]),
-            None,
-            "knows no leader"
-        );
-        assert_eq!(
-            converged([leader, alike, view(7, Some(2))]),
-            None,
-            "another leader"
-        );
-        assert_eq!(
-            converged([View::default(), alike, alike]),
-            None,
-            "nothing is known of it"
-        );
-        let behind = View {
+        let (alike, further) = (view(7, Some(1)), view(8, Some(1)));
+        assert_eq!(converged([&leader, &alike, &alike]), Some(7));
+        assert_eq!(converged([&leader, &alike, &further]), None);
+        let (alone, other) = (view(7, None), view(7, Some(2)));
+        assert_eq!(converged([&leader, &alike, &alone]), None);
+        assert_eq!(converged([&leader, &alike, &other]), None);
+        let unknown = View::default();
+        assert_eq!(converged([&unknown, &alike, &alike]), None);
+        let (behind, lacking) = (view(6, Some(1)), view(6, Some(1)));
+        let leading = View {
             leadership: leader.leadership,
             ..view(6, None)
         };
-        assert_eq!(
-            converged([behind, view(6, Some(1)), view(6, Some(1))]),
-            None,
-            "lacks what was promised"
-        );
+        let lacks = "lacks what was promised";
+        assert_eq!(converged([&leading, &behind, &lacking]), None, "{lacks}");
     }
 }

@@ -1,30 +1,34 @@
-//! What operators do meanwhile, drawn from the seed.
+//! What a scenario's tasks mean at the time they are done: which hostname, which
+//! invitation, which member there is to do it to.
+
+use std::collections::BTreeMap;
 
 use state::ports::Applied;
-use state::{Hostname, InvitationId, NodeId, Outcome, Role, outcome::Done};
+use state::testing::host;
+use state::{Hostname, InvitationId, NodeId, Outcome, Role, State, outcome::Done};
 
-use crate::chance::Chance;
 use crate::operation::{Answer, Op, Operation};
-
-/// Few names, so that calls meet.
-const NAMES: usize = 8;
+use crate::scenario::Task;
+use crate::troubles::round;
 
 /// Calls in flight: far below what a replica turns away, enough to be coalesced.
 pub(crate) const IN_FLIGHT_MAX: usize = 24;
 
-/// Invitations that may be revoked; older ones are left alone.
-const INVITATIONS_MAX: usize = 32;
+/// Nobody takes members out of a cluster that is as small as this.
+const MEMBERS_MIN: usize = 3;
 
-/// Draws calls.
+/// No more machines than this at a time.
+const MEMBERS_MAX: usize = 8;
+
+/// Makes calls of tasks.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    chance: Chance,
-    names: Vec<Hostname>,
+    /// How often a name was given up, because nobody knows what became of it.
+    spoilt: BTreeMap<String, u64>,
     invitations: Vec<InvitationId>,
     drawn: u64,
+    machines: u64,
     named: u64,
-    /// A call or more begins in one of so many steps.
-    one_in: u64,
 }
 
 /// A call to be made.
@@ -36,38 +40,29 @@ pub(crate) struct Call {
 }
 
 impl Workload {
-    pub(crate) fn new(mut chance: Chance) -> Self {
-        let one_in = chance.between(8, 60);
-        let mut workload = Self {
-            chance,
-            names: Vec::new(),
+    /// `machines` founded the cluster.
+    pub(crate) fn new(machines: u64) -> Self {
+        Self {
+            spoilt: BTreeMap::new(),
             invitations: Vec::new(),
             drawn: 0,
+            machines,
             named: 0,
-            one_in,
-        };
-        workload.names = (0..NAMES).filter_map(|_| workload.name()).collect();
-        workload
-    }
-
-    fn name(&mut self) -> Option<Hostname> {
-        self.named += 1;
-        Hostname::parse(&format!("shop-{}.example", self.named)).ok()
-    }
-
-    /// The calls of this step, at nodes that are up.
-    pub(crate) fn due(&mut self, up: &[NodeId], in_flight: usize) -> Vec<Call> {
-        if !self.chance.one_in(self.one_in) {
-            return Vec::new();
         }
-        let room = IN_FLIGHT_MAX.saturating_sub(in_flight) as u64;
-        let count = self.chance.between(1, 4).min(room);
-        (0..count).filter_map(|_| self.call(up)).collect()
     }
 
-    fn call(&mut self, up: &[NodeId]) -> Option<Call> {
-        let node = *self.chance.pick(up)?;
-        let operation = self.operation()?;
+    /// The hostname that `name` stands for at present.
+    fn hostname(&self, name: &str) -> Hostname {
+        match self.spoilt.get(name) {
+            None => host(&format!("{name}.example")),
+            Some(times) => host(&format!("{name}-{times}.example")),
+        }
+    }
+
+    /// What `task` asks now at `node`, of members as in `state`; nothing if there is
+    /// nothing to do it to.
+    pub(crate) fn call(&mut self, task: &Task, node: NodeId, state: &State) -> Option<Call> {
+        let operation = self.operation(task, state)?;
         Some(Call {
             op: self.op(),
             node,
@@ -75,18 +70,37 @@ impl Workload {
         })
     }
 
-    fn operation(&mut self) -> Option<Operation> {
-        let name = self.chance.pick(&self.names).cloned()?;
-        let invitation = self.chance.pick(&self.invitations).copied();
-        let role = self.chance.pick(&Role::ALL).copied()?;
-        Some(match (self.chance.between(0, 99), invitation) {
-            (0..35, _) => Operation::Authorize(name),
-            (35..60, _) => Operation::Remove(name),
-            (60..70, _) => Operation::SetOrigin,
-            (70..74, Some(id)) => Operation::Revoke(id),
-            (70..80, _) => Operation::Invite(role),
-            _ => Operation::Read,
+    fn operation(&mut self, task: &Task, state: &State) -> Option<Operation> {
+        let staying = state.members().filter(|member| !member.leaving);
+        let members: Vec<NodeId> = staying.map(|member| member.id).collect();
+        Some(match task {
+            Task::Authorize(name) => Operation::Authorize(self.hostname(name)),
+            Task::Remove(name) => Operation::Remove(self.hostname(name)),
+            Task::Read(name) => Operation::Read(self.hostname(name)),
+            Task::Reissue(name) => Operation::Reissue(self.hostname(name)),
+            Task::SetOrigin => Operation::SetOrigin,
+            Task::Invite => Operation::Invite(Role::Viewer),
+            Task::Revoke(place) => Operation::Revoke(round(&self.invitations, *place)?),
+            Task::Join if members.len() < MEMBERS_MAX => Operation::Join(self.machine()),
+            Task::Spend(place) => {
+                let spent = state.invitations().filter(|it| it.redemption.is_some());
+                let spent: Vec<InvitationId> = spent.map(|it| it.id).collect();
+                Operation::Spend(round(&spent, *place)?, self.machine())
+            }
+            Task::Expel(place) if members.len() > MEMBERS_MIN => {
+                Operation::Expel(round(&members, *place)?)
+            }
+            Task::Transfer(place) => {
+                let voters: Vec<NodeId> = state.voters().iter().copied().collect();
+                Operation::Transfer(Some(round(&voters, *place)?))
+            }
+            Task::Join | Task::Expel(_) => return None,
         })
+    }
+
+    fn machine(&mut self) -> u64 {
+        self.machines += 1;
+        self.machines
     }
 
     fn op(&mut self) -> Op {
@@ -95,13 +109,14 @@ impl Workload {
     }
 
     /// One more write at `node`, of a hostname that nobody used before.
-    pub(crate) fn fresh(&mut self, node: NodeId) -> Option<Call> {
-        let hostname = self.name()?;
-        Some(Call {
+    pub(crate) fn fresh(&mut self, node: NodeId) -> Call {
+        self.named += 1;
+        let hostname = host(&format!("fresh-{}.example", self.named));
+        Call {
             op: self.op(),
             node,
             operation: Operation::Authorize(hostname),
-        })
+        }
     }
 
     /// Learns from an answer: what to revoke, and which name is spoilt, because
@@ -109,29 +124,49 @@ impl Workload {
     pub(crate) fn answered(&mut self, operation: &Operation, answer: &Answer) {
         match (operation, answer) {
             (
-                _,
+                Operation::Invite(_),
                 Answer::Applied(Applied {
                     outcome: Outcome::Done(Done::Invitation(id)),
                     ..
                 }),
-            ) => {
-                if self.invitations.len() == INVITATIONS_MAX {
-                    self.invitations.remove(0);
-                }
-                self.invitations.push(*id);
-            }
-            (_, Answer::Unknown) => {
-                if let Some(place) = self
-                    .names
-                    .iter()
-                    .position(|name| Some(name) == operation.hostname())
-                {
-                    self.names.remove(place);
-                    let name = self.name();
-                    self.names.extend(name);
+            ) => self.invitations.push(*id),
+            (Operation::Authorize(hostname) | Operation::Remove(hostname), Answer::Unknown) => {
+                let mut parts = hostname.as_str().trim_end_matches(".example").split('-');
+                if let (Some(kind), Some(number)) = (parts.next(), parts.next()) {
+                    let name = format!("{kind}-{number}");
+                    if self.hostname(&name) == *hostname {
+                        *self.spoilt.entry(name).or_default() += 1;
+                    }
                 }
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_unknown_standing_is_given_up() {
+        let mut workload = Workload::new(3);
+        let state = State::default();
+        let task = Task::Authorize("shop-1".into());
+        let mut call = || {
+            let call = workload.call(&task, NodeId(1), &state).unwrap();
+            workload.answered(&call.operation, &Answer::Unknown);
+            call.operation.to_string()
+        };
+        assert_eq!(call(), "authorize shop-1.example");
+        assert_eq!(call(), "authorize shop-1-1.example");
+        assert_eq!(call(), "authorize shop-1-2.example");
+    }
+
+    #[test]
+    fn a_small_cluster_loses_nobody() {
+        let mut workload = Workload::new(3);
+        let task = Task::Expel(0);
+        assert_eq!(workload.call(&task, NodeId(1), &State::default()), None);
     }
 }

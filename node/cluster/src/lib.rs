@@ -57,7 +57,7 @@ pub use join::{Newcomer, Sponsor};
 pub use key_source::KeySource;
 pub use keyring::Keyring;
 pub use operators::{AdminConnection, AdminPort};
-pub use peer::Links;
+pub use peer::{Channels, Links};
 pub use roster::Roster;
 pub use serving::{Serving, ServingService};
 pub use startup::Startup;

@@ -47,6 +47,13 @@ const WELCOME: u8 = 1;
 /// How often an idle channel is asked whether the other end still lives.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
+/// Makes channels to members: [`Links`], or what stands for them in a simulation.
+pub trait Channels: Send + Sync {
+    /// A channel for calls to a member, connected at the first call and again after
+    /// each loss.
+    fn channel(self: Arc<Self>, node: NodeId) -> Channel;
+}
+
 /// Makes and takes links to other members.
 pub struct Links {
     roster: Arc<Roster>,
@@ -231,22 +238,6 @@ impl Links {
         Ok(stream)
     }
 
-    /// A channel for calls to a member, connected at the first call and again after
-    /// each loss.
-    pub fn channel(self: &Arc<Self>, node: NodeId) -> Channel {
-        let links = self.clone();
-        let connector = tower::service_fn(move |_| {
-            let links = links.clone();
-            async move { links.dial(node, "").await.map(TokioIo::new) }
-        });
-        // The address is never dialed: the connector brings the stream.
-        Endpoint::from_static("http://peer.hostquorum.internal")
-            .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_EVERY)
-            .keep_alive_while_idle(true)
-            .connect_with_connector_lazy(connector)
-    }
-
     /// Cuts all links.
     pub fn close(&self) {
         self.sessions.cut(|_| true);
@@ -268,6 +259,21 @@ impl Links {
                 return;
             }
         }
+    }
+}
+
+impl Channels for Links {
+    fn channel(self: Arc<Self>, node: NodeId) -> Channel {
+        let connector = tower::service_fn(move |_| {
+            let links = self.clone();
+            async move { links.dial(node, "").await.map(TokioIo::new) }
+        });
+        // The address is never dialed: the connector brings the stream.
+        Endpoint::from_static("http://peer.hostquorum.internal")
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(connector)
     }
 }
 

@@ -27,6 +27,10 @@ const WITHIN: Duration = OWN_WITHIN
     .saturating_add(Duration::from_millis(200));
 
 impl Bodies for Replica {
+    fn blocks(&self) -> bool {
+        self.blocks
+    }
+
     /// A store that cannot be read, is closed at present, or lacks what was already
     /// published is no reason not to serve: another member has the same body.
     fn read(&self, key: &[u8]) -> Result<Option<Bytes>, BodiesError> {

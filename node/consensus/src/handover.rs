@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::leadership::term_of;
 use crate::members::lag;
+use crate::queue::MAX_IN_FLIGHT;
 use crate::run::Shared;
 use crate::transport::links::{Client, LinkError, Purpose};
 
@@ -130,8 +131,15 @@ impl Shared {
             .ok_or_else(|| MembersError::Refused("no other voter answers".into()))
     }
 
-    /// Waits until `successor` has every entry.
+    /// Waits until what was in flight has landed and `successor` has every entry. One that
+    /// lacks an entry which others have stands in vain, and hinders them.
     async fn caught_up(&self, successor: NodeId) -> Result<(), MembersError> {
+        let landed = self.flights.acquire_many(MAX_IN_FLIGHT);
+        if timeout(CATCH_UP_WITHIN, landed).await.is_err() {
+            return Err(MembersError::Refused(
+                "what was proposed before was not agreed on in time".into(),
+            ));
+        }
         let mut metrics = self.raft.metrics();
         let there = metrics.wait_for(|metrics| {
             lag(metrics, successor) == Some(0) || metrics.running_state.is_err()

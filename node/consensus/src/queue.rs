@@ -33,7 +33,7 @@ const MAX_ENTRY_BYTES: usize = 256 * 1024;
 const MAX_ENTRY_COMMANDS: usize = 512;
 
 /// Entries in flight: one is being flushed here while the one before travels.
-const MAX_IN_FLIGHT: usize = 2;
+pub(crate) const MAX_IN_FLIGHT: u32 = 2;
 
 type Answer = Result<Applied, ProposeError>;
 
@@ -119,7 +119,6 @@ impl Queue {
 
 /// The one loop that proposes, until the replica ends.
 pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>) {
-    let flights = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut next = None;
     loop {
         let first = match next.take() {
@@ -133,7 +132,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
             },
         };
         let flight = tokio::select! {
-            flight = fly(&shared, &flights) => flight,
+            flight = fly(&shared) => flight,
             // What waits is answered by being dropped.
             _ = shared.fence.tripped() => return,
         };
@@ -149,17 +148,25 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Waiting>)
 
 /// Waits for a place in flight, and while leadership is being handed over; not when
 /// this node leads no more, for then all that waits is to be told so.
-async fn fly(shared: &Shared, flights: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+async fn fly(shared: &Shared) -> Option<OwnedSemaphorePermit> {
     let mut leadership = shared.outward.leadership.subscribe();
+    tokio::select! {
+        place = place(shared) => place,
+        _ = leadership.wait_for(|now| !matches!(now, Leadership::Leading(_))) => None,
+    }
+}
+
+/// A handover that begins while a place is waited for waits for all places itself: the
+/// place is given back then.
+async fn place(shared: &Shared) -> Option<OwnedSemaphorePermit> {
     let mut paused = shared.paused.subscribe();
-    let place = async {
+    loop {
         // Neither is closed before the replica ends.
         let _ = paused.wait_for(|paused| !*paused).await;
-        Arc::clone(flights).acquire_owned().await.ok()
-    };
-    tokio::select! {
-        place = place => place,
-        _ = leadership.wait_for(|now| !matches!(now, Leadership::Leading(_))) => None,
+        let place = Arc::clone(&shared.flights).acquire_owned().await.ok();
+        if !*shared.paused.borrow() {
+            return place;
+        }
     }
 }
 

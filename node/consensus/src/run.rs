@@ -50,8 +50,10 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     /// Proposals wait while leadership is handed over.
     pub(crate) paused: watch::Sender<bool>,
+    /// Places of proposals in flight.
+    pub(crate) flights: Arc<Semaphore>,
     /// One snapshot comes in at a time.
-    pub(crate) receiving: Semaphore,
+    pub(crate) receiving: Arc<Semaphore>,
     /// One change of the membership at a time, a handover included.
     pub(crate) changing: AsyncMutex<()>,
     pub(crate) transferring: AtomicBool,
@@ -208,7 +210,8 @@ impl Run {
             handles,
             queue,
             paused: watch::Sender::new(false),
-            receiving: Semaphore::new(1),
+            flights: Arc::new(Semaphore::new(queue::MAX_IN_FLIGHT as usize)),
+            receiving: Arc::new(Semaphore::new(1)),
             changing: AsyncMutex::new(()),
             transferring: AtomicBool::new(false),
         });

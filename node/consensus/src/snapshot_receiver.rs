@@ -40,7 +40,7 @@ pub(crate) async fn receive(
     header: SnapshotHeader,
     mut parts: Streaming<SnapshotPart>,
 ) -> Result<Vote, Status> {
-    let Ok(_one) = shared.receiving.try_acquire() else {
+    let Ok(one) = Arc::clone(&shared.receiving).try_acquire_owned() else {
         return Err(Status::resource_exhausted(
             "another snapshot is being received",
         ));
@@ -62,20 +62,23 @@ pub(crate) async fn receive(
         length: header.length,
         digest: expected,
     };
-    let installed = shared
-        .raft
-        .install_full_snapshot(
-            vote,
-            Snapshot {
-                meta,
-                snapshot: Box::new(snapshot),
-            },
-        )
-        .await;
-    // The state machine has renamed it, unless Raft had no use for it.
-    drop(incoming);
-    let installed =
-        installed.map_err(|error| Status::unavailable(format!("raft has stopped: {error}")))?;
+    let snapshot = Snapshot {
+        meta,
+        snapshot: Box::new(snapshot),
+    };
+    let raft = shared.raft.clone();
+    // In a task of its own: the sender may give up at any time, as when the membership
+    // changes meanwhile, and the file must be there until Raft is done with it.
+    let installing = tokio::spawn(async move {
+        let installed = raft.install_full_snapshot(vote, snapshot).await;
+        // The state machine has renamed it, unless Raft had no use for it.
+        drop((incoming, one));
+        installed
+    });
+    let ended =
+        |error: &dyn std::error::Error| Status::unavailable(format!("raft has stopped: {error}"));
+    let installed = installing.await.map_err(|error| ended(&error))?;
+    let installed = installed.map_err(|error| ended(&error))?;
     Ok(installed.vote)
 }
 

@@ -66,6 +66,20 @@ impl Keyring {
     /// # Errors
     /// When keys cannot be generated or certificates not be signed.
     pub fn generate(now: Timestamp, entropy: &mut dyn Entropy) -> Result<Self, AuthorityError> {
+        Self::of_keys(generate_key()?, generate_key()?, now, entropy)
+    }
+
+    /// A new root and a new intermediate with these keys: the same bytes each time, if
+    /// the keys sign alike each time.
+    ///
+    /// # Errors
+    /// When certificates cannot be signed.
+    pub fn of_keys(
+        root_key: KeyPair,
+        intermediate_key: KeyPair,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, AuthorityError> {
         let mut tag = [0; 3];
         entropy.fill(&mut tag);
         // The tag tells the roots of several directories apart in a trust store.
@@ -77,7 +91,6 @@ impl Keyring {
             (begin, now.plus(ROOT_VALIDITY)),
             entropy,
         );
-        let root_key = generate_key()?;
         let root = root_params
             .self_signed(&root_key)
             .map_err(failed("sign the root certificate"))?;
@@ -89,7 +102,6 @@ impl Keyring {
         );
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let intermediate_key = generate_key()?;
         let root_key_pem = root_key.serialize_pem();
         let intermediate = params
             .signed_by(&intermediate_key, &Issuer::new(root_params, root_key))

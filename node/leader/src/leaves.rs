@@ -23,8 +23,12 @@ pub(crate) async fn leaf(
 ) -> Result<Bytes, NoLeaf> {
     let id = certificate.id;
     let (bodies, certificate) = (bodies.clone(), certificate.clone());
-    let read = tokio::task::spawn_blocking(move || bodies.certificate(&certificate));
-    let body = read.await.map_err(|_| NoLeaf::Ended)??;
+    let body = if bodies.blocks() {
+        let read = tokio::task::spawn_blocking(move || bodies.certificate(&certificate));
+        read.await.map_err(|_| NoLeaf::Ended)??
+    } else {
+        bodies.certificate(&certificate)?
+    };
     let leaf = body.and_then(|body| body.chain.into_iter().next());
     leaf.ok_or(NoLeaf::Missing(id))
 }

@@ -191,6 +191,11 @@ pub struct NodeReport {
 /// Certificates' bodies and events, from this node's own disk. Blocks: call it
 /// off the runtime's threads.
 pub trait Bodies: Send + Sync {
+    /// False where nothing blocks, as in a simulation, which must stay on its one thread.
+    fn blocks(&self) -> bool {
+        true
+    }
+
     /// The bytes under `key`.
     fn read(&self, key: &[u8]) -> Result<Option<Bytes>, BodiesError>;
 

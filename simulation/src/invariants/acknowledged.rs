@@ -171,7 +171,6 @@ fn other_promises_are_kept(state: &State, oracle: &Oracle) -> Result<(), String>
             continue;
         };
         let kept = match &promise.operation {
-            Operation::Authorize(_) | Operation::Remove(_) | Operation::Read => true,
             Operation::SetOrigin => origin_is_there(state, at),
             Operation::Invite(_) => state
                 .invitations()
@@ -179,6 +178,7 @@ fn other_promises_are_kept(state: &State, oracle: &Oracle) -> Result<(), String>
             Operation::Revoke(id) => state
                 .invitation(*id)
                 .is_some_and(|invitation| invitation.revoked),
+            _ => true,
         };
         if !kept {
             return Err(format!(

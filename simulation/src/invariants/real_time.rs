@@ -26,8 +26,8 @@ impl Invariant for RealTime {
         };
         let (told, stale) = match answer {
             Answer::Applied(Applied { index, .. }) => (*index, *index <= promise.known),
-            Answer::Read(index) => (*index, *index < promise.known),
-            Answer::NotProposed(_) | Answer::Unknown => return Ok(()),
+            Answer::Read(index, _) => (*index, *index < promise.known),
+            Answer::NotProposed(_) | Answer::Unknown | Answer::Transferred(_) => return Ok(()),
         };
         if stale {
             return Err(format!(
@@ -44,16 +44,16 @@ mod tests {
     use state::Index;
 
     use super::RealTime;
-    use crate::invariants::sample::{INVITE, answered, asked, check, done, violates};
-    use crate::operation::{Answer, Operation};
+    use crate::invariants::sample::{INVITE, answered, asked, check, done, read, violates};
+    use crate::operation::Answer;
 
     #[test]
     fn calls_at_the_same_time_have_no_order() {
         let events = vec![
             asked(1, INVITE),
-            asked(2, Operation::Read),
+            asked(2, read("a.example")),
             done(1, 5),
-            answered(2, Answer::Read(Index(4))),
+            answered(2, Answer::Read(Index(4), None)),
         ];
         check(RealTime, events).unwrap();
     }
@@ -63,13 +63,13 @@ mod tests {
         let events = vec![
             asked(1, INVITE),
             done(1, 5),
-            asked(2, Operation::Read),
-            answered(2, Answer::Read(Index(4))),
+            asked(2, read("a.example")),
+            answered(2, Answer::Read(Index(4), None)),
         ];
         violates(
             RealTime,
             events,
-            "op-2 (read) was answered at 4, after 5 was known",
+            "op-2 (read a.example) was answered at 4, after 5 was known",
         );
     }
 

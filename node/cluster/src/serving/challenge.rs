@@ -18,7 +18,7 @@ use tokio::{
 use tonic::transport::Channel;
 
 use super::Serving;
-use crate::peer::Links;
+use crate::peer::Channels;
 
 /// Longest question: the CA waits for seconds, and an attacker's token for nothing.
 pub const ASK_MAX: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const AT_ONCE_MAX: usize = 64;
 /// Finds answers to challenges, here or at the leader.
 pub struct Challenges {
     serving: Arc<Serving>,
-    links: Arc<Links>,
+    links: Arc<dyn Channels>,
     propose: Arc<dyn Propose>,
     leadership: watch::Receiver<Leadership>,
     places: Semaphore,
@@ -56,7 +56,7 @@ impl Challenges {
     /// Asks over `links`; answers after a barrier of `propose`.
     pub fn new(
         serving: Arc<Serving>,
-        links: Arc<Links>,
+        links: Arc<dyn Channels>,
         propose: Arc<dyn Propose>,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
@@ -131,7 +131,7 @@ impl Challenges {
         match &*kept {
             Some((node, channel)) if *node == leader => channel.clone(),
             _ => {
-                let channel = self.links.channel(leader);
+                let channel = self.links.clone().channel(leader);
                 *kept = Some((leader, channel.clone()));
                 channel
             }

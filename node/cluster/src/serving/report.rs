@@ -11,7 +11,7 @@ use tokio::{
 use tonic::{Status, transport::Channel};
 
 use super::{Serving, table::Offset};
-use crate::peer::Links;
+use crate::peer::Channels;
 
 /// How often a member is told even if nothing changed.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
@@ -35,7 +35,7 @@ struct Reporters(BTreeMap<NodeId, AbortHandle>);
 impl Serving {
     /// Tells all members, as they come and go, until the state's source is gone. The
     /// roster must follow it already.
-    pub async fn tell_members(self: Arc<Self>, links: Arc<Links>) {
+    pub async fn tell_members(self: Arc<Self>, links: Arc<dyn Channels>) {
         let Some(mut states) = self.roster.changes() else {
             return;
         };
@@ -78,12 +78,12 @@ impl Serving {
 }
 
 /// Tells one member: at once when this node publishes, and every now and then.
-async fn tell(serving: Arc<Serving>, links: Arc<Links>, node: NodeId) {
+async fn tell(serving: Arc<Serving>, links: Arc<dyn Channels>, node: NodeId) {
     let mut published = serving.own.published.clone();
     let mut health = serving.own.health.clone();
     let mut pause = REPORT_EVERY;
     loop {
-        let mut client = ServingClient::new(links.channel(node));
+        let mut client = ServingClient::new(links.clone().channel(node));
         let failure = loop {
             published.mark_unchanged();
             health.mark_unchanged();

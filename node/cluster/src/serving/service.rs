@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::peer::v1 as wire;
+use proto::peer::v1::{self as wire, serving_server::ServingServer};
 use state::{NodeId, ports::PeerIdentity};
 use tonic::{Request, Response, Status};
 
@@ -27,6 +27,11 @@ impl ServingService {
             serving,
             challenges,
         }
+    }
+
+    /// For the listener to mount.
+    pub fn server(self) -> ServingServer<Self> {
+        ServingServer::new(self)
     }
 
     /// The caller, if its message is what the link says.

@@ -2,37 +2,41 @@
 //! network. The CA's core does no I/O; this is its shell here, as `devca::Server` is on
 //! sockets. It never crashes, so that its ledger is the truth that others are held to.
 
-use std::convert::Infallible;
+mod reply;
+mod validation;
+
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use devca::{
-    Authority, ChallengeKind, Core, DEFAULT_CERTIFICATE_VALIDITY, DEFAULT_ORDER_LIFETIME, Effect,
-    Entropy, Keyring, Kind, Ledger, Policy, Problem, Timestamp, Validation,
+    Authority, Behaviour, ChallengeKind, Core, DEFAULT_ORDER_LIFETIME, Disruption, Effect, Entropy,
+    Fault, Keyring, Kind, Moment, Policy, Problem, Timestamp, Validation,
 };
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use state::NodeId;
-use state::ports::Clock;
 use state::testing::START;
 use tokio_rustls::TlsAcceptor;
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::validation;
+use self::reply::{Aborted, Reply};
 use crate::chance::Chance;
-use crate::clock::MachineClock;
+use crate::clock::elapsed;
+use crate::deed::{Books, Deed};
+use crate::keys::ca_key;
+use crate::network::owner;
+use crate::roll::Roll;
 
 /// The CA's name, which the account of `state::testing::found` gives.
-pub(super) const NAME: &str = "ca.example";
+pub(crate) const NAME: &str = "ca.example";
 
 const PORT: u16 = 443;
 
@@ -44,65 +48,78 @@ struct Seeded(Chance);
 
 impl Entropy for Seeded {
     fn fill(&mut self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(8) {
-            for (to, from) in chunk.iter_mut().zip(self.0.seed().to_le_bytes()) {
-                *to = from;
-            }
-        }
+        self.0.fill(out);
     }
 }
 
 /// The CA.
-pub(super) struct Ca {
+pub(crate) struct Ca {
     office: Mutex<Office>,
     root_pem: String,
     tls: Arc<ServerConfig>,
     /// Where a hostname is looked for.
-    nodes: Vec<NodeId>,
+    roll: Arc<Roll>,
 }
 
 struct Office {
     core: Core,
     entropy: Seeded,
+    books: Books,
 }
 
 impl Ca {
-    /// A new CA whose orders stay `processing` for `issue_delay`, in whole seconds.
-    pub(super) fn new(
-        chance: Chance,
-        issue_delay: Duration,
-        nodes: Vec<NodeId>,
+    /// A new CA, whose certificates are valid for `validity`.
+    pub(crate) fn new(
+        mut chance: Chance,
+        validity: Duration,
+        behaviour: Behaviour,
+        roll: Arc<Roll>,
     ) -> io::Result<Self> {
+        let (root, intermediate) = (ca_key(&mut chance)?, ca_key(&mut chance)?);
+        let api = ca_key(&mut chance)?;
         let mut entropy = Seeded(chance);
         let begin = Timestamp::from_unix(START.as_secs());
-        let keyring = Keyring::generate(begin, &mut entropy).map_err(io::Error::other)?;
+        let keyring = Keyring::of_keys(root, intermediate, begin, &mut entropy);
+        let keyring = keyring.map_err(io::Error::other)?;
         let policy = Policy {
             base_url: format!("https://{NAME}"),
-            certificate_validity: DEFAULT_CERTIFICATE_VALIDITY,
+            certificate_validity: validity,
             order_lifetime: DEFAULT_ORDER_LIFETIME,
-            issue_delay,
+            issue_delay: Duration::ZERO,
         };
         let authority = Authority::open(&keyring).map_err(io::Error::other)?;
+        let mut core = Core::new(policy, authority, []);
+        core.set_behaviour(behaviour);
         Ok(Self {
-            tls: Arc::new(tls(&keyring)?),
+            tls: Arc::new(tls(&keyring, &api)?),
             root_pem: keyring.root_pem,
             office: Mutex::new(Office {
-                core: Core::new(policy, authority, []),
+                core,
                 entropy,
+                books: Books::default(),
             }),
-            nodes,
+            roll,
         })
     }
 
     /// What its clients must trust.
-    pub(super) fn root_pem(&self) -> &str {
+    pub(crate) fn root_pem(&self) -> &str {
         &self.root_pem
     }
 
-    /// All that it did, as of `elapsed` since the beginning.
-    pub(super) fn ledger(&self, elapsed: Duration) -> Ledger {
-        let now = START.plus(elapsed).as_secs();
-        self.office().core.ledger(Timestamp::from_unix(now))
+    /// Misbehaves from now on.
+    pub(crate) fn inject(&self, fault: Fault) {
+        self.office().core.inject(fault);
+    }
+
+    /// Behaves again.
+    pub(crate) fn mend(&self) {
+        self.office().core.clear_faults();
+    }
+
+    /// What it did since the last time.
+    pub(crate) fn take_deeds(&self) -> Vec<Deed> {
+        self.office().books.take()
     }
 
     fn office(&self) -> MutexGuard<'_, Office> {
@@ -113,12 +130,11 @@ impl Ca {
 
 /// The certificate of its API, signed by its root. It has rcgen's validity of centuries,
 /// because clients check it by the real time.
-fn tls(keyring: &Keyring) -> io::Result<ServerConfig> {
+fn tls(keyring: &Keyring, key: &KeyPair) -> io::Result<ServerConfig> {
     let root_key = KeyPair::from_pem(&keyring.root_key_pem).map_err(io::Error::other)?;
     let root = Issuer::from_ca_cert_pem(&keyring.root_pem, root_key).map_err(io::Error::other)?;
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
     let params = CertificateParams::new(vec![NAME.to_owned()]).map_err(io::Error::other)?;
-    let certificate = params.signed_by(&key, &root).map_err(io::Error::other)?;
+    let certificate = params.signed_by(key, &root).map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -131,21 +147,21 @@ fn tls(keyring: &Keyring) -> io::Result<ServerConfig> {
 }
 
 /// The software of its machine.
-pub(super) async fn run(ca: Arc<Ca>) -> turmoil::Result {
+pub(crate) async fn run(ca: Arc<Ca>) -> turmoil::Result {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(Arc::clone(&ca), stream));
+        let (stream, origin) = listener.accept().await?;
+        tokio::spawn(serve(Arc::clone(&ca), stream, origin));
     }
 }
 
 /// Until the client goes away, in whatever way.
-async fn serve(ca: Arc<Ca>, stream: TcpStream) {
+async fn serve(ca: Arc<Ca>, stream: TcpStream, origin: SocketAddr) {
     let acceptor = TlsAcceptor::from(Arc::clone(&ca.tls));
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
-    let service = service_fn(move |request| answer(Arc::clone(&ca), request));
+    let service = service_fn(move |request| answer(Arc::clone(&ca), origin, request));
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -153,35 +169,49 @@ async fn serve(ca: Arc<Ca>, stream: TcpStream) {
 
 async fn answer(
     ca: Arc<Ca>,
+    origin: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Reply, Aborted> {
     let (head, body) = request.into_parts();
-    let response = match Limited::new(body, BODY_MAX).collect().await {
+    let mut response = match Limited::new(body, BODY_MAX).collect().await {
         Ok(body) => {
             let request = Request::from_parts(head, body.to_bytes());
-            act(&ca, |core, now, entropy| {
+            let response = act(&ca, |core, now, entropy| {
                 core.handle(&request, now, entropy)
-            })
+            });
+            if request.method() == Method::POST {
+                let (path, status) = (request.uri().path(), response.status().as_u16());
+                ca.office().books.posted(owner(origin), path, status);
+            }
+            response
         }
         Err(error) => {
             let problem = Problem::new(Kind::Malformed, format!("the body is broken: {error}"));
-            let Office { core, entropy } = &mut *ca.office();
+            let Office { core, entropy, .. } = &mut *ca.office();
             core.refuse(&problem, entropy)
         }
     };
-    Ok(response.map(Full::new))
+    let disruption = response.extensions_mut().remove::<Disruption>();
+    reply::send(response, disruption).await
 }
 
 /// A turn of the core, and the beginning of what it leaves to be done. Its records need
 /// no disk: the machine does not crash.
 fn act<T>(
     ca: &Arc<Ca>,
-    turn: impl FnOnce(&mut Core, Timestamp, &mut dyn Entropy) -> (T, devca::Step),
+    turn: impl FnOnce(&mut Core, Moment, &mut dyn Entropy) -> (T, devca::Step),
 ) -> T {
-    let now = Timestamp::from_unix(MachineClock.now().as_secs());
+    let now = START.plus(elapsed());
+    let moment = Moment::from_unix_millis(now.as_millis());
     let (result, step) = {
-        let Office { core, entropy } = &mut *ca.office();
-        turn(core, now, entropy)
+        let Office {
+            core,
+            entropy,
+            books,
+        } = &mut *ca.office();
+        let done = turn(core, moment, entropy);
+        books.follow(core.ledger(moment.timestamp()));
+        done
     };
     for effect in step.effects {
         tokio::spawn(carry_out(Arc::clone(ca), effect));
@@ -198,15 +228,11 @@ async fn carry_out(ca: Arc<Ca>, effect: Effect) {
             });
         }
         Effect::Validate(validation) => {
+            tokio::time::sleep(validation.delay).await;
             let outcome = look(&ca, &validation).await;
-            let Validation {
-                authorization,
-                kind,
-                ..
-            } = &validation;
+            let (id, kind) = (&validation.authorization, validation.kind);
             act(&ca, |core, now, entropy| {
-                let step = core.conclude(authorization, *kind, outcome, now, entropy);
-                ((), step)
+                ((), core.conclude(id, kind, outcome, now, entropy))
             });
         }
     }
@@ -214,7 +240,7 @@ async fn carry_out(ca: Arc<Ca>, effect: Effect) {
 
 async fn look(ca: &Ca, validation: &Validation) -> Result<(), Problem> {
     match validation.kind {
-        ChallengeKind::Http01 => validation::validate(&ca.nodes, validation).await,
+        ChallengeKind::Http01 => validation::validate(&ca.roll.nodes(), validation).await,
         ChallengeKind::TlsAlpn01 | ChallengeKind::Dns01 => Err(Problem::new(
             Kind::Connection,
             "nobody speaks TLS or DNS at these nodes",

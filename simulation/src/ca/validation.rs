@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use devca::{Kind, Problem, Validation};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::header::HOST;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -14,25 +16,30 @@ use state::NodeId;
 use tokio::time::timeout;
 use turmoil::net::TcpStream;
 
-use super::edge;
-use crate::network::machine;
+use crate::network::host;
+use crate::port80;
 
-/// How long one node is waited for, as at Let's Encrypt.
+/// How long a node is waited for, as at Let's Encrypt.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// And how long others, once one has answered: those are down, or going down.
+const NO_LONGER: Duration = Duration::from_millis(500);
 
 /// A key authorization has 87 bytes.
 const BODY_MAX: usize = 4096;
 
 /// All nodes that can be reached answer rightly, and one can.
 pub(super) async fn validate(nodes: &[NodeId], validation: &Validation) -> Result<(), Problem> {
-    let mut reached = false;
-    for node in nodes {
-        let answer = timeout(PATIENCE, fetch(*node, validation)).await;
-        // Who does not answer at all is down, or going down.
-        let Ok(Some((status, body))) = answer else {
+    let mut asked: FuturesUnordered<_> = nodes
+        .iter()
+        .map(|node| async move { (*node, fetch(*node, validation).await) })
+        .collect();
+    let (mut reached, mut patience) = (false, PATIENCE);
+    while let Ok(Some((node, answer))) = timeout(patience, asked.next()).await {
+        let Some((status, body)) = answer else {
             continue;
         };
-        reached = true;
+        (reached, patience) = (true, NO_LONGER);
         if status != StatusCode::OK || body != validation.key_authorization {
             let detail = format!("node {node} answers {status} and not the key authorization");
             return Err(Problem::new(Kind::Unauthorized, detail));
@@ -45,10 +52,10 @@ pub(super) async fn validate(nodes: &[NodeId], validation: &Validation) -> Resul
 }
 
 async fn fetch(node: NodeId, validation: &Validation) -> Option<(StatusCode, Bytes)> {
-    let stream = TcpStream::connect((machine(node), edge::PORT)).await.ok()?;
+    let stream = TcpStream::connect((host(node), port80::PORT)).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
-    let request = Request::get(format!("{}{}", edge::CHALLENGES, validation.token))
+    let request = Request::get(format!("{}{}", port80::CHALLENGES, validation.token))
         .header(HOST, &validation.hostname)
         .body(Empty::<Bytes>::new());
     let response = sender.send_request(request.ok()?).await.ok()?;

@@ -1,0 +1,229 @@
+//! The software of a node's machine, from power-on to power-off: the production replica,
+//! leader and serving set, and a double of the edge over the production view.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cluster::identity::{NodeKeys, Public};
+use cluster::serving::challenge::Challenges;
+use cluster::serving::{Health, Own};
+use cluster::{Roster, Serving, ServingService};
+use consensus::{Parts, Replica};
+use leader::issuance::acme::{AcmeAuthorities, Dial, Stream};
+use leader::issuance::pace::Backoff;
+use leader::verification::agreement::Agreement;
+use leader::verification::ownership::Rules;
+use leader::verification::probe::Prober;
+use leader::verification::survey::Surveyor;
+use leader::{Leader, Ports};
+use state::Index;
+use state::ports::{Clock, Propose};
+use state::testing::{Known, MaskSeal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use turmoil::net::{TcpListener, TcpStream};
+
+use crate::balancer::Balancer;
+use crate::desk;
+use crate::dns::Asking;
+use crate::identities::PaperIdentities;
+use crate::keys::Seeded;
+use crate::network::{Dialer, listen, serve};
+use crate::port80::{self, Port80};
+use crate::roll::Roll;
+use crate::seat::{DESK, Report, Running, Seat};
+
+/// What all machines are told alike.
+pub(crate) struct World {
+    pub(crate) roll: Arc<Roll>,
+    /// What clients of the CA must trust.
+    pub(crate) root_pem: String,
+    /// Whether hostnames must be proven.
+    pub(crate) proof: bool,
+    /// How long a learner keeps up before it votes.
+    pub(crate) stable_for: Duration,
+}
+
+/// Between two looks whether the node has caught up.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// See the module.
+pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
+    let roster = Arc::new(Roster::new(&identity(&seat)?));
+    let (expelled, mut told) = watch::channel(false);
+    let dialer = Arc::new(Dialer {
+        roll: Arc::clone(&world.roll),
+        roster: Arc::clone(&roster),
+        expelled,
+    });
+    let clock: Arc<dyn Clock> = Arc::clone(&seat.clock) as _;
+    let parts = Parts {
+        identity: seat.identity,
+        store: Arc::new(seat.disk.clone()),
+        dial: Arc::clone(&dialer) as _,
+        clock: Arc::clone(&clock),
+        config: seat.config,
+    };
+    let replica = Arc::new(Replica::start(parts).await?);
+    roster.follow(replica.state());
+    let (published, own) = own();
+    let serving = Serving::new(Arc::clone(&roster), own, clock, &Seeded::new(seat.fork()));
+    let serving = Arc::new(serving);
+    let challenges = Arc::new(Challenges::new(
+        Arc::clone(&serving),
+        Arc::clone(&dialer) as _,
+        Arc::clone(&replica) as _,
+        replica.leadership(),
+    ));
+    let edge = Arc::new(Port80::new(
+        replica.state().borrow().clone(),
+        challenges.clone(),
+    ));
+    let service = ServingService::new(Arc::clone(&serving), challenges);
+    tokio::spawn(Arc::clone(&serving).tell_members(dialer));
+    tokio::spawn(serve(
+        listen().await?,
+        Arc::clone(&replica),
+        service,
+        Arc::clone(&roster),
+        seat.post.clone(),
+    ));
+    tokio::spawn(Arc::clone(&edge).publish(replica.state(), published));
+    tokio::spawn(open_edge(Arc::clone(&replica), edge));
+    let leader = Leader::start(
+        settings(&seat, &world),
+        ports(&seat, &world, &replica, serving),
+    );
+
+    let (desk, mut requests) = mpsc::channel(DESK);
+    let (mut state, mut leadership) = (replica.state(), replica.leadership());
+    // What it begins with is news.
+    state.mark_changed();
+    leadership.mark_changed();
+    seat.open(Running {
+        desk,
+        state,
+        leadership,
+        halted: replica.halted(),
+    });
+    let mut states = replica.state();
+    let me = seat.node();
+    loop {
+        tokio::select! {
+            biased;
+            _ = told.wait_for(|expelled| *expelled) => break,
+            _ = states.wait_for(|state| state.is_removed(me)) => break,
+            request = requests.recv() => match request {
+                Some(request) => {
+                    let (seat, world) = (Arc::clone(&seat), Arc::clone(&world));
+                    tokio::spawn(desk::handle(seat, world, Arc::clone(&replica), request));
+                }
+                None => break,
+            },
+        }
+    }
+    leader.shutdown().await;
+    seat.report(Report::Expelled);
+    Ok(())
+}
+
+/// What the serving set and links need of it. Its keys are not used.
+fn identity(seat: &Seat) -> turmoil::Result<cluster::Identity> {
+    Ok(cluster::Identity {
+        public: Public {
+            cluster: seat.identity.cluster,
+            node: seat.node(),
+            name: String::new(),
+            root: Bytes::new(),
+            chain: Vec::new(),
+            seeds: Vec::new(),
+        },
+        keys: NodeKeys::generate()?,
+        data_keys: Default::default(),
+    })
+}
+
+fn own() -> (watch::Sender<Index>, Own) {
+    let (published, told) = watch::channel(Index(0));
+    let (_, health) = watch::channel(Health::default());
+    let own = Own {
+        published: told,
+        health,
+        version: String::new(),
+    };
+    (published, own)
+}
+
+/// Production's, but for waits that are longer than a run.
+fn settings(seat: &Seat, world: &World) -> leader::Config {
+    let mut config = leader::Config::new(seat.node());
+    config.membership.stable_for = world.stable_for;
+    config.verification.first = Duration::from_secs(1);
+    let steps = [1, 2, 4, 8].map(Duration::from_secs);
+    config.backoff = Backoff {
+        steps: steps.to_vec(),
+    };
+    config
+}
+
+fn ports(seat: &Seat, world: &World, replica: &Arc<Replica>, serving: Arc<Serving>) -> Ports {
+    let clock: Arc<dyn Clock> = Arc::clone(&seat.clock) as _;
+    let authorities = AcmeAuthorities::new(Arc::new(Road), replica.clone(), Arc::clone(&clock));
+    let seeded = || Arc::new(Seeded::new(seat.fork()));
+    Ports {
+        states: replica.state(),
+        leadership: replica.leadership(),
+        propose: replica.clone(),
+        lease: replica.clone(),
+        members: replica.clone(),
+        serving,
+        bodies: replica.clone(),
+        seal: Arc::new(MaskSeal),
+        identities: Arc::new(PaperIdentities),
+        clock,
+        authorities: Arc::new(authorities),
+        surveyor: surveyor(world, seeded()),
+        requests: seeded(),
+        jitter: seeded(),
+    }
+}
+
+fn surveyor(world: &World, jitter: Arc<Seeded>) -> Surveyor {
+    let prober = Prober {
+        resolver: Arc::new(Asking),
+        fetch: Arc::new(Balancer(Arc::clone(&world.roll))),
+        reach: Arc::new(Known),
+        jitter,
+        http_port: 80,
+        tls_port: 443,
+    };
+    let rules = Rules {
+        agreement: Agreement::majority(3),
+        traffic: false,
+    };
+    Surveyor::new(prober, rules)
+}
+
+/// The road to the CA, over the simulated network.
+struct Road;
+
+#[async_trait]
+impl Dial for Road {
+    async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
+        Ok(Box::new(TcpStream::connect((host, port)).await?))
+    }
+}
+
+/// A node takes no requests before it has caught up once.
+async fn open_edge(replica: Arc<Replica>, edge: Arc<Port80>) {
+    while replica.barrier().await.is_err() {
+        sleep(PAUSE).await;
+    }
+    drop(replica);
+    if let Ok(listener) = TcpListener::bind(("0.0.0.0", port80::PORT)).await {
+        edge.serve(listener).await;
+    }
+}
