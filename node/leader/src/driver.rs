@@ -14,7 +14,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::court::Court;
 use crate::{
-    clocks::Steadiness,
     config::Config,
     issuance::weather::Skies,
     metrics::{Counters, Snapshot},
@@ -142,7 +141,6 @@ impl Driver {
             board: self.board.clone(),
             counters: self.counters.clone(),
             skies: Skies::new(clock, jitter),
-            steadiness: Steadiness::default(),
         };
         tracing::info!(%term, "this node leads");
         self.counters.took_over();

@@ -8,7 +8,7 @@ use state::{
 };
 
 use crate::{
-    clocks::{self, Steadiness},
+    clocks,
     config::Config,
     fence::Permit,
     issuance::weather::{Skies, Weather},
@@ -31,7 +31,6 @@ pub(crate) struct Reign {
     pub(crate) board: Arc<Board>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) skies: Skies,
-    pub(crate) steadiness: Steadiness,
 }
 
 /// A change that was committed under this term.
@@ -68,12 +67,8 @@ impl Reign {
 
     /// Why nothing that is driven by time should happen, if so.
     pub(crate) fn clock_doubt(&self) -> Option<String> {
-        let tolerance = self.config.clock_tolerance;
-        let clocks = (self.now(), self.boottime());
-        self.steadiness.look(clocks, tolerance).or_else(|| {
-            let reports = self.ports.serving.reports();
-            clocks::disagreement(&reports, tolerance)
-        })
+        let reports = self.ports.serving.reports();
+        clocks::disagreement(&reports, self.config.clock_tolerance)
     }
 
     /// Whether a CA can be asked.
