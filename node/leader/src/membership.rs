@@ -153,12 +153,23 @@ pub(crate) fn plan(picture: &Picture<'_>) -> Vec<Step> {
 
 fn raft(picture: &Picture<'_>) -> Option<Step> {
     if picture.configuration.joint {
-        return None;
+        return finish(picture);
     }
     transfer(picture)
         .or_else(|| set_voters(picture))
         .or_else(|| depart(picture))
         .or_else(|| add_learner(picture))
+}
+
+/// A change that is half done is another leader's, which could not finish it: while it is
+/// our own, nothing is planned. Nobody else finishes it, and until then no other change is
+/// possible. Whoever votes on either side and stays votes.
+fn finish(picture: &Picture<'_>) -> Option<Step> {
+    let mut voters = staying_voters(picture);
+    if picture.configuration.voters.contains(&picture.me) {
+        voters.insert(picture.me);
+    }
+    (!voters.is_empty()).then(|| Step::SetVoters(voters.into_iter().collect()))
 }
 
 /// A leader that is to leave hands over, as soon as there is somebody to hand to.

@@ -194,10 +194,18 @@ fn a_leaving_leader_that_votes_alone_makes_another_voter_first() {
 }
 
 #[test]
-fn nothing_is_begun_while_a_change_is_under_way() {
-    let mut cluster = Cluster::parse("1v 2-");
-    cluster.configuration.joint = true;
-    assert_eq!(cluster.plan(), Vec::<String>::new());
+fn a_change_that_another_leader_left_half_done_is_finished_before_all_else() {
+    for (members, voters) in [
+        ("1v 2-", "1"),
+        ("1v 2vk 3vk!", "1, 2"),
+        ("1v! 2vk", "1, 2"),
+        ("1v 2vk 3vk 4vk 5vk", "1, 2, 3, 4, 5"),
+    ] {
+        let mut cluster = Cluster::parse(members);
+        cluster.configuration.joint = true;
+        let expected = format!("making nodes {voters} the voters");
+        assert_eq!(cluster.plan(), [expected], "{members}");
+    }
 }
 
 #[test]
