@@ -289,14 +289,11 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_not_quoted_at_length() {
-        let body = format!(r#"{{"status":"{}\u001b"}}"#, "x".repeat(5000));
-        let body = body.replace("\"status\":", "\"newNonce\":{},\"newNonce\":");
-        for body in [&body, &format!("[\"{}\"]", "\\u001b".repeat(900))] {
-            let read = answer(200, None, body).document::<ProblemDocument>("order");
-            let text = read.map(drop).unwrap_err().to_string();
-            assert!(text.len() < 400, "{text}");
-            assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
-        }
+        let body = format!(r#"{{"subproblems":"{}\u001b\u007f"}}"#, "x".repeat(5000));
+        let read = answer(200, None, &body).document::<ProblemDocument>("order");
+        let text = read.map(drop).unwrap_err().to_string();
+        assert!(text.len() < 400, "{text}");
+        assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
     }
 
     #[test]
