@@ -93,7 +93,7 @@ impl Port80 {
             }
             Some(_) => None,
             // Missing here: asked of the leader, as in production.
-            None => self.challenges.find(host, token).await.ok().flatten(),
+            None => self.challenges.find(host, Some(token)).await.ok().flatten(),
         }
     }
 }
