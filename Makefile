@@ -32,7 +32,7 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace
-	scripts/fuzz.sh 10
+	scripts/fuzz.sh 5
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e
 
 format:
