@@ -37,7 +37,7 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace --exclude e2e
-	scripts/fuzz.sh 10
+	scripts/fuzz.sh 5
 	$(CARGO) test --locked --workspace --test faults
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)

@@ -3,8 +3,8 @@
 #   scripts/fuzz.sh SECONDS [TARGET...]
 #
 # It drives libFuzzer without cargo-fuzz, so that nothing is to be installed but a C++
-# compiler, and what others made need not be built once more. Those who have cargo-fuzz
-# can use it: cargo fuzz run --dev -s none --fuzz-dir tests/fuzz TARGET.
+# compiler, and what others made need not be built once more. The folder has the shape that
+# cargo-fuzz expects (--fuzz-dir tests/fuzz).
 #
 # What was learnt stays in target/fuzz/corpus. An input that breaks a promise stays in
 # target/fuzz and belongs, with its cause mended, into tests/fuzz/corpus.

@@ -11,7 +11,7 @@
 //! libFuzzer's (`make fuzz`), which learns from the branches that it reaches; they follow
 //! the conventions of cargo-fuzz.
 //!
-//! It opens no socket; `snapshot` writes one file in a temporary folder.
+//! It opens no socket; `snapshot` writes a temporary file for each input.
 
 #![expect(
     clippy::unwrap_used,

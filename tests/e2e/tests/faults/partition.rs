@@ -40,17 +40,52 @@ async fn on(lan: &Arc<Lan>) -> Cluster {
     Cluster::start(options).await
 }
 
-/// How many elections there were, as whoever knows most tells it.
-async fn elections(cluster: &Cluster) -> u64 {
+/// How many elections there were, as those at `places` know.
+async fn elections(cluster: &Cluster, places: &[usize]) -> u64 {
     let mut most = 0;
-    for place in 0..cluster.nodes.len() {
-        most = most.max(cluster.elections(place).await.unwrap_or_default());
+    for place in places {
+        most = most.max(cluster.elections(*place).await.unwrap_or_default());
     }
     most
 }
 
-#[test]
-fn a_leader_whom_nobody_hears_is_replaced_and_comes_back_without_needless_elections() {
+/// Cuts what goes from each first to each second for [`CUT`], while others write on.
+/// Answers with how many elections those at `places` saw meanwhile, and how many in
+/// [`AFTER`] when all passes again.
+async fn cut(
+    lan: &Lan,
+    cluster: &Cluster,
+    writers: &Writers,
+    ways: &[(u8, u8)],
+    places: &[usize],
+) -> (u64, u64) {
+    let first = elections(cluster, places).await;
+    for (from, to) in ways {
+        lan.manner(*from, *to, Manner::cut());
+    }
+    sleep(CUT / 2).await; // what is tested: a cut of that length
+    writers.go_on(3).await;
+    for place in 0..3 {
+        let served = cluster.serial(place, "shop.customer.example").await;
+        assert!(served.is_some(), "who is cut off from others serves on");
+    }
+    sleep(CUT / 2).await;
+    let before = elections(cluster, places).await;
+    lan.manners(Manner::default());
+    sleep(AFTER).await; // what is tested: the time after it
+    cluster.leader().await;
+    writers.go_on(3).await;
+    (before - first, elections(cluster, places).await - before)
+}
+
+/// What is cut: from each first to each second; and who counts the elections.
+struct Cuts {
+    ways: Vec<(u8, u8)>,
+    who: Vec<u8>,
+}
+
+/// As often as is wanted, what is to be cut for the leader that there is.
+fn one_way(what: &'static str, cuts: fn(leader: u8) -> Cuts) {
     let partitions = number("HOSTQUORUM_PARTITIONS").unwrap_or(1);
     let (_, seed) = chance();
     lan::within(3, seed, move |lan| async move {
@@ -60,42 +95,46 @@ fn a_leader_whom_nobody_hears_is_replaced_and_comes_back_without_needless_electi
             .served_alike(&[0, 1, 2], "shop.customer.example")
             .await;
         let writers = Writers::start(&cluster, PACE);
-        let mut most = 0;
+        let (mut most, mut most_after) = (0, 0);
         for _ in 0..partitions {
             writers.go_on(3).await;
-            let leader = cluster.leader().await;
-            let first = elections(&cluster).await;
-            let number = u8::try_from(leader).unwrap() + 1;
-            for other in (1..=3).filter(|other| *other != number) {
-                // It hears them; they do not hear it.
-                lan.manner(number, other, Manner::cut());
-            }
-            // The others go on without it; and who is heard by nobody serves on.
-            sleep(CUT / 2).await;
-            writers.go_on(3).await;
-            assert!(
-                cluster
-                    .serial(leader, "shop.customer.example")
-                    .await
-                    .is_some()
-            );
-            sleep(CUT / 2).await;
-            let before = elections(&cluster).await;
-            println!("elections during the cut: {}", before - first);
-            lan.manners(Manner::default());
-            sleep(AFTER).await; // what is tested: the time after it is mended
-            cluster.leader().await;
-            let needless = elections(&cluster).await - before;
-            assert!(needless <= 1, "{needless} elections after the cut");
-            most = most.max(needless);
+            let Cuts { ways, who } = cuts(u8::try_from(cluster.leader().await).unwrap() + 1);
+            let places: Vec<usize> = who.iter().map(|number| usize::from(*number) - 1).collect();
+            let (during, after) = cut(&lan, &cluster, &writers, &ways, &places).await;
+            assert!(after <= 1, "{after} elections after the cut");
+            (most, most_after) = (most.max(during), most_after.max(after));
         }
         let acknowledged = writers.stop().await;
         all_there(&cluster, &acknowledged).await;
         println!(
-            "{partitions} one-way cuts of the leader for {CUT:?}: at most {most} elections in {AFTER:?} after it; {} writes acknowledged, 0 lost, {} packets",
+            "{partitions} times {what} for {CUT:?}: at most {most} elections meanwhile and {most_after} in {AFTER:?} after it; {} writes acknowledged, 0 lost, {} packets",
             acknowledged.len(),
             lan.lost(),
         );
+    });
+}
+
+/// The other two of three.
+fn others(number: u8) -> impl Iterator<Item = u8> {
+    (1..=3).filter(move |other| *other != number)
+}
+
+#[test]
+fn a_leader_whom_nobody_hears_is_replaced_and_comes_back_without_needless_elections() {
+    one_way("nobody hears the leader", |leader| {
+        let ways = others(leader).map(|other| (leader, other)).collect();
+        let who = vec![1, 2, 3];
+        Cuts { ways, who }
+    });
+}
+
+#[test]
+fn a_follower_that_hears_nobody_comes_back_without_needless_elections() {
+    one_way("a follower hears nobody", |leader| {
+        let deaf = leader % 3 + 1;
+        let ways = others(deaf).map(|other| (other, deaf)).collect();
+        let who = others(deaf).collect();
+        Cuts { ways, who }
     });
 }
 
@@ -107,10 +146,10 @@ fn slow_links_that_lose_packets_delay_writes_and_cost_no_leader() {
         let poor = poor();
         lan.manners(poor);
         let leader = cluster.leader().await;
-        let before = elections(&cluster).await;
+        let before = elections(&cluster, &[0, 1, 2]).await;
         let writers = Writers::start(&cluster, PACE);
         writers.go_on(20).await;
-        let during = elections(&cluster).await - before;
+        let during = elections(&cluster, &[0, 1, 2]).await - before;
         assert!(during <= 1, "{during} elections on slow links");
         let number = u8::try_from(leader).unwrap() + 1;
         // And a node that is cut off wholly catches up.
