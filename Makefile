@@ -56,14 +56,14 @@ end-to-end: ## Real processes, the whole suite against each of both CAs.
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 
-crash-matrix: ## A leader killed at each point of an order and each two; an hour and a half.
+crash-matrix: ## A leader killed at each point of an order and each two; forty minutes.
 	scripts/install-test-tools.sh
-	HOSTQUORUM_CRASH_MATRIX=all $(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
-	HOSTQUORUM_CRASH_MATRIX=all HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --package e2e --test e2e crash:: -- --nocapture
+	HOSTQUORUM_CRASH_MATRIX=all $(CARGO) test --locked --workspace --test e2e crash:: -- --nocapture
+	HOSTQUORUM_CRASH_MATRIX=all HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e crash:: -- --nocapture
 	$(CARGO) test --locked --package leader --features failpoints
 
 renewals: ## Certificates of a minute under load, ten minutes long.
-	HOSTQUORUM_RENEWAL_MINUTES=10 $(CARGO) test --locked --package e2e --test e2e renewal:: -- --nocapture
+	HOSTQUORUM_RENEWAL_MINUTES=10 $(CARGO) test --locked --workspace --test e2e renewal:: -- --nocapture
 
 power-cut: ## File systems shut down under a writer; ROUNDS=20. Needs root.
 	POWER_CUT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --package consensus --test power_cut -- --nocapture

@@ -1,6 +1,6 @@
 //! The leader is killed at every named point of an order, and at every pair of them.
 //!
-//! All cases take an hour; a run takes as many as fit into its time, from where the hour
+//! All cases take twenty minutes; a run takes as many as fit into its time, from where the hour
 //! says on, so that runs go through all of them. `HOSTQUORUM_CRASH_MATRIX=all` takes all
 //! of them, `=120` begins with the one of that number.
 
