@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds fuzz faults schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds slices fuzz faults schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,10 +37,12 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	scripts/install-test-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace --exclude e2e
-	scripts/fuzz.sh 5
-	$(CARGO) test --locked --workspace --test faults
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
+
+slices: ## What CI runs besides: a little of `make fuzz` and of `make faults`. Needs root.
+	scripts/fuzz.sh 5
+	$(CARGO) test --locked --workspace --test faults
 
 format:
 	$(CARGO) fmt --all -- --check
