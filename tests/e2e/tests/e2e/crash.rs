@@ -15,12 +15,12 @@ use harness::{
 use tokio::time::Instant;
 
 /// How long a run's part of the cases takes.
-const SLICE: Duration = Duration::from_secs(75);
+const SLICE: Duration = Duration::from_secs(50);
 /// How long one case may take: two elections, two restarts of an unoptimised program, the
 /// wait before another's finalize is repeated, and a retry.
 const CASE: Duration = Duration::from_secs(90);
 /// Cases of a run, about; the next hour begins so many later.
-const STRIDE: u64 = 12;
+const STRIDE: u64 = 8;
 
 /// Between these the CA has an order that the cluster does not know of.
 const REPLY_LOST: [&str; 2] = ["after-post-new-order", "before-prepare-order"];
