@@ -13,6 +13,7 @@ use std::{
 
 pub use file::Fault;
 use file::File;
+use ipnet::IpNet;
 pub use issuance::Issuance;
 pub use verification::Verification;
 
@@ -29,10 +30,15 @@ pub struct Config {
     pub https: SocketAddr,
     /// The port of customers' TLS as they see it, for redirects.
     pub https_public_port: u16,
+    /// Who stands in front of it and says by the PROXY protocol who clients are; empty:
+    /// nobody.
+    pub https_from: Vec<IpNet>,
     /// Customers' clear-text HTTP.
     pub http: SocketAddr,
     /// Its port as CAs and customers see it, for looks from outside.
     pub http_public_port: u16,
+    /// Who stands in front of it, likewise.
+    pub http_from: Vec<IpNet>,
     /// Other members.
     pub peer: Endpoint,
     /// Operators.
@@ -168,8 +174,10 @@ impl Config {
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
         let https_public_port = file.read("https", "public_port").unwrap_or(443);
+        let https_from = fronts(&mut file, "https");
         let http = file.read("http", "listen").unwrap_or(any(8080));
         let http_public_port = file.read("http", "public_port").unwrap_or(80);
+        let http_from = fronts(&mut file, "http");
         let peer = endpoint(&mut file, "peer", any(7443));
         let admin = endpoint(&mut file, "admin", any(7444));
         let dns = dns(&mut file);
@@ -180,8 +188,10 @@ impl Config {
             key,
             https,
             https_public_port,
+            https_from,
             http,
             http_public_port,
+            http_from,
             peer,
             admin,
             dns,
@@ -323,6 +333,19 @@ fn endpoint(file: &mut File<'_>, section: &str, default: SocketAddr) -> Endpoint
     };
     Endpoint { listen, advertise }
 }
+
+fn fronts(file: &mut File<'_>, section: &str) -> Vec<IpNet> {
+    const KEY: &str = "proxy_protocol_from";
+    let networks: Vec<IpNet> = file.read(section, KEY).unwrap_or_default();
+    if networks.len() > NETWORKS_MAX {
+        let message = format!("{} networks; at most {NETWORKS_MAX}", networks.len());
+        file.fault(section, KEY, &message);
+    }
+    networks
+}
+
+/// Most networks of one list: each is gone through for every address.
+const NETWORKS_MAX: usize = 64;
 
 /// Most addresses of the DNS server: a machine has few.
 const DNS_ADDRESSES_MAX: usize = 16;
@@ -570,8 +593,23 @@ red = 1
             faults(&format!("{LEAST}[verification]\n{wrong}\n")),
             [
                 "line 11: verification.resolvers: 0 resolvers; 1 to 8 are wanted",
-                "line 12: verification.egress_allow: `10.0.0.0` is no network; write an address and how many bits are fixed, as in 10.0.0.0/8",
+                "line 12: verification.egress_allow: `10.0.0.0` is not an address and how many of its bits are fixed, as in \"10.0.0.0/8\"",
                 "line 13: verification.authoritative: a string stands here; true or false is wanted",
+            ]
+        );
+    }
+
+    #[test]
+    fn who_stands_in_front_is_a_list_of_networks() {
+        let text =
+            format!("{LEAST}[https]\nproxy_protocol_from = [\"10.0.0.0/16\", \"fd00::/8\"]\n");
+        let config = Config::parse(&text, Path::new("/base")).unwrap();
+        assert_eq!(config.https_from.len(), 2);
+        assert!(config.http_from.is_empty());
+        assert_eq!(
+            faults(&format!("{LEAST}[http]\nproxy_protocol_from = true\n")),
+            [
+                "line 11: http.proxy_protocol_from: a boolean stands here; a list of networks such as [\"10.0.0.0/8\"] is wanted"
             ]
         );
     }
