@@ -7,6 +7,7 @@ mod hostname;
 mod ledger;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod zone;
 
 use std::{path::PathBuf, time::Duration};
@@ -22,6 +23,7 @@ pub(crate) use hostname::{
     AddHostname, Challenge, CheckHostname, Hostname, HostnameRecords, Keys, SetHostname, State,
 };
 pub(crate) use ledger::{Ledger, Override};
+pub(crate) use traffic::{Page, Said, SetTraffic, Trust};
 pub(crate) use zone::{Caa, Nameserver, Policy, SetZone, Zone};
 
 /// Operate a hostquorum cluster.

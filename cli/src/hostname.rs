@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let exit = match command {
         arguments::Hostname::Add(asked) => add(&mut follow, &asked, output).await?,
         arguments::Hostname::Set(asked) => {
-            output.show(&wants::set(follow.session, asked).await?)?;
+            output.show(&wants::set(follow.session, *asked).await?)?;
             Exit::Done
         }
         arguments::Hostname::List {

@@ -27,6 +27,7 @@ mod output;
 mod secret;
 mod shape;
 mod tokens;
+mod traffic;
 mod zone;
 
 use std::{

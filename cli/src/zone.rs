@@ -1,7 +1,7 @@
 //! The zone: what makes a hostname its tenant's, and what customers point to.
 
 use anyhow::Result;
-use proto::admin::v1::{self as wire, GetZoneRequest, UpdateZoneRequest};
+use proto::admin::v1::{self as wire, GetZoneRequest, UpdateZoneRequest, UpdateZoneTrafficRequest};
 
 use crate::{
     arguments::{self, Caa, Globals, Nameserver, Policy, SetZone},
@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     output::Output,
     shape::zone::Zone,
+    traffic,
 };
 
 /// The only zone.
@@ -36,8 +37,32 @@ pub(crate) async fn run(
             session.read("look at the zone", call).await?
         }
         arguments::Zone::Set(set) => {
-            let call = client.update_zone(changed(set));
-            session.write("change the zone", call).await?
+            let traffic = traffic::changed(set.traffic.clone())?;
+            let mut request = changed(*set);
+            let mut done = None;
+            if request
+                .update_mask
+                .as_ref()
+                .is_some_and(|mask| !mask.paths.is_empty())
+            {
+                let named = request.revision != 0;
+                let call = client.update_zone(request.clone());
+                let zone = session.write("change the zone", call).await?;
+                // Whoever named one means that nobody else has changed it.
+                request.revision = if named { zone.revision } else { 0 };
+                done = Some(zone);
+            }
+            if let Some((traffic, mask)) = traffic {
+                let call = client.update_zone_traffic(UpdateZoneTrafficRequest {
+                    name: ZONE.to_owned(),
+                    traffic: Some(traffic),
+                    update_mask: Some(mask),
+                    revision: request.revision,
+                });
+                done = Some(session.write("change the zone", call).await?);
+            }
+            // The arguments have at least one of both.
+            done.unwrap_or_default()
         }
     };
     output.show(&Zone::from(zone))?;

@@ -44,6 +44,16 @@ impl fmt::Debug for admin::v1::UploadCertificateRequest {
     }
 }
 
+impl fmt::Debug for admin::v1::OriginIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginIdentity")
+            .field("off", &self.off)
+            .field("certificate_pem", &self.certificate_pem)
+            .field("private_key_pem", &Held(!self.private_key_pem.is_empty()))
+            .finish()
+    }
+}
+
 impl fmt::Debug for admin::v1::CreateInvitationResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreateInvitationResponse")
@@ -78,6 +88,13 @@ mod tests {
             format!(
                 "{:?}",
                 admin::v1::UploadCertificateRequest {
+                    private_key_pem: secret.clone(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                admin::v1::OriginIdentity {
                     private_key_pem: secret.clone(),
                     ..Default::default()
                 }

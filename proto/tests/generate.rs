@@ -5,12 +5,19 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 4] = ["admin.proto", "check.proto", "cluster.proto", "peer.proto"];
+const FILES: [&str; 5] = [
+    "admin.proto",
+    "check.proto",
+    "cluster.proto",
+    "peer.proto",
+    "traffic.proto",
+];
 
 /// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 5] = [
     ".hostquorum.admin.v1.CreateInvitationResponse",
     ".hostquorum.admin.v1.ExternalAccount",
+    ".hostquorum.admin.v1.OriginIdentity",
     ".hostquorum.admin.v1.UploadCertificateRequest",
     ".hostquorum.cluster.v1.ExternalAccount",
 ];

@@ -2,12 +2,14 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::SetTraffic;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Hostname {
     /// Authorize hostnames: from now on they may get certificates
     Add(AddHostname),
-    /// Change what certificates a hostname is to have
-    Set(SetHostname),
+    /// Change what certificates a hostname is to have, and how its traffic is served
+    Set(Box<SetHostname>),
     /// All hostnames, in the order of their names
     List {
         /// Only those in this state
@@ -115,7 +117,7 @@ pub(crate) struct AddHostname {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("wants").required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("changes").required(true).multiple(true))]
 pub(crate) struct SetHostname {
     /// Which
     pub(crate) hostname: String,
@@ -124,24 +126,36 @@ pub(crate) struct SetHostname {
         long,
         env = "HOSTQUORUM_WILDCARD",
         value_name = "BOOL",
-        group = "wants"
+        group = "changes"
     )]
     pub(crate) wildcard: Option<bool>,
     /// With which keys
-    #[arg(long, env = "HOSTQUORUM_KEYS", value_enum, group = "wants")]
+    #[arg(long, env = "HOSTQUORUM_KEYS", value_enum, group = "changes")]
     pub(crate) keys: Option<Keys>,
     /// From that CA only; an empty name: by rank
-    #[arg(long, env = "HOSTQUORUM_CA", value_name = "NAME", group = "wants")]
+    #[arg(long, env = "HOSTQUORUM_CA", value_name = "NAME", group = "changes")]
     pub(crate) ca: Option<String>,
     /// The CA's profile to ask for; an empty name: as the CA is configured
-    #[arg(long, env = "HOSTQUORUM_PROFILE", value_name = "NAME", group = "wants")]
+    #[arg(
+        long,
+        env = "HOSTQUORUM_PROFILE",
+        value_name = "NAME",
+        group = "changes"
+    )]
     pub(crate) profile: Option<String>,
     /// Prove it to the CA by that only
-    #[arg(long, env = "HOSTQUORUM_CHALLENGE", value_enum, group = "wants")]
+    #[arg(long, env = "HOSTQUORUM_CHALLENGE", value_enum, group = "changes")]
     pub(crate) challenge: Option<Challenge>,
     /// Order nothing: only what is uploaded is served
-    #[arg(long, env = "HOSTQUORUM_MANUAL", value_name = "BOOL", group = "wants")]
+    #[arg(
+        long,
+        env = "HOSTQUORUM_MANUAL",
+        value_name = "BOOL",
+        group = "changes"
+    )]
     pub(crate) manual: Option<bool>,
+    #[command(flatten)]
+    pub(crate) traffic: SetTraffic,
     /// Only if this is its revision
     #[arg(
         long,

@@ -4,6 +4,8 @@ use std::{net::IpAddr, str::FromStr};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::SetTraffic;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Zone {
     /// The zone as it is
@@ -11,21 +13,21 @@ pub(crate) enum Zone {
     /// What the operator is to publish for it
     Records,
     /// Change it
-    Set(SetZone),
+    Set(Box<SetZone>),
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("settings").required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("changes").required(true).multiple(true))]
 pub(crate) struct SetZone {
     /// What makes a hostname its tenant's
-    #[arg(long, env = "HOSTQUORUM_OWNERSHIP", value_enum, group = "settings")]
+    #[arg(long, env = "HOSTQUORUM_OWNERSHIP", value_enum, group = "changes")]
     pub(crate) ownership: Option<Policy>,
     /// The domain under which each tenant has its CNAME target; an empty value: none
     #[arg(
         long,
         env = "HOSTQUORUM_EDGE_DOMAIN",
         value_name = "DOMAIN",
-        group = "settings"
+        group = "changes"
     )]
     pub(crate) edge_domain: Option<String>,
     /// Where customers' A and AAAA records point to: the accelerator's addresses or the nodes';
@@ -35,7 +37,7 @@ pub(crate) struct SetZone {
         env = "HOSTQUORUM_POINTS_TO",
         value_name = "ADDRESS",
         value_delimiter = ',',
-        group = "settings"
+        group = "changes"
     )]
     pub(crate) points_to: Option<Vec<String>>,
     /// The zone that the nodes answer for, to which _acme-challenge is delegated; an empty
@@ -44,7 +46,7 @@ pub(crate) struct SetZone {
         long,
         env = "HOSTQUORUM_DNS_ZONE",
         value_name = "DOMAIN",
-        group = "settings"
+        group = "changes"
     )]
     pub(crate) dns_zone: Option<String>,
     /// A name server of that zone with its addresses, as ns1.acme.example=192.0.2.1,2001:db8::1;
@@ -58,8 +60,10 @@ pub(crate) struct SetZone {
     )]
     pub(crate) nameserver: Vec<Nameserver>,
     /// Who may issue for hostnames whose CNAME leads into that zone
-    #[arg(long, env = "HOSTQUORUM_CAA", value_enum, group = "settings")]
+    #[arg(long, env = "HOSTQUORUM_CAA", value_enum, group = "changes")]
     pub(crate) caa: Option<Caa>,
+    #[command(flatten)]
+    pub(crate) traffic: SetTraffic,
     /// Only if this is the zone's revision
     #[arg(
         long,

@@ -1,7 +1,7 @@
 //! What a hostname is to have.
 
 use anyhow::Result;
-use proto::admin::v1::{self as wire, UpdateHostnameRequest};
+use proto::admin::v1::{self as wire, UpdateHostnameRequest, UpdateHostnameTrafficRequest};
 
 use super::resource;
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     ca,
     connect::Session,
     shape::hostname::Hostname,
+    traffic,
 };
 
 /// What new hostnames are to have.
@@ -23,8 +24,10 @@ pub(super) fn wanted(asked: &AddHostname) -> wire::Wants {
     }
 }
 
-/// Changes what was told, and leaves the rest.
+/// Changes what was told, and leaves the rest: first what it is to have, then how its
+/// traffic is served.
 pub(super) async fn set(session: &Session, asked: SetHostname) -> Result<Hostname> {
+    let traffic = traffic::changed(asked.traffic.clone())?;
     let mut wants = wire::Wants::default();
     let mut paths = Vec::new();
     let mut name = |field: &str| paths.push(field.to_owned());
@@ -52,18 +55,37 @@ pub(super) async fn set(session: &Session, asked: SetHostname) -> Result<Hostnam
         wants.challenge = challenge(choice).into();
         name("challenge");
     }
-    let request = UpdateHostnameRequest {
-        name: resource(&asked.hostname),
-        wants: Some(wants),
-        update_mask: Some(prost_types::FieldMask { paths }),
-        revision: asked.revision,
-    };
     let doing = format!("change {}", asked.hostname);
     let mut client = session.hostnames();
-    let done = session
-        .write(&doing, client.update_hostname(request))
-        .await?;
-    Ok(Hostname::from(done))
+    let mut revision = asked.revision;
+    let mut done = None;
+    if !paths.is_empty() {
+        let request = UpdateHostnameRequest {
+            name: resource(&asked.hostname),
+            wants: Some(wants),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            revision,
+        };
+        let call = client.update_hostname(request);
+        let changed = session.write(&doing, call).await?;
+        // Whoever named one means that nobody else has changed it.
+        if revision != 0 {
+            revision = changed.revision;
+        }
+        done = Some(changed);
+    }
+    if let Some((traffic, mask)) = traffic {
+        let request = UpdateHostnameTrafficRequest {
+            name: resource(&asked.hostname),
+            traffic: Some(traffic),
+            update_mask: Some(mask),
+            revision,
+        };
+        let call = client.update_hostname_traffic(request);
+        done = Some(session.write(&doing, call).await?);
+    }
+    // The arguments have at least one of both.
+    Ok(Hostname::from(done.unwrap_or_default()))
 }
 
 /// An empty name stands for none.

@@ -5,7 +5,11 @@ mod claim;
 use proto::admin::v1 as wire;
 use serde::Serialize;
 
-use super::{certificate::Certificate, id, moment};
+use super::{
+    certificate::Certificate,
+    id, moment,
+    traffic::{Setting, lines, settings},
+};
 use crate::output::{Shape, clean, pairs, rows};
 use claim::{Contest, Ownership, Wants};
 
@@ -31,6 +35,10 @@ pub(crate) struct Hostname {
     pub(crate) request_at: Option<String>,
     pub(crate) order: Option<Order>,
     pub(crate) failure: Option<Failure>,
+    /// How its traffic is served, and whence each setting is; only of a hostname that is
+    /// shown alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) traffic: Vec<Setting>,
     pub(crate) revision: u64,
     pub(crate) serving: Vec<Serving>,
 }
@@ -76,7 +84,10 @@ pub(crate) struct Serving {
 
 impl From<wire::Hostname> for Hostname {
     fn from(wire: wire::Hostname) -> Self {
+        let zone = wire.zone_traffic.as_ref();
+        let traffic = zone.map(|zone| settings(wire.traffic.as_ref(), zone));
         Self {
+            traffic: traffic.unwrap_or_default(),
             state: state(wire.state()),
             hostname: id(&wire.name).to_owned(),
             authorized_at: moment(wire.authorized_at.as_ref()),
@@ -289,6 +300,7 @@ impl Shape for Hostname {
             said.push(("contested", text));
             said.push(("contest fault", contest.fault.clone()));
         }
+        said.extend(lines(&self.traffic));
         said.push(("served by", served(&self.serving)));
         said.push(("not by", behind(&self.serving)));
         said.push(("revision", self.revision.to_string()));

@@ -4,6 +4,7 @@
 
 mod check;
 mod issuance;
+mod traffic;
 
 use std::{
     cell::RefCell,

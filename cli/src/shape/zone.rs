@@ -3,6 +3,7 @@
 use proto::admin::v1 as wire;
 use serde::Serialize;
 
+use super::traffic::{self, Setting, lines};
 use crate::output::{Shape, pairs};
 
 /// What makes a hostname its tenant's, and what customers point to.
@@ -19,6 +20,9 @@ pub(crate) struct Zone {
     pub(crate) caa: &'static str,
     /// Absent until it is set.
     pub(crate) origin: Option<String>,
+    /// How traffic is served; empty from a node that is older than this program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) traffic: Vec<Setting>,
     pub(crate) revision: u64,
 }
 
@@ -55,6 +59,10 @@ impl From<wire::Zone> for Zone {
             }),
             caa: if settings.caa_open { "open" } else { "pinned" },
             origin: wire.origin.map(|origin| origin.url),
+            traffic: wire
+                .traffic
+                .map(|zone| traffic::settings(None, &zone))
+                .unwrap_or_default(),
             revision: wire.revision,
         }
     }
@@ -78,7 +86,7 @@ impl Shape for Zone {
             "open" => "none: any CA may issue for what points here",
             _ => "only our accounts may issue for what points here",
         };
-        pairs(vec![
+        let mut said = vec![
             ("ownership", ownership.to_owned()),
             ("edge domain", self.edge_domain.clone()),
             ("customers point to", self.addresses.join(", ")),
@@ -86,7 +94,15 @@ impl Shape for Zone {
             ("name servers", servers.collect::<Vec<_>>().join("; ")),
             ("CAA records", caa.to_owned()),
             ("origin", self.origin.clone().unwrap_or_default()),
-            ("revision", self.revision.to_string()),
-        ])
+        ];
+        said.extend(lines(&self.traffic).into_iter().map(|(name, value)| {
+            let value = value
+                .strip_suffix(" (zone)")
+                .map(ToOwned::to_owned)
+                .unwrap_or(value);
+            (name, value)
+        }));
+        said.push(("revision", self.revision.to_string()));
+        pairs(said)
     }
 }

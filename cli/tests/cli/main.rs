@@ -18,3 +18,4 @@ mod node;
 mod pki;
 mod program;
 mod reaching;
+mod traffic;

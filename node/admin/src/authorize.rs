@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 43] = [
+pub(crate) const TABLE: [(&str, Access); 45] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -41,6 +41,10 @@ pub(crate) const TABLE: [(&str, Access); 43] = [
     ),
     (
         "hostquorum.admin.v1.Hostnames/UpdateHostname",
+        Access::Admin,
+    ),
+    (
+        "hostquorum.admin.v1.Hostnames/UpdateHostnameTraffic",
         Access::Admin,
     ),
     (
@@ -62,6 +66,7 @@ pub(crate) const TABLE: [(&str, Access); 43] = [
     ("hostquorum.admin.v1.Hostnames/EndContest", Access::Admin),
     ("hostquorum.admin.v1.Zones/GetZone", Access::Viewer),
     ("hostquorum.admin.v1.Zones/UpdateZone", Access::Admin),
+    ("hostquorum.admin.v1.Zones/UpdateZoneTraffic", Access::Admin),
     ("hostquorum.admin.v1.Zones/SetOrigin", Access::Admin),
     ("hostquorum.admin.v1.Cas/CreateCa", Access::Admin),
     ("hostquorum.admin.v1.Cas/GetCa", Access::Viewer),

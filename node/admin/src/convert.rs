@@ -4,6 +4,7 @@ mod ca;
 mod certificate;
 mod hostname;
 mod ledger;
+mod traffic;
 mod zone;
 
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub(crate) use hostname::{
     heard, hostname, hostname_state, serving, standing, state_filter, tenant, wants, wants_edited,
 };
 pub(crate) use ledger::{bucket, forecast, kind_filter};
-pub(crate) use zone::{origin, zone, zone_settings};
+pub(crate) use traffic::{traffic, traffic_edited, traffic_settings};
+pub(crate) use zone::{origin, shown_origin, zone, zone_settings};
 
 pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let millis = at.as_millis();

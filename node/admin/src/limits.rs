@@ -108,6 +108,79 @@ pub(crate) const TTL: u32 = 900;
 /// Longest name of an origin accepted, in bytes.
 pub(crate) const ORIGIN_URL_MAX: usize = 512;
 
+/// Most of all settings of a hostname or of its zone together: an entry of the log, and
+/// memory on each node.
+pub(crate) const TRAFFIC_BYTES_MAX: usize = 64 * 1024;
+
+/// Most origins of one hostname: each core of each node keeps connections to each.
+pub(crate) const ORIGINS_MAX: usize = 16;
+
+/// Largest weight of an origin.
+pub(crate) const WEIGHT_MAX: u32 = 1000;
+
+/// How often an origin is asked whether it is well, unless told otherwise.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// At most so often: each node asks for itself.
+pub(crate) const CHECK_EVERY_MIN: Duration = Duration::from_secs(1);
+/// At least so often, or it would say nothing about now.
+pub(crate) const CHECK_EVERY_MAX: Duration = Duration::from_secs(3600);
+/// When no answer counts as a bad one, unless told otherwise.
+pub(crate) const CHECK_PATIENCE: Duration = Duration::from_secs(2);
+/// Below this a busy origin would be taken for an ill one.
+pub(crate) const CHECK_PATIENCE_MIN: Duration = Duration::from_millis(100);
+
+/// How long an origin that failed is left alone, unless told otherwise.
+pub(crate) const EJECTED_FOR: Duration = Duration::from_secs(10);
+
+/// Most pins: the keys in use and the next ones.
+pub(crate) const PINS_MAX: usize = 8;
+
+/// Longest path of a rule.
+pub(crate) const PATH_MAX: usize = 1024;
+
+/// Most redirects: each is compared with each request.
+pub(crate) const REDIRECTS_MAX: usize = 16;
+/// Longest target of a redirect: what browsers and proxies take for a URL.
+pub(crate) const REDIRECT_TARGET_MAX: usize = 2048;
+
+/// Most rules by path, for the same reason.
+pub(crate) const PATHS_MAX: usize = 16;
+
+/// Most changes of header fields in one direction: a message has at most 100 fields.
+pub(crate) const HEADER_RULES_MAX: usize = 32;
+/// Longest name of a field.
+pub(crate) const HEADER_NAME_MAX: usize = 128;
+/// Longest value of a field: policies of content are near 2 KiB.
+pub(crate) const HEADER_VALUE_MAX: usize = 4096;
+
+/// Most things that origins are told of a hostname.
+pub(crate) const METADATA_MAX: usize = 16;
+/// Longest key of them.
+pub(crate) const METADATA_KEY_MAX: usize = 64;
+/// Longest value.
+pub(crate) const METADATA_VALUE_MAX: usize = 1024;
+
+/// Two years, the longest that browsers' lists speak of.
+pub(crate) const HSTS_MAX: u32 = 2 * 365 * 86_400;
+/// The shortest that browsers' lists take.
+pub(crate) const HSTS_PRELOAD_MIN: u32 = 365 * 86_400;
+
+/// Largest body, and what holds unless told otherwise: as the edge's own bound.
+pub(crate) const BODY_MAX: u64 = 10 << 30;
+
+/// Most requests in a second that can be told apart from no limit.
+pub(crate) const RATE_MAX: u32 = 1_000_000;
+
+/// Most connections that can be told apart from no limit.
+pub(crate) const CONNECTIONS_MAX: u32 = 1_000_000;
+
+/// Largest maintenance page: held in memory by every node.
+pub(crate) const MAINTENANCE_BODY_MAX: usize = 16 * 1024;
+/// A week.
+pub(crate) const MAINTENANCE_RETRY_MAX: u32 = 7 * 86_400;
+/// Longest type of a page.
+pub(crate) const CONTENT_TYPE_MAX: usize = 128;
+
 /// Denials that are written to the audit at once; further ones wait for
 /// [`DENIALS_EVERY`]: an attacker must not fill the disk through the audit.
 pub(crate) const DENIALS_BURST: u32 = 20;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use state::{Ca, Certificate, Preset, Registration, Source, State, Timestamp};
+use state::{
+    Ca, Certificate, Preset, Registration, Source, State, Timestamp, traffic::OriginTrust,
+};
 
 use crate::{explain::words, limits};
 
@@ -27,6 +29,14 @@ pub(crate) fn all(state: &State, now: Timestamp) -> Vec<String> {
         .collect();
     ending.sort_by_key(|certificate| certificate.not_after);
     let mut told: Vec<String> = state.cas().filter_map(|ca| of_ca(ca)).collect();
+    if state.zone().traffic.origin_trust == Some(OriginTrust::Off) {
+        told.push(
+            "origins' certificates are not verified unless a hostname decides otherwise: whoever \
+             can answer in an origin's place reads and writes the traffic (`hostquorum zone set \
+             --origin-trust FILE` names the roots)"
+                .to_owned(),
+        );
+    }
     let more = (told.len() + ending.len()).saturating_sub(limits::WARNINGS_MAX);
     let most = limits::WARNINGS_MAX.saturating_sub(told.len());
     told.extend(ending.into_iter().take(most).map(|one| ends(one, now)));

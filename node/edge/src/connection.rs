@@ -6,6 +6,7 @@ mod watched;
 
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use hyper::{
     body::Incoming,
@@ -31,25 +32,50 @@ use crate::{
     http::{body::ResponseBody, forward, plain},
     limits,
     listener::Admitted,
+    policy::{Policy, allowance::Connected, client::Asked},
     proxy_protocol,
     tls::{
         alpn, hello,
+        identity::Identity,
         keys::Ready,
         replay::Replay,
         resolver::{self, Choice},
         server::{self, Protocol},
     },
+    view::{Known, View},
     worker::Worker,
 };
 
 /// A client's connection as its requests see it.
-#[derive(Debug)]
 pub(crate) struct Client {
     /// Held until the last tunnel of the connection has ended.
     pub(crate) admitted: Admitted,
     /// The name that the TLS session is for, lower case; empty without TLS.
     pub(crate) name: String,
     pub(crate) activity: Arc<Activity>,
+    /// How its requests were served last; absent without TLS.
+    policy: ArcSwapOption<Policy>,
+    /// Whose certificates it was asked for in the handshake.
+    pub(crate) asked: Asked,
+    /// Whom it has proven to be.
+    pub(crate) identity: Option<Identity>,
+    /// Held as long as `admitted`, where connections are counted.
+    _connected: Option<Connected>,
+}
+
+impl Client {
+    /// How its requests are served now. Nothing is made while nobody changes the settings.
+    pub(crate) fn policy(&self, worker: &Worker, view: &View, known: &Known) -> Arc<Policy> {
+        if let Some(held) = &*self.policy.load()
+            && held.holds(view, known)
+        {
+            return Arc::clone(held);
+        }
+        let policies = &worker.policies;
+        let policy = policies.of(&worker.upstream, view, known, &self.name);
+        self.policy.store(Some(Arc::clone(&policy)));
+        policy
+    }
 }
 
 /// Serves a connection of the https port.
@@ -67,6 +93,15 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         }
         None => return,
     };
+    let let_in = match let_in(&worker, &name, config) {
+        Ok(let_in) => let_in,
+        Err(alert) => return refuse(&mut stream, alert).await,
+    };
+    let LetIn {
+        policy,
+        config,
+        connected,
+    } = let_in;
     let (stream, protocol) =
         match server::handshake(config, Replay::new(read, stream), &name, deadline).await {
             Ok(done) => done,
@@ -78,10 +113,18 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         };
     worker.counters.handshakes.add();
     let activity = Activity::new(protocol == Protocol::Http1);
+    let asked = policy.handshake.asked();
+    let shown = asked
+        .as_ref()
+        .and_then(|_| stream.get_ref().1.peer_certificates());
     let client = Arc::new(Client {
         admitted,
         name,
         activity: Arc::clone(&activity),
+        identity: shown.and_then(|chain| chain.first()).map(Identity::of),
+        asked,
+        policy: ArcSwapOption::from(Some(policy)),
+        _connected: connected,
     });
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({
@@ -114,6 +157,10 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
         admitted,
         name: String::new(),
         activity: Arc::clone(&activity),
+        policy: ArcSwapOption::empty(),
+        asked: None,
+        identity: None,
+        _connected: None,
     });
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({
@@ -157,6 +204,41 @@ fn note(client: SocketAddr, end: &End) {
         End::Failed(error) => tracing::debug!(%client, %error, "connection failed"),
         End::Overdue(why) => tracing::debug!(%client, why, "connection cut off"),
     }
+}
+
+/// What a handshake is made with.
+struct LetIn {
+    policy: Arc<Policy>,
+    config: Ready,
+    connected: Option<Connected>,
+}
+
+/// What the settings of `name` make of the key that was found; an alert if they want
+/// nobody more.
+fn let_in(worker: &Worker, name: &str, config: Ready) -> Result<LetIn, AlertDescription> {
+    let view = worker.view.load();
+    // It may have been removed since the hello was read.
+    let known = view.known(name).ok_or(AlertDescription::UnrecognisedName)?;
+    let policy = worker.policies.of(&worker.upstream, &view, &known, name);
+    let config = policy.handshake.config(config).ok_or_else(|| {
+        worker.counters.handshakes_failed.add();
+        AlertDescription::InternalError
+    })?;
+    let most = policy.more.as_ref().and_then(|more| more.connections);
+    let connected = most.map(|most| {
+        let hostname = known.hostname(name);
+        let connected = worker.allowances.connect(hostname, most);
+        connected.ok_or_else(|| {
+            worker.counters.connections_refused.add();
+            // TLS has no alert that says so.
+            AlertDescription::InternalError
+        })
+    });
+    Ok(LetIn {
+        connected: connected.transpose()?,
+        policy,
+        config,
+    })
 }
 
 /// Shows a CA what it wants to see, and ends the connection: nothing is ever said

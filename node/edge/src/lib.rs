@@ -14,6 +14,9 @@
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
 //!
+//! How a name is served where that is not as by default is decided in the state and made
+//! ready in `policy`, which handshake, request and upstream look at.
+//!
 //! Beside them one thread answers DNS for what customers delegate to us ([`dns`]),
 //! from the same view.
 //!
@@ -31,6 +34,7 @@ mod http;
 mod limits;
 mod listener;
 mod metrics;
+mod policy;
 pub mod proxy_protocol;
 mod running;
 mod tls;

@@ -145,9 +145,29 @@ pub(crate) const ORIGIN_PING: Duration = Duration::from_secs(20);
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 /// Addresses of an origin that one dial tries.
 pub(crate) const ORIGIN_ADDRESSES: usize = 4;
-/// Origins whose pools a core keeps. The zone has one; after a change the old
-/// one's requests end.
-pub(crate) const ORIGINS: usize = 16;
+/// Origins whose pools a core keeps beyond those that settings in use name.
+pub(crate) const ORIGINS: usize = 4096;
+/// Sets of settings that a core keeps made, about 2 KB each; beyond it they are made for
+/// each connection.
+pub(crate) const POLICIES: usize = 16_384;
+/// How long one is kept that no connection uses. Its origins are asked whether they
+/// are well for as long.
+pub(crate) const POLICY_REST: Duration = Duration::from_secs(60);
+/// Origins that a node asks whether they are well; others count as well until they fail.
+pub(crate) const CHECKED: usize = 4096;
+/// Hostnames whose rates or connections are limited and counted at once by a node, in
+/// [`ALLOWANCE_SHARDS`] parts of about 100 bytes each; beyond it a hostname that comes
+/// anew is not limited.
+pub(crate) const ALLOWANCES: usize = 65_536;
+/// Parts with a lock each, so that cores seldom meet.
+pub(crate) const ALLOWANCE_SHARDS: usize = 64;
+/// Requests that may go to another origin at once after a rest, and once more in each
+/// part of a second, whatever the share allowed: a hostname with few requests has none.
+pub(crate) const FAILOVERS: u32 = 3;
+/// An origin that fails again and again is left alone for at most so many periods.
+pub(crate) const EJECTION_TIMES: u32 = 10;
+/// A client certificate's names as a field's value; longer ones are left out.
+pub(crate) const IDENTITY: usize = 4 << 10;
 /// Keys being opened for one core at once: beyond it the store is stuck, and
 /// waiting longer would only fill memory.
 pub(crate) const KEYS_OPENING: usize = 256;

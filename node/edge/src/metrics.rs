@@ -115,6 +115,14 @@ counters! {
     Counter origin_reused,
     /// Requests sent again because a pooled connection had just ended.
     Counter origin_retries,
+    /// Requests sent to another origin because the first gave no answer.
+    Counter origin_failovers,
+    /// Times that an origin was left alone for its failures.
+    Counter origin_ejections,
+    /// Times that an origin was found ill.
+    Counter origin_ill,
+    /// Connections refused because their hostname has too many.
+    Counter connections_refused,
     /// Tunnels (WebSocket) opened.
     Counter tunnels,
     /// Tunnels open now.

@@ -21,8 +21,9 @@ use crate::{
     limits::{Limits, OPENERS},
     listener::{self, Sockets},
     metrics::{Counters, Snapshot},
+    policy::allowance::Allowances,
     tls::keys::Opener,
-    upstream::{Dialer, RootsError},
+    upstream::{Checks, Dialer, RootsError},
     view::{self, View},
     worker::{self, Fronts, Phase, Shared, Worker},
 };
@@ -161,7 +162,9 @@ impl Edge {
     /// none.
     pub fn start(config: Config, inputs: Inputs) -> Result<Running, StartError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let dialer = Arc::new(Dialer::new(&provider, config.origin_roots.as_deref())?);
+        let roots = config.origin_roots.as_deref();
+        let dialer = Arc::new(Dialer::new(&provider, roots, Arc::clone(&inputs.seal))?);
+        let limits = Arc::new(config.limits);
         let https = listen(config.https, config.cores)?;
         let http = listen(config.http, config.cores)?;
         let addresses = Addresses {
@@ -187,10 +190,12 @@ impl Edge {
         let shared = Shared {
             view: present,
             opener: Arc::new(opener),
+            checks: Checks::new(Arc::clone(&dialer), Arc::clone(&limits)),
+            allowances: Allowances::new(),
             dialer,
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,
-            limits: Arc::new(config.limits),
+            limits,
             fronts: Arc::new(Fronts {
                 https: config.https_from,
                 http: config.http_from,

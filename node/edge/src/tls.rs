@@ -3,6 +3,7 @@
 pub(crate) mod alpn;
 mod cache;
 pub mod hello;
+pub(crate) mod identity;
 pub(crate) mod keys;
 pub(crate) mod replay;
 pub(crate) mod resolver;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use state::{Ca, Certificate, Challenge, Hostname, Index, Origin, State, Zone};
+use state::{
+    Ca, Certificate, Challenge, Hostname, HostnameRecord, Index, Origin, State, Traffic, Zone,
+};
 use tokio::sync::watch;
 
 /// One state as the edge serves it. Shares its structure with the state; making
@@ -24,6 +26,26 @@ pub enum Served {
     With(Arc<Certificate>),
 }
 
+/// A name that is served, and how its traffic is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What was decided for its hostname; absent: all is as in the zone.
+    pub traffic: Option<Arc<Traffic>>,
+    /// The hostname is the one above, which is for all names below it. An exact hostname
+    /// counts before it, whatever it decides.
+    pub below: bool,
+}
+
+impl Known {
+    /// The hostname that `name` is served for.
+    pub fn hostname<'a>(&self, name: &'a str) -> &'a str {
+        match name.split_once('.') {
+            Some((_, above)) if self.below => above,
+            _ => name,
+        }
+    }
+}
+
 impl View {
     /// The view of `state`.
     pub const fn new(state: Arc<State>) -> Self {
@@ -40,21 +62,32 @@ impl View {
         self.state.hostname(name).is_some() || self.covering(name).is_some()
     }
 
+    /// The same, with how its traffic is served.
+    pub fn known(&self, name: &str) -> Option<Known> {
+        let (record, below) = match self.state.hostname(name) {
+            Some(record) => (record, false),
+            None => (self.covering(name)?.0, true),
+        };
+        let traffic = record.traffic.clone();
+        Some(Known { traffic, below })
+    }
+
     /// What to present for `name`, in lower case: its own certificate, else one that is
     /// for all names beside it.
     pub fn served(&self, name: &str) -> Served {
         let record = self.state.hostname(name);
         let own = record.and_then(|record| self.state.certificate(&record.certificate?));
-        match own.or_else(|| self.covering(name)) {
+        let covering = || self.covering(name).map(|(_, certificate)| certificate);
+        match own.or_else(covering) {
             Some(certificate) => Served::With(Arc::clone(certificate)),
             None if record.is_some() => Served::Pending,
             None => Served::Unknown,
         }
     }
 
-    /// The certificate of the hostname one label above, if it is for all names below that.
+    /// The hostname one label above and its certificate, if it is for all names below that.
     /// What another tenant has authorized is not served with it.
-    fn covering(&self, name: &str) -> Option<&Arc<Certificate>> {
+    fn covering(&self, name: &str) -> Option<(&HostnameRecord, &Arc<Certificate>)> {
         let (_, above) = name.split_once('.')?;
         let record = self.state.hostname(above)?;
         let own = self.state.hostname(name);
@@ -62,7 +95,7 @@ impl View {
             return None;
         }
         let certificate = self.state.certificate(&record.certificate?)?;
-        certificate.wildcard.then_some(certificate)
+        certificate.wildcard.then_some((record, certificate))
     }
 
     /// Where requests for an authorized name go, if that was set.

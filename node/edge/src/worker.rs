@@ -20,11 +20,12 @@ use crate::{
     limits::{Limits, SWEEP},
     listener::{self, Sockets},
     metrics::Counters,
+    policy::{Policies, allowance::Allowances},
     tls::{
         alpn::Proofs,
         keys::{Keys, Opener},
     },
-    upstream::{Dialer, Upstream},
+    upstream::{Checks, Dialer, Upstream},
     view::Present,
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
     pub(crate) upstream: Upstream,
+    pub(crate) policies: Policies,
+    pub(crate) allowances: Arc<Allowances>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) view: Present,
     pub(crate) opener: Arc<Opener>,
     pub(crate) dialer: Arc<Dialer>,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) allowances: Arc<Allowances>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
@@ -86,6 +91,8 @@ impl Worker {
             view,
             opener,
             dialer,
+            checks,
+            allowances,
             challenges,
             reach,
             limits,
@@ -95,8 +102,10 @@ impl Worker {
         Arc::new(Self {
             view,
             proofs: Proofs::new(Arc::clone(&opener.provider)),
+            policies: Policies::new(Arc::clone(&opener.provider)),
+            allowances,
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
-            upstream: Upstream::new(dialer, Arc::clone(&limits), Arc::clone(&counters)),
+            upstream: Upstream::new(dialer, checks, Arc::clone(&limits), Arc::clone(&counters)),
             challenges,
             reach,
             limits,
@@ -172,6 +181,7 @@ async fn sweep(worker: Arc<Worker>) {
     let mut ticks = interval(SWEEP);
     loop {
         ticks.tick().await;
+        worker.policies.sweep();
         worker.upstream.sweep();
     }
 }

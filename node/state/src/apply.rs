@@ -10,6 +10,7 @@ mod members;
 mod orders;
 mod ownership;
 mod records;
+mod traffic;
 
 use crate::{Batch, Change, Command, Index, Outcome, Refusal, State, outcome::Done};
 
@@ -134,6 +135,11 @@ impl Apply<'_> {
                 wants,
                 revision,
             } => self.set_wants(hostname, wants, *revision),
+            Change::SetTraffic {
+                hostname,
+                traffic,
+                revision,
+            } => self.set_traffic(hostname.as_ref(), traffic, *revision),
             Change::ContestHostname {
                 hostname,
                 tenant,
@@ -234,6 +240,7 @@ impl Change {
             | Self::SetOrigin { .. }
             | Self::SetZone { .. }
             | Self::SetWants { .. }
+            | Self::SetTraffic { .. }
             | Self::ContestHostname { .. }
             | Self::EndContest { .. }
             | Self::ReissueCertificates { .. }

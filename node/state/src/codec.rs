@@ -12,6 +12,7 @@ mod load;
 mod order;
 mod outcome;
 pub mod record;
+mod traffic;
 mod wire;
 
 use bytes::Bytes;

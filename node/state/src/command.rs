@@ -7,7 +7,7 @@ use crate::{
     Evidence, ExternalAccount, FailureClass, Hostname, HpkeSealed, Index, InvitationId,
     IssuedCertificate, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId, Origin,
     OwnershipToken, Placed, Proof, ProofMethod, Reissue, RevocationState, Role, Sealed, Tenant,
-    Term, Timestamp, Wants, Window, ZoneSettings, ca::AccountKey,
+    Term, Timestamp, Traffic, Wants, Window, ZoneSettings, ca::AccountKey,
 };
 
 /// A change with everything that cannot be derived from the state.
@@ -75,6 +75,15 @@ pub enum Change {
         /// What.
         wants: Box<Wants>,
         /// Refuse unless this is its revision.
+        revision: Option<Index>,
+    },
+    /// Set how traffic is served.
+    SetTraffic {
+        /// Of which hostname; absent: of all that do not decide otherwise.
+        hostname: Option<Hostname>,
+        /// How.
+        traffic: Box<Traffic>,
+        /// Refuse unless this is the hostname's or the zone's revision.
         revision: Option<Index>,
     },
     /// Claim a hostname for another tenant than it is.
@@ -387,6 +396,7 @@ impl Change {
             Self::SetOrigin { .. } => "set-origin",
             Self::SetZone { .. } => "set-zone",
             Self::SetWants { .. } => "set-wants",
+            Self::SetTraffic { .. } => "set-traffic",
             Self::ContestHostname { .. } => "contest-hostname",
             Self::EndContest { .. } => "end-contest",
             Self::ReissueCertificates { .. } => "reissue-certificates",

@@ -7,7 +7,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use crate::{
     CertificateId, Contest, Failure, Index, KeyAlgorithm, OrderId, Ownership, Proof, Sealed,
-    Tenant, Timestamp, Wants,
+    Tenant, Timestamp, Traffic, Wants,
 };
 
 /// A DNS name of at least two labels, as lower-case A-labels without a final
@@ -171,6 +171,8 @@ pub struct HostnameRecord {
     pub ownership: Ownership,
     /// What it is to have; absent: [`Wants::default`].
     pub wants: Option<Arc<Wants>>,
+    /// How its traffic is served, where that is not as in its zone. Equal sets are one.
+    pub traffic: Option<Arc<Traffic>>,
     /// What is served to clients that know ECDSA.
     pub certificate: Option<CertificateId>,
     /// The order in flight.

@@ -53,6 +53,7 @@ pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timestamp;
+pub mod traffic;
 pub mod wants;
 pub mod zone;
 
@@ -83,6 +84,7 @@ pub use ownership::{Contest, Ownership, OwnershipToken, Proof, ProofMethod, Tomb
 pub use sealed::{Sealed, Secret};
 pub use tenant::Tenant;
 pub use timestamp::Timestamp;
+pub use traffic::Traffic;
 pub use wants::{Algorithms, ChallengeKind, KeyAlgorithm, Wants};
 pub use zone::{
     DnsZone, Nameserver, Origin, OriginError, OriginProtocol, OriginScheme, OwnershipPolicy, Zone,

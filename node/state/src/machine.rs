@@ -10,8 +10,8 @@ use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, Challenge, ChallengeKind,
     ClusterId, DataKey, Due, Epoch, Hostname, HostnameRecord, Index, Invitation, InvitationId,
     KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Removed,
-    Share, Stage, Standing, Tenant, Timestamp, Tombstone, Zone, challenge, cluster::Cluster,
-    order::PlacedChallenge,
+    Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone, challenge,
+    cluster::Cluster, order::PlacedChallenge,
 };
 
 /// All that the cluster agrees on, apart from bodies.
@@ -46,6 +46,7 @@ pub struct State {
     pub(crate) chains: OrdMap<crate::ChainId, u32>,
     pub(crate) issuers: OrdMap<Arc<str>, u32>,
     pub(crate) tenants: OrdMap<Tenant, u32>,
+    pub(crate) traffics: OrdMap<Arc<Traffic>, u32>,
     pub(crate) idle: OrdSet<(Timestamp, BucketKey)>,
     pub(crate) due: OrdSet<(Timestamp, Due)>,
 }
@@ -298,6 +299,11 @@ impl State {
     pub fn tenant_target(&self, tenant: &Tenant) -> Option<String> {
         let domain = self.zone.settings.edge_domain.as_ref()?;
         Some(format!("{}.{domain}", tenant.label(self.cluster_id()?)))
+    }
+
+    /// How many sets of settings hostnames have, equal ones counted once.
+    pub fn traffic_count(&self) -> usize {
+        self.traffics.len()
     }
 
     /// All tenants that have hostnames.

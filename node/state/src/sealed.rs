@@ -10,7 +10,7 @@ use crate::{CaName, Hostname, KeyPurpose};
 /// A secret under one of the cluster's data keys: AES-256-GCM-SIV with the
 /// context of its record as additional data. This is all that ever enters the
 /// log, the store and snapshots.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sealed {
     /// Which data key.
     pub purpose: KeyPurpose,
@@ -60,6 +60,9 @@ pub enum SealContext {
     AccountKey(CaName),
     /// The HMAC key of our external account at this CA.
     ExternalAccountKey(CaName),
+    /// The key of a certificate that we show to origins, by SHA-256 of the leaf: it belongs
+    /// to whichever settings have that certificate.
+    OriginIdentity([u8; 32]),
     /// The cluster root's key.
     RootKey,
     /// The online CA's key.
@@ -73,6 +76,7 @@ impl SealContext {
             Self::CertificateKey(hostname) => format!("certificate-key/{hostname}").into_bytes(),
             Self::AccountKey(ca) => format!("account-key/{ca}").into_bytes(),
             Self::ExternalAccountKey(ca) => format!("external-account-key/{ca}").into_bytes(),
+            Self::OriginIdentity(leaf) => [b"origin-identity/", &leaf[..]].concat(),
             Self::RootKey => b"root-key".to_vec(),
             Self::IssuingKey => b"issuing-key".to_vec(),
         }

@@ -266,6 +266,7 @@ pub fn record(operator: &str) -> HostnameRecord {
             fault: None,
         },
         wants: None,
+        traffic: None,
         certificate: None,
         order: None,
         failure: None,

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
-use crate::{Hostname, Index};
+use crate::{Hostname, Index, Traffic};
 
 /// The cluster's only zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Zone {
     pub origin: Option<Arc<Origin>>,
     /// What else operators decided.
     pub settings: Arc<ZoneSettings>,
+    /// How traffic is served wherever a hostname does not decide otherwise.
+    pub traffic: Arc<Traffic>,
     /// The log index of its last change.
     pub revision: Index,
 }
@@ -78,7 +80,7 @@ pub struct Nameserver {
 }
 
 /// An application that requests are forwarded to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// With or without TLS.
     pub scheme: OriginScheme,
@@ -91,7 +93,7 @@ pub struct Origin {
 }
 
 /// With or without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OriginScheme {
     /// Clear text.
     Http,
@@ -100,7 +102,7 @@ pub enum OriginScheme {
 }
 
 /// Which HTTP is spoken to an origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OriginProtocol {
     /// By ALPN over https, HTTP/1.1 over http.
     #[default]

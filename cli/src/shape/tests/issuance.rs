@@ -214,6 +214,7 @@ fn forecasts() {
 #[test]
 fn zones() {
     let zone = wire::Zone {
+        traffic: None,
         name: "zones/default".to_owned(),
         origin: None,
         revision: 3,

@@ -41,6 +41,8 @@ pub(crate) fn hostname(
             .contest()
             .map(|contest| self::contest(state, contest)),
         request: record.request().map(|found| request(name, found)),
+        traffic: record.traffic.as_deref().map(super::traffic),
+        zone_traffic: None,
     }
 }
 

@@ -12,12 +12,17 @@ use crate::{limits, names, problem::Problem};
 pub(crate) fn zone(zone: &Zone) -> v1::Zone {
     v1::Zone {
         name: names::ZONE.to_owned(),
-        origin: zone.origin.as_deref().map(|origin| v1::Origin {
-            url: origin.to_string(),
-            protocol: protocol(origin.protocol).into(),
-        }),
+        origin: zone.origin.as_deref().map(shown_origin),
         revision: zone.revision.0,
         settings: Some(shown_settings(&zone.settings)),
+        traffic: Some(super::traffic(&zone.traffic)),
+    }
+}
+
+pub(crate) fn shown_origin(origin: &Origin) -> v1::Origin {
+    v1::Origin {
+        url: origin.to_string(),
+        protocol: protocol(origin.protocol).into(),
     }
 }
 

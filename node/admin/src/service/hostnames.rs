@@ -7,9 +7,12 @@ use proto::admin::v1::{
     self, ContestHostnameRequest, CreateHostnameRequest, DeleteHostnameRequest,
     DeleteHostnameResponse, EndContestRequest, ExplainHostnameRequest, Explanation,
     GetHostnameRequest, ListHostnamesRequest, ListHostnamesResponse, UpdateHostnameRequest,
-    WatchHostnameRequest, hostnames_server::Hostnames,
+    UpdateHostnameTrafficRequest, WatchHostnameRequest, hostnames_server::Hostnames,
 };
-use state::{Change, Event, Hostname, State, Tenant, command::Authorize, outcome::Kind};
+use state::{
+    Change, Event, Hostname, HostnameRecord, State, Tenant, Traffic, command::Authorize,
+    outcome::Kind,
+};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -60,7 +63,7 @@ impl Hostnames for Desk {
         request: Request<GetHostnameRequest>,
     ) -> Result<Response<v1::Hostname>, Status> {
         let hostname = names::hostname(&request.get_ref().name)?;
-        Ok(Response::new(self.shown(&self.state(), &hostname)?))
+        Ok(Response::new(self.shown_whole(&self.state(), &hostname)?))
     }
 
     async fn list_hostnames(
@@ -119,6 +122,34 @@ impl Hostnames for Desk {
         };
         let state = self.edit(asked, revision, deadline, plan).await?;
         Ok(Response::new(self.shown(&state, &hostname)?))
+    }
+
+    async fn update_hostname_traffic(
+        &self,
+        request: Request<UpdateHostnameTrafficRequest>,
+    ) -> Result<Response<v1::Hostname>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let request = request.into_inner();
+        let hostname = names::hostname(&request.name)?;
+        let settings = mask::fields(request.update_mask.as_ref(), Traffic::NAMES)?;
+        let wire = request.traffic.unwrap_or_default();
+        let wanted = convert::traffic_settings(&wire, &settings, &*self.seal)?;
+        let revision = convert::revision(request.revision);
+        let asked = who.asks(names::hostname_name(&hostname));
+        let plan = |state: &State| {
+            let record = state.hostname(hostname.as_str());
+            let record =
+                record.ok_or_else(|| Problem::not_found(Kind::Hostname, hostname.as_str()))?;
+            let present = record.traffic.as_deref().cloned().unwrap_or_default();
+            let change = Change::SetTraffic {
+                hostname: Some(hostname.clone()),
+                traffic: Box::new(convert::traffic_edited(&present, &wanted, &settings)?),
+                revision: Some(record.revision),
+            };
+            Ok((record.revision, change))
+        };
+        let state = self.edit(asked, revision, deadline, plan).await?;
+        Ok(Response::new(self.shown_whole(&state, &hostname)?))
     }
 
     async fn contest_hostname(
@@ -230,6 +261,15 @@ fn no_ca(problem: Problem, ca: Option<&state::CaName>) -> Problem {
     }
 }
 
+/// True if requests for the hostname have somewhere to go.
+fn has_origin(state: &State, record: &HostnameRecord) -> bool {
+    let zone = state.zone();
+    let own = record.traffic.as_ref();
+    own.is_some_and(|own| own.origins.is_some())
+        || zone.traffic.origins.is_some()
+        || zone.origin.is_some()
+}
+
 /// Which hostnames are asked for.
 struct Wanted {
     state: Option<v1::HostnameState>,
@@ -255,6 +295,14 @@ impl Desk {
             record,
             self.now(),
         ))
+    }
+
+    /// With what its zone decides.
+    fn shown_whole(&self, state: &State, name: &Hostname) -> Result<v1::Hostname, Problem> {
+        Ok(v1::Hostname {
+            zone_traffic: Some(convert::traffic(&state.zone().traffic)),
+            ..self.shown(state, name)?
+        })
     }
 
     fn page(&self, size: usize, wanted: &Wanted, after: Option<&Hostname>) -> Page {
@@ -332,7 +380,7 @@ impl Desk {
             limited: ca.and_then(|ca| explain::limited(state, &ca.name, name, record, now)),
             progress: &overview.acme_progress,
             led: self.leader().is_some(),
-            origin: state.zone().origin.is_some(),
+            origin: has_origin(state, record),
             behind: &behind,
             target: state.tenant_target(&record.tenant),
             due: state.hostname_due(name, record).map(|(at, _)| at),

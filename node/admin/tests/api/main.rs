@@ -22,5 +22,6 @@ mod mill;
 mod quorum;
 mod roles;
 mod stand;
+mod traffic;
 mod watch;
 mod zones;

@@ -65,10 +65,14 @@ reasons! {
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "The request's body is too large.",
     /// See `limits::TARGET`.
     TargetTooLong URI_TOO_LONG "target_too_long" "The request's target is too long.",
+    /// A setting of the hostname.
+    RateLimited TOO_MANY_REQUESTS "rate_limited" "There are too many requests for this host; come again in a moment.",
     /// Anything but `100-continue`.
     ExpectationUnknown EXPECTATION_FAILED "expectation_unknown" "Only the expectation 100-continue can be met.",
     /// RFC 9110 section 15.5.20: the host is not the connection's.
     Misdirected MISDIRECTED_REQUEST "misdirected" "This connection is not for the host that the request names.",
+    /// The hostname began to ask for client certificates of others after the handshake.
+    ClientUnverified MISDIRECTED_REQUEST "client_unverified" "This connection was made before this host asked for the certificate that it asks for now.",
     /// A host that is not served here.
     HostUnknown MISDIRECTED_REQUEST "host_unknown" "This host is not served here.",
     /// See `limits::FIELD` and `limits::FIELDS`.
@@ -102,7 +106,7 @@ impl Reason {
         matches!(
             self.status().as_u16(),
             400 | 405 | 408 | 413 | 414 | 417 | 431
-        )
+        ) || matches!(self, Self::ClientUnverified)
     }
 
     /// The whole answer, without `Connection`.
@@ -128,8 +132,15 @@ impl Reason {
                 HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             );
         }
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            // The slowest rate allows one in a second.
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
         }
         response
     }

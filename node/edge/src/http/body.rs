@@ -20,7 +20,7 @@ use super::{answer::Reason, patience::Patience, trailers};
 use crate::{
     connection::{Activity, OpenRequest},
     limits::Limits,
-    upstream::Lent,
+    upstream::{InFlight, Lent},
 };
 
 /// Why a body ended before its end. Whoever sends it on breaks off too, so that
@@ -104,7 +104,10 @@ impl Exchange {
 
 /// A request's body on its way to the origin.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
+pub(crate) struct RequestBody(Option<Sending>);
+
+#[derive(Debug)]
+struct Sending {
     inner: Incoming,
     exchange: Arc<Exchange>,
     /// Bytes that may yet come.
@@ -123,7 +126,7 @@ impl RequestBody {
         limits: &Limits,
         trailers: bool,
     ) -> Self {
-        Self {
+        Self(Some(Sending {
             inner,
             exchange,
             left: limits.request_body,
@@ -131,9 +134,23 @@ impl RequestBody {
             idle: limits.body_idle,
             answered_idle: limits.exchange_idle,
             trailers,
-        }
+        }))
     }
 
+    /// That of a request that has none.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Bounds it to fewer bytes than the node's limit.
+    pub(crate) fn at_most(&mut self, bytes: u64) {
+        if let Some(sending) = &mut self.0 {
+            sending.left = sending.left.min(bytes);
+        }
+    }
+}
+
+impl Sending {
     fn accept(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, BodyError> {
         self.exchange.moved();
         self.patience.rest();
@@ -156,7 +173,9 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
+        let Some(this) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         let polled = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending => {
@@ -180,11 +199,12 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.0.as_ref().is_none_or(|it| it.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let none = || SizeHint::with_exact(0);
+        self.0.as_ref().map_or_else(none, |it| it.inner.size_hint())
     }
 }
 
@@ -204,6 +224,7 @@ enum Source {
         idle: Duration,
         trailers: bool,
         _connection: Lent,
+        _flight: Option<InFlight>,
     },
 }
 
@@ -219,7 +240,7 @@ impl ResponseBody {
     /// What an origin sends.
     pub(crate) fn of_origin(
         inner: Incoming,
-        connection: Lent,
+        (connection, flight): (Lent, Option<InFlight>),
         request: OpenRequest,
         limits: &Limits,
         trailers: bool,
@@ -230,6 +251,7 @@ impl ResponseBody {
             idle: limits.exchange_idle,
             trailers,
             _connection: connection,
+            _flight: flight,
         };
         Self {
             source,

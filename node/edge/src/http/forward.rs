@@ -4,11 +4,10 @@ use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts, response,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, response,
 };
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use state::Origin;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -23,7 +22,8 @@ use super::{
 use crate::{
     connection::{Client, OpenRequest},
     limits::PASSAGES,
-    upstream::{Answer, Failure, Outgoing},
+    policy::{AskedHost, More, Policy, fields, paths},
+    upstream::{Answer, Failure, Outgoing, Targets},
     worker::Worker,
 };
 
@@ -57,9 +57,17 @@ async fn handle(
     open: OpenRequest,
 ) -> Result<Response<ResponseBody>, Refused> {
     let (mut head, body) = request.into_parts();
-    let (origin, host) = match decided(worker, client, &head) {
-        Ok(Some(decided)) => decided,
-        Ok(None) => return Ok(nothing_to_say(open)),
+    let (policy, host) = match decided(worker, client, &head) {
+        Ok(Decided::Forward(policy, host)) => (policy, host),
+        Ok(Decided::Nothing) => return Ok(nothing_to_say(open)),
+        Ok(Decided::Answer(answer)) => {
+            return Ok(answer.map(|bytes| ResponseBody::ours(bytes, Some(open))));
+        }
+        Err(reason) => return Err((reason, open)),
+    };
+    let more = policy.more.as_deref();
+    let way = match Way::of(&policy, &head) {
+        Ok(way) => way,
         Err(reason) => return Err((reason, open)),
     };
     let websocket = headers::asks_for_websocket(&head) && body.is_end_stream();
@@ -74,43 +82,127 @@ async fn handle(
         version: head.version,
     };
     headers::to_origin(&mut head.headers, &told, upgrade.is_some());
+    if let Some(more) = more {
+        fields::change(&mut head.headers, &more.request);
+    }
+    if let Some(identity) = &client.identity {
+        identity.tell(&mut head.headers);
+    }
     let exchange = Exchange::new(Arc::clone(&client.activity));
+    let mut body = RequestBody::new(body, Arc::clone(&exchange), &worker.limits, trailers);
+    if let Some(most) = more.and_then(|more| more.max_body) {
+        body.at_most(most);
+    }
+    let asked = more.and_then(|more| more.host.as_ref());
     let outgoing = Outgoing {
         method: head.method,
-        target: head.uri,
-        host,
+        target: way.target.unwrap_or(head.uri),
+        host: match asked {
+            Some(AskedHost::Fixed(fixed)) => fixed.to_string(),
+            Some(AskedHost::Origin) | None => host,
+        },
+        host_of_origin: asked == Some(&AskedHost::Origin),
         headers: head.headers,
-        body: RequestBody::new(body, Arc::clone(&exchange), &worker.limits, trailers),
+        body,
         websocket: upgrade.is_some(),
     };
-    let answer = match answer_of(worker, &exchange, &origin, outgoing).await {
+    let answer = match answer_of(worker, &exchange, way.targets, outgoing).await {
         Ok(answer) => answer,
         Err(failure) => {
             let reason = exchange.fault().unwrap_or_else(|| failure.reason());
-            tracing::debug!(hostname = %client.name, %origin, error = %failure, reason = reason.code(), "not forwarded");
+            tracing::debug!(hostname = %client.name, error = %failure, reason = reason.code(), "not forwarded");
             return Err((reason, open));
         }
     };
     exchange.answered();
-    respond(worker, client, answer, upgrade, open)
+    let mut answered = respond(worker, client, answer, upgrade, open)?;
+    if let Some(more) = more {
+        fields::change(answered.headers_mut(), &more.response);
+    }
+    Ok(answered)
 }
 
-/// The origin and the host to name there; `None` for `OPTIONS *`, which is about
-/// the server and not about anything behind it.
-fn decided(
+/// What a request's head leads to.
+enum Decided {
+    /// To be sent on, and the host that it was for.
+    Forward(Arc<Policy>, String),
+    /// `OPTIONS *`, which is about the server and not about anything behind it.
+    Nothing,
+    /// Settings answer it.
+    Answer(Response<Bytes>),
+}
+
+/// Where a request goes.
+struct Way<'a> {
+    targets: &'a Targets,
+    /// What is asked for, where that is not what the client has sent.
+    target: Option<Uri>,
+}
+
+impl<'a> Way<'a> {
+    fn of(policy: &'a Policy, head: &Parts) -> Result<Self, Reason> {
+        let mut way = (policy.targets.as_ref(), None);
+        if let Some(more) = policy.more.as_deref() {
+            let length = head.headers.get(header::CONTENT_LENGTH);
+            let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            if length.is_some_and(|length| more.max_body.is_some_and(|most| length > most)) {
+                return Err(Reason::BodyTooLarge);
+            }
+            let ruled = (!more.paths.is_empty()).then(|| paths::ruled(&more.paths, target(head)));
+            if let Some((rule, asked)) = ruled.flatten() {
+                way = (rule.targets.as_ref().or(way.0), asked.map(Uri::from));
+            }
+        }
+        let (targets, target) = way;
+        let targets = targets.ok_or(Reason::NoOrigin)?;
+        Ok(Self { targets, target })
+    }
+}
+
+/// What settings answer themselves, without asking an origin.
+fn answered(
     worker: &Worker,
-    client: &Client,
+    more: &More,
+    hostname: &str,
+    host: &str,
     head: &Parts,
-) -> Result<Option<(Arc<Origin>, String)>, Reason> {
+) -> Result<Option<Response<Bytes>>, Reason> {
+    if more
+        .rate
+        .is_some_and(|rate| !worker.allowances.request(hostname, rate))
+    {
+        return Err(Reason::RateLimited);
+    }
+    let redirected = (!more.redirects.is_empty())
+        .then(|| paths::redirected(&more.redirects, host, target(head)))
+        .flatten();
+    let mut answer = match (redirected, &more.page) {
+        (Some((location, status)), _) => {
+            let mut answer = Response::new(Bytes::new());
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+            let location = HeaderValue::try_from(location).map_err(|_| Reason::TargetInvalid)?;
+            answer.headers_mut().insert(header::LOCATION, location);
+            answer
+        }
+        (None, Some(page)) => page.answer(),
+        (None, None) => return Ok(None),
+    };
+    fields::change(answer.headers_mut(), &more.response);
+    Ok(Some(answer))
+}
+
+fn target(head: &Parts) -> &str {
+    let target = head.uri.path_and_query();
+    target.map_or("/", http::uri::PathAndQuery::as_str)
+}
+
+fn decided(worker: &Worker, client: &Client, head: &Parts) -> Result<Decided, Reason> {
     framing::check(head)?;
     if headers::passages(&head.headers) > PASSAGES {
         return Err(Reason::LoopDetected);
     }
     let authority = Authority::of(head, Scheme::Https)?;
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
+    let target = target(head);
     let asked = Asked {
         scheme: Scheme::Https,
         session: &client.name,
@@ -118,15 +210,29 @@ fn decided(
         method: &head.method,
         target,
     };
-    match decide(&worker.view.load(), &asked, worker.https_port) {
-        Decision::Forward(_) if target == "*" => Ok(None),
-        Decision::Forward(origin) => Ok(Some((origin, authority.text.to_owned()))),
-        Decision::Refuse(reason) => Err(reason),
+    let view = worker.view.load();
+    let known = match decide(&view, &asked, worker.https_port) {
+        Decision::Forward(known) => known,
+        Decision::Refuse(reason) => return Err(reason),
         // Only the http port answers challenges and redirects.
         Decision::Answer(_) | Decision::Ask { .. } | Decision::Redirect(_) => {
-            Err(Reason::Misdirected)
+            return Err(Reason::Misdirected);
+        }
+    };
+    let policy = client.policy(worker, &view, &known);
+    if !policy.handshake.accepts(&client.asked) {
+        return Err(Reason::ClientUnverified);
+    }
+    if target == "*" {
+        return Ok(Decided::Nothing);
+    }
+    if let Some(more) = policy.more.as_deref() {
+        let hostname = known.hostname(&client.name);
+        if let Some(answer) = answered(worker, more, hostname, &authority.name, head)? {
+            return Ok(Decided::Answer(answer));
         }
     }
+    Ok(Decided::Forward(policy, authority.text.to_owned()))
 }
 
 /// Sends it, and waits for the response's head: as long as the request moves,
@@ -134,10 +240,10 @@ fn decided(
 async fn answer_of(
     worker: &Arc<Worker>,
     exchange: &Exchange,
-    origin: &Arc<Origin>,
+    targets: &Targets,
     outgoing: Outgoing,
 ) -> Result<Answer, Failure> {
-    let mut answer = std::pin::pin!(worker.upstream.send(origin, outgoing));
+    let mut answer = std::pin::pin!(worker.upstream.send(targets, outgoing));
     let mut until = Instant::now() + worker.limits.response_head;
     loop {
         tokio::select! {
@@ -163,6 +269,7 @@ fn respond(
     let Answer {
         response,
         connection,
+        flight,
     } = answer;
     let (mut head, body) = response.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -185,7 +292,7 @@ fn respond(
     }
     let trailers = headers::wants_trailers(&head.headers);
     worker.counters.forwarded.add();
-    let body = ResponseBody::of_origin(body, connection, open, &worker.limits, trailers);
+    let body = ResponseBody::of_origin(body, (connection, flight), open, &worker.limits, trailers);
     Ok(assemble(head, body))
 }
 

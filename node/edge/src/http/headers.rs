@@ -174,10 +174,14 @@ fn tell(headers: &mut HeaderMap, told: &Told<'_>) {
     for name in &OURS {
         headers.remove(name);
     }
-    // CGI-like origins read `X_Forwarded_For` and `X-Forwarded-For` as one.
+    // CGI-like origins read `X_Forwarded_For` and `X-Forwarded-For` as one. What begins
+    // with our name tells what only we can know.
     let disguised: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().contains('_') && is_ours_in_disguise(name))
+        .filter(|name| {
+            let text = name.as_str();
+            text.starts_with(PSEUDONYM) || text.contains('_') && is_ours_in_disguise(name)
+        })
         .cloned()
         .collect();
     for name in disguised {

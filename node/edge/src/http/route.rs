@@ -3,10 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use http::Method;
-use state::{Hostname, Origin, challenge::is_token};
+use state::{Hostname, challenge::is_token};
 
 use super::answer::Reason;
-use crate::view::View;
+use crate::view::{Known, View};
 
 /// With or without TLS towards the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub struct Asked<'a> {
 /// What is done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Send it on.
-    Forward(Arc<Origin>),
+    /// Send it on, or answer it as the hostname's settings want.
+    Forward(Known),
     /// The answer to a challenge.
     Answer(Arc<str>),
     /// A challenge that this node does not know: ask the leader.
@@ -93,12 +93,9 @@ fn secure(view: &View, asked: &Asked<'_>) -> Decision {
         return Decision::Refuse(Reason::Misdirected);
     }
     // A connection may outlive its hostname's authorization.
-    if !view.knows(asked.host) {
-        return Decision::Refuse(Reason::HostUnknown);
-    }
-    match view.origin() {
-        Some(origin) => Decision::Forward(Arc::clone(origin)),
-        None => Decision::Refuse(Reason::NoOrigin),
+    match view.known(asked.host) {
+        Some(known) => Decision::Forward(known),
+        None => Decision::Refuse(Reason::HostUnknown),
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 
 /// Knows `a.test.example` and `b.test.example`; a challenge is placed for the
 /// first.
-fn view(origin: Option<&str>) -> View {
+fn view() -> View {
     let alone = Alone::founded(Arc::new(ManualClock::default()), |_| {});
     alone.authorize("a.test.example");
     alone.authorize("b.test.example");
@@ -22,14 +22,11 @@ fn view(origin: Option<&str>) -> View {
         ciphertext: Bytes::new(),
     };
     alone.prepare(Term(1), "a.test.example", key, "placed");
-    if let Some(origin) = origin {
-        alone.set_origin(origin);
-    }
     View::new(alone.state())
 }
 
 #[track_caller]
-fn secure(origin: Option<&str>, session: &str, host: &str, expected: Decision) {
+fn secure(session: &str, host: &str, expected: Decision) {
     let asked = Asked {
         scheme: Scheme::Https,
         session,
@@ -37,11 +34,7 @@ fn secure(origin: Option<&str>, session: &str, host: &str, expected: Decision) {
         method: &Method::GET,
         target: "/.well-known/acme-challenge/placed",
     };
-    assert_eq!(
-        decide(&view(origin), &asked, 443),
-        expected,
-        "{session} {host}"
-    );
+    assert_eq!(decide(&view(), &asked, 443), expected, "{session} {host}");
 }
 
 #[track_caller]
@@ -54,31 +47,26 @@ fn plain(method: Method, host: &str, target: &str, expected: Decision) {
         target,
     };
     assert_eq!(
-        decide(&view(None), &asked, 443),
+        decide(&view(), &asked, 443),
         expected,
         "{method} {host} {target}"
     );
 }
 
 #[test]
-fn a_known_host_goes_to_the_origin() {
-    let origin = Arc::new("http://app:80".parse().unwrap());
+fn a_known_host_is_served() {
     let a = "a.test.example";
-    secure(Some("http://app"), a, a, Decision::Forward(origin));
-    secure(None, a, a, Decision::Refuse(Reason::NoOrigin));
+    secure(a, a, Decision::Forward(Known::default()));
 }
 
 #[test]
 fn a_host_must_be_the_sessions_and_known() {
-    let app = Some("http://app");
     secure(
-        app,
         "a.test.example",
         "b.test.example",
         Decision::Refuse(Reason::Misdirected),
     );
     secure(
-        app,
         "gone.example",
         "gone.example",
         Decision::Refuse(Reason::HostUnknown),
@@ -166,7 +154,7 @@ fn the_rest_is_sent_to_https() {
         target: "/",
     };
     assert_eq!(
-        decide(&view(None), &asked, 8443),
+        decide(&view(), &asked, 8443),
         to("https://a.test.example:8443/")
     );
 }

@@ -25,8 +25,10 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-const H2: &[u8] = b"h2";
-const HTTP_1_1: &[u8] = b"http/1.1";
+/// HTTP/2 in ALPN.
+pub(crate) const H2: &[u8] = b"h2";
+/// HTTP/1.1 in ALPN.
+pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What connections of one certificate are served with: TLS 1.2 and 1.3, `h2`
 /// before `http/1.1`, no early data, no client certificates.

@@ -83,6 +83,7 @@ impl Connection {
                     Ok(Answer {
                         response,
                         connection: Lent(None),
+                        flight: None,
                     })
                 }
                 Self::Http2 {
@@ -92,6 +93,7 @@ impl Connection {
                     Ok(Answer {
                         response,
                         connection: stream,
+                        flight: None,
                     })
                 }
             }

@@ -9,7 +9,7 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use state::{Origin, OriginProtocol, OriginScheme};
+use state::{Origin, OriginProtocol, OriginScheme, ports::Seal};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Failure, RootsError};
+use super::{Failure, RootsError, destination::Destination, trust};
 use crate::{
     http::body::RequestBody,
     limits::{self, Limits},
@@ -26,6 +26,10 @@ use crate::{
 
 /// Opens connections; shared by all cores.
 pub(crate) struct Dialer {
+    provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
+    /// Opens the keys of certificates that we show to origins.
+    seal: Arc<dyn Seal>,
     any: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
@@ -46,6 +50,7 @@ impl Dialer {
     pub(crate) fn new(
         provider: &Arc<CryptoProvider>,
         pem: Option<&[u8]>,
+        seal: Arc<dyn Seal>,
     ) -> Result<Self, RootsError> {
         let roots = Arc::new(roots(pem)?);
         let config = |alpn: &[&[u8]]| {
@@ -60,9 +65,12 @@ impl Dialer {
             Ok(Arc::new(config))
         };
         Ok(Self {
+            provider: Arc::clone(provider),
+            seal,
             any: config(&[b"h2", b"http/1.1"])?,
             http1: config(&[b"http/1.1"])?,
             http2: config(&[b"h2"])?,
+            roots,
         })
     }
 
@@ -70,28 +78,29 @@ impl Dialer {
     /// `permit` is held until the connection has ended.
     pub(super) async fn dial(
         &self,
-        origin: &Origin,
+        destination: &Destination,
         http1_only: bool,
         limits: &Limits,
         permit: OwnedSemaphorePermit,
     ) -> Result<Dialed, Failure> {
-        let stream = timeout(limits.connect, connect(origin, limits))
+        let stream = timeout(limits.connect, connect(&destination.origin, limits))
             .await
             .map_err(|_| Failure::ConnectTimeout)??;
         let shaken = timeout(
             limits.origin_handshake,
-            self.shake_hands(origin, http1_only, stream, permit),
+            self.shake_hands(destination, http1_only, stream, permit),
         );
         shaken.await.map_err(|_| Failure::HandshakeTimeout)?
     }
 
     async fn shake_hands(
         &self,
-        origin: &Origin,
+        destination: &Destination,
         http1_only: bool,
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
     ) -> Result<Dialed, Failure> {
+        let origin = &destination.origin;
         let protocol = if http1_only {
             OriginProtocol::Http1
         } else {
@@ -103,12 +112,8 @@ impl Dialer {
                 OriginProtocol::Auto | OriginProtocol::Http1 => http1(stream, permit).await,
             };
         }
-        let config = match protocol {
-            OriginProtocol::Auto => &self.any,
-            OriginProtocol::Http1 => &self.http1,
-            OriginProtocol::Http2 => &self.http2,
-        };
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| Failure::Name)?;
+        let (config, name) = self.tls(destination, protocol)?;
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| Failure::Name)?;
         let connector = TlsConnector::from(Arc::clone(config));
         let stream = connector
             .connect(name, stream)
@@ -119,6 +124,35 @@ impl Dialer {
             (false, OriginProtocol::Http2) => Err(Failure::NoHttp2),
             (false, _) => http1(stream, permit).await,
         }
+    }
+}
+
+impl Dialer {
+    /// How TLS is spoken to a destination, and the name that it must prove.
+    fn tls<'a>(
+        &'a self,
+        destination: &'a Destination,
+        protocol: OriginProtocol,
+    ) -> Result<(&'a Arc<ClientConfig>, &'a str), Failure> {
+        let host = destination.origin.host.as_str();
+        let Some(tls) = &destination.tls else {
+            let config = match protocol {
+                OriginProtocol::Auto => &self.any,
+                OriginProtocol::Http1 => &self.http1,
+                OriginProtocol::Http2 => &self.http2,
+            };
+            return Ok((config, host));
+        };
+        let made = tls
+            .configs
+            .get_or_init(|| trust::configs(&self.provider, &self.roots, &*self.seal, tls));
+        let configs = made.as_ref().map_err(|why| Failure::Setup(why.clone()))?;
+        let config = match protocol {
+            OriginProtocol::Auto => &configs.any,
+            OriginProtocol::Http1 => &configs.http1,
+            OriginProtocol::Http2 => &configs.http2,
+        };
+        Ok((config, tls.name.as_deref().unwrap_or(host)))
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Name,
     #[error("no TLS with the origin: {0}")]
     Tls(io::Error),
+    #[error("the settings of TLS with the origin cannot be used: {0}")]
+    Setup(String),
     #[error("the origin did not agree to HTTP/2")]
     NoHttp2,
     #[error("no HTTP handshake with the origin: {0}")]
@@ -41,12 +43,22 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// True if it is the origin's, and not of the request or of ours.
+    pub(super) const fn blames_the_origin(&self) -> bool {
+        !matches!(
+            self,
+            Self::Busy | Self::NoUpgrade | Self::Host | Self::Setup(_) | Self::Name
+        )
+    }
+
     /// What the client is told.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Lookup(_) | Self::NoAddress | Self::Connect(_) => Reason::OriginUnreachable,
             Self::ConnectTimeout | Self::HandshakeTimeout => Reason::OriginConnectTimeout,
-            Self::Name | Self::Tls(_) | Self::NoHttp2 | Self::Http(_) => Reason::OriginHandshake,
+            Self::Name | Self::Tls(_) | Self::Setup(_) | Self::NoHttp2 | Self::Http(_) => {
+                Reason::OriginHandshake
+            }
             Self::Elsewhere(reason) => *reason,
             Self::Busy => Reason::OriginBusy,
             Self::NoUpgrade => Reason::UpgradeUnsupported,

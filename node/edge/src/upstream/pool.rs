@@ -14,7 +14,9 @@ use tokio::{
 use super::{
     Dialer, Failure,
     connection::{Connection, Http1, Http2, Lent},
+    destination::Destination,
     dial::Dialed,
+    outlier::Record,
 };
 use crate::{
     http::answer::Reason,
@@ -24,7 +26,8 @@ use crate::{
 
 /// The connections to one origin.
 pub(super) struct Pool {
-    origin: Arc<Origin>,
+    destination: Arc<Destination>,
+    record: Record,
     dialer: Arc<Dialer>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
@@ -64,14 +67,15 @@ struct Shared {
 
 impl Pool {
     pub(super) fn new(
-        origin: Arc<Origin>,
+        destination: Arc<Destination>,
         dialer: Arc<Dialer>,
         limits: Arc<Limits>,
         counters: Arc<Counters>,
     ) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(limits.upstream_connections));
         Arc::new(Self {
-            origin,
+            destination,
+            record: Record::default(),
             dialer,
             limits,
             counters,
@@ -83,6 +87,15 @@ impl Pool {
         })
     }
 
+    pub(super) fn origin(&self) -> &Origin {
+        &self.destination.origin
+    }
+
+    /// How this core has fared with it.
+    pub(super) const fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// A connection for one request. `fresh`: the last one had ended, so none
     /// that rests is to be trusted.
     pub(super) async fn connection(
@@ -90,7 +103,7 @@ impl Pool {
         websocket: bool,
         fresh: bool,
     ) -> Result<Connection, Failure> {
-        if websocket && self.origin.protocol == OriginProtocol::Http2 {
+        if websocket && self.origin().protocol == OriginProtocol::Http2 {
             return Err(Failure::NoUpgrade);
         }
         if let Some(connection) = self.reuse(websocket, fresh) {
@@ -136,7 +149,7 @@ impl Pool {
     }
 
     fn may_be_http2(&self) -> bool {
-        match (self.origin.protocol, self.origin.scheme) {
+        match (self.origin().protocol, self.origin().scheme) {
             (OriginProtocol::Http2, _) => true,
             (OriginProtocol::Http1, _) | (OriginProtocol::Auto, OriginScheme::Http) => false,
             (OriginProtocol::Auto, OriginScheme::Https) => !self.chose_http1.load(Relaxed),
@@ -171,7 +184,7 @@ impl Pool {
         };
         let dialed = self
             .dialer
-            .dial(&self.origin, http1_only, &self.limits, permit)
+            .dial(&self.destination, http1_only, &self.limits, permit)
             .await?;
         self.counters.origin_connections.add();
         Ok(match dialed {
@@ -251,6 +264,12 @@ impl Pool {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Every change is a single step.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.origin())
     }
 }
 

@@ -15,5 +15,6 @@ mod rig;
 mod strictness;
 mod timeouts;
 mod tls;
+mod traffic;
 mod validation;
 mod websocket;

@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use ipnet::IpNet;
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
-    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term, Wants,
+    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term, Traffic, Wants,
     challenge::alpn_digest,
     order::{PlacedAuthorization, PlacedChallenge},
     ports::{Bodies, Clock, Seal},
@@ -229,6 +229,25 @@ impl Rig {
     /// What an operator wants.
     pub(crate) fn apply(&self, change: Change) {
         self.alone.apply(Actor::operator("test"), None, change);
+    }
+
+    /// How all traffic is served.
+    pub(crate) async fn zone(&self, traffic: Traffic) {
+        self.decide(None, traffic).await;
+    }
+
+    /// How that of [`HOST`] is served.
+    pub(crate) async fn own(&self, traffic: Traffic) {
+        self.decide(Some(HOST), traffic).await;
+    }
+
+    pub(crate) async fn decide(&self, name: Option<&str>, traffic: Traffic) {
+        self.apply(Change::SetTraffic {
+            hostname: name.map(host),
+            traffic: Box::new(traffic),
+            revision: None,
+        });
+        self.settled().await;
     }
 
     pub(crate) fn set_origin(&self, origin: Origin) {

@@ -29,6 +29,7 @@ impl Apply<'_> {
         self.put_zone(Zone {
             origin: found.origin.clone().map(Arc::new),
             settings: Arc::new(found.zone.clone()),
+            traffic: Arc::default(),
             revision: self.index,
         });
         for key in &found.data_keys {

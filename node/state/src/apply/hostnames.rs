@@ -49,6 +49,7 @@ impl Apply<'_> {
             claim: self.index,
             ownership,
             wants: custom(&authorize.wants),
+            traffic: None,
             certificate: None,
             order: self.state.busy.get(name).copied(),
             failure: None,

@@ -177,6 +177,7 @@ impl Apply<'_> {
         record.claim = self.index;
         // What its former tenant wanted, and brought, is not this one's.
         record.wants = None;
+        record.traffic = None;
         record.failure = None;
         record.ownership = Ownership {
             token: contest.token,

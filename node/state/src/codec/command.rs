@@ -149,6 +149,15 @@ impl From<&Change> for wire::Change {
                 wants: Some((&**wants).into()),
                 revision: revision.map(|index| index.0),
             }),
+            Change::SetTraffic {
+                hostname,
+                traffic,
+                revision,
+            } => Self::SetTraffic(Box::new(wire::SetTraffic {
+                hostname: hostname.as_ref().map(|name| name.as_str().to_owned()),
+                traffic: Some((&**traffic).into()),
+                revision: revision.map(|index| index.0),
+            })),
             Change::ContestHostname {
                 hostname,
                 tenant,
@@ -383,6 +392,11 @@ impl TryFrom<wire::Change> for Change {
             Wire::SetWants(set) => Self::SetWants {
                 hostname: hostname(&set.hostname)?,
                 wants: Box::new(field(set.wants, "wants")?.try_into()?),
+                revision: set.revision.map(Index),
+            },
+            Wire::SetTraffic(set) => Self::SetTraffic {
+                hostname: set.hostname.as_deref().map(hostname).transpose()?,
+                traffic: Box::new(field(set.traffic, "traffic")?.try_into()?),
                 revision: set.revision.map(Index),
             },
             Wire::ContestHostname(contest) => Self::ContestHostname {

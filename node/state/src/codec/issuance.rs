@@ -13,7 +13,7 @@ use crate::{
     ChallengeKind, Contest, DnsZone, ExternalAccount, Failure, FailureClass, Hostname, Index,
     KeyAlgorithm, Limit, LimitKind, LimitOverride, Nameserver, Origin, Ownership, OwnershipPolicy,
     OwnershipToken, Proof, ProofMethod, Registration, Reissue, Revocation, RevocationState, Tenant,
-    Timestamp, Tombstone, Wants, Window, Zone, ZoneSettings,
+    Timestamp, Tombstone, Traffic, Wants, Window, Zone, ZoneSettings,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -297,6 +297,7 @@ impl From<&Zone> for wire::Zone {
             origin: zone.origin.as_deref().map(wire::Origin::from),
             revision: zone.revision.0,
             settings: Some((&*zone.settings).into()),
+            traffic: (*zone.traffic != Traffic::default()).then(|| (&*zone.traffic).into()),
         }
     }
 }
@@ -309,6 +310,7 @@ impl TryFrom<wire::Zone> for Zone {
         Ok(Self {
             origin: origin.map(Arc::new),
             settings: Arc::new(field(zone.settings, "settings")?.try_into()?),
+            traffic: Arc::new(zone.traffic.unwrap_or_default().try_into()?),
             revision: Index(zone.revision),
         })
     }

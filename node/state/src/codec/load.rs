@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Actor, Certificate, Epoch, Extra, HostnameRecord, Index, Invitation, InvitationId, Member,
     NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed, Source, State, Term,
-    Timestamp, Wants,
+    Timestamp, Traffic, Wants,
     cluster::{Cluster, Counters},
     command::Newcomer,
     invitation::Became,
@@ -204,10 +204,12 @@ fn hostname_record(record: wire::Hostname) -> Result<HostnameRecord> {
         contest: record.contest.map(TryInto::try_into).transpose()?,
     };
     let wants = record.wants.map(Wants::try_from).transpose()?;
+    let traffic = record.traffic.map(Traffic::try_from).transpose()?;
     Ok(HostnameRecord {
         tenant: tenant(&record.tenant)?,
         ownership: field(record.ownership, "ownership")?.try_into()?,
         wants: wants.map(Arc::new),
+        traffic: traffic.map(Arc::new),
         extra: (extra != Extra::default()).then(|| Box::new(extra)),
         authorized_at: Timestamp(record.authorized_at),
         authorized_by: record.authorized_by.into(),

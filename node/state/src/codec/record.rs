@@ -270,6 +270,7 @@ pub(crate) fn hostname(name: &Hostname, record: &HostnameRecord) -> Pair {
             .map(|id| bytes_of(&id.0)),
         request: record.request().map(Into::into),
         contest: record.contest().map(Into::into),
+        traffic: record.traffic.as_deref().map(Into::into),
     };
     pair(hostname_key(name), &value)
 }

@@ -4,9 +4,23 @@
 use bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
 
+macro_rules! shapes {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, PartialEq, Message)]
+            pub(in crate::codec) struct $name {
+                $($(#[$attribute])* pub(in crate::codec) $field: $type,)*
+            }
+        )*
+    };
+}
+
 mod issuance;
+mod traffic;
 
 pub(super) use issuance::*;
+pub(super) use traffic::*;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Sealed {
@@ -252,7 +266,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58"
     )]
     pub(super) change: Option<Change>,
 }
@@ -355,6 +369,8 @@ pub(super) enum Change {
     ObserveLimit(ObserveLimit),
     #[prost(string, tag = "57")]
     ForgetTombstone(String),
+    #[prost(message, tag = "58")]
+    SetTraffic(Box<SetTraffic>),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

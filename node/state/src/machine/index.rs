@@ -37,6 +37,9 @@ impl State {
     pub(crate) fn insert_hostname(&mut self, name: Hostname, mut record: HostnameRecord) {
         self.remove_hostname(&name);
         record.tenant = intern(&mut self.tenants, &record.tenant);
+        if let Some(traffic) = &mut record.traffic {
+            *traffic = intern(&mut self.traffics, traffic);
+        }
         self.due.extend(self.hostname_due(&name, &record));
         self.due.extend(contest_due(&name, &record));
         self.hostnames.insert(name, record);
@@ -51,6 +54,9 @@ impl State {
             self.due.remove(&due);
         }
         release(&mut self.tenants, &old.tenant);
+        if let Some(traffic) = &old.traffic {
+            release(&mut self.traffics, traffic);
+        }
         Some(old)
     }
 

@@ -1,6 +1,7 @@
 //! Commands and batches, as they stand in the log and travel to the leader.
 
 mod issuance;
+mod traffic;
 
 use bytes::Bytes;
 use state::{
@@ -13,6 +14,7 @@ use state::{
 };
 
 pub(crate) use issuance::{registrations, zone};
+pub(crate) use traffic::whole as whole_traffic;
 
 use crate::{complete, frozen, none_lost, variants};
 
@@ -25,6 +27,7 @@ variants!(CHANGES, change_name, Change, {
     Change::SetOrigin { .. } => "set-origin",
     Change::SetZone { .. } => "set-zone",
     Change::SetWants { .. } => "set-wants",
+    Change::SetTraffic { .. } => "set-traffic",
     Change::ContestHostname { .. } => "contest-hostname",
     Change::EndContest { .. } => "end-contest",
     Change::ReissueCertificates { .. } => "reissue-certificates",
@@ -290,6 +293,7 @@ fn samples() -> Vec<(String, Change)> {
     members(&mut add);
     origins(&mut add);
     issuance::add(&mut add);
+    traffic::add(&mut add);
     samples
 }
 

@@ -11,6 +11,7 @@ mod changes;
 mod life;
 mod outcomes;
 mod records;
+mod traffic;
 
 use std::{
     collections::BTreeSet,

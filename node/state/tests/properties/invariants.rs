@@ -1,11 +1,14 @@
 //! What no history breaks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use proptest::{prelude::*, sample::Index as Place, test_runner::TestCaseError};
 use state::{
     Batch, Change, Command, Done, Due, Index, Order, OrderId, Outcome, Refusal, RevocationState,
-    Stage, State, Term, Timestamp,
+    Stage, State, Term, Timestamp, Traffic,
 };
 
 use crate::history::{Entry, live, plan, plan_of_members};
@@ -31,6 +34,20 @@ proptest! {
             for (name, record) in entry.after.hostnames() {
                 prop_assert_eq!(record.order, busy.get(name).copied());
             }
+        }
+    }
+
+    #[test]
+    fn equal_sets_of_settings_are_one(plan in plan()) {
+        for entry in live(&plan) {
+            let mut sets: BTreeMap<&Traffic, *const Traffic> = BTreeMap::new();
+            for (name, record) in entry.after.hostnames() {
+                let Some(traffic) = &record.traffic else { continue };
+                prop_assert!(**traffic != Traffic::default(), "{} decides nothing", name);
+                let held = sets.entry(&**traffic).or_insert(Arc::as_ptr(traffic));
+                prop_assert_eq!(*held, Arc::as_ptr(traffic), "{} has a copy", name);
+            }
+            prop_assert_eq!(entry.after.traffic_count(), sets.len());
         }
     }
 
@@ -186,7 +203,7 @@ proptest! {
                 prop_assert!(state.member(removed.id).is_none());
                 let mut keys = state.members().map(|member| &member.public_key);
                 prop_assert!(!keys.any(|key| *key == removed.public_key));
-                let holds = |key: &std::sync::Arc<state::DataKey>| {
+                let holds = |key: &Arc<state::DataKey>| {
                     key.sealed_for.contains_key(&removed.id)
                 };
                 prop_assert!(!state.data_keys().any(holds));

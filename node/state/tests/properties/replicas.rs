@@ -164,6 +164,11 @@ fn numbered(change: &mut Change) -> Option<(Numbered, &mut Index)> {
         Change::RemoveHostname { hostname, revision }
         | Change::SetWants {
             hostname, revision, ..
+        }
+        | Change::SetTraffic {
+            hostname: Some(hostname),
+            revision,
+            ..
         } => (Numbered::Revision(hostname.clone()), revision.as_mut()?),
         Change::UploadCertificate(upload) => (
             Numbered::Revision(upload.hostname.clone()),
@@ -179,9 +184,13 @@ fn numbered(change: &mut Change) -> Option<(Numbered, &mut Index)> {
         Change::RecordContest {
             hostname, claim, ..
         } => (Numbered::Contest(hostname.clone()), claim),
-        Change::SetOrigin { revision, .. } | Change::SetZone { revision, .. } => {
-            (Numbered::Zone, revision.as_mut()?)
-        }
+        Change::SetOrigin { revision, .. }
+        | Change::SetZone { revision, .. }
+        | Change::SetTraffic {
+            hostname: None,
+            revision,
+            ..
+        } => (Numbered::Zone, revision.as_mut()?),
         Change::PutCa { name, revision, .. } | Change::RemoveCa { ca: name, revision } => {
             (Numbered::Ca(name.clone()), revision.as_mut()?)
         }

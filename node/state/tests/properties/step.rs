@@ -38,6 +38,7 @@ enum What {
     SetOrigin,
     SetZone,
     SetWants,
+    SetTraffic,
     Contest,
     EndContest,
     Request,
@@ -159,6 +160,7 @@ fn hostnames() -> impl Strategy<Value = What> {
         1 => Just(What::SetOrigin),
         1 => Just(What::SetZone),
         2 => Just(What::SetWants),
+        2 => Just(What::SetTraffic),
         2 => Just(What::Contest),
         1 => Just(What::EndContest),
         1 => Just(What::Request),
@@ -283,6 +285,7 @@ impl Step {
             }
             What::RemoveHostname
             | What::SetWants
+            | What::SetTraffic
             | What::Contest
             | What::EndContest
             | What::Request
@@ -339,6 +342,7 @@ impl Step {
             | What::SetOrigin
             | What::SetZone
             | What::SetWants
+            | What::SetTraffic
             | What::Contest
             | What::EndContest
             | What::Request

@@ -18,4 +18,5 @@ mod operators;
 mod renewal;
 mod restart;
 mod secrets;
+mod traffic;
 mod verification;

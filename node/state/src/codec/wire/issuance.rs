@@ -3,19 +3,7 @@
 use bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
 
-use super::{Nothing, Origin, Sealed};
-
-macro_rules! shapes {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {
-        $(
-            $(#[$meta])*
-            #[derive(Clone, PartialEq, Message)]
-            pub(in crate::codec) struct $name {
-                $($(#[$attribute])* pub(in crate::codec) $field: $type,)*
-            }
-        )*
-    };
-}
+use super::{Nothing, Origin, Sealed, Traffic};
 
 shapes! {
     Ca {
@@ -126,6 +114,8 @@ shapes! {
         revision: u64,
         #[prost(message, optional, tag = "3")]
         settings: Option<ZoneSettings>,
+        #[prost(message, optional, tag = "4")]
+        traffic: Option<Traffic>,
     }
 
     ZoneSettings {
@@ -255,6 +245,8 @@ shapes! {
         request: Option<CertificateRequest>,
         #[prost(message, optional, tag = "14")]
         contest: Option<Contest>,
+        #[prost(message, optional, tag = "15")]
+        traffic: Option<Traffic>,
     }
 
     Window {

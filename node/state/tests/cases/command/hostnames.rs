@@ -2,7 +2,10 @@
 
 use state::{
     Algorithms, ChallengeKind, Change, FailureClass, Hostname, Index, KeyPurpose, OwnershipToken,
-    Proof, ProofMethod, Reissue, Tenant, Wants, command::Authorize, testing::host,
+    Proof, ProofMethod, Reissue, Tenant, Traffic, Wants,
+    command::Authorize,
+    testing::host,
+    traffic::{Hsts, Switch},
 };
 
 use super::{Words, bytes, ca_name, sealed};
@@ -24,6 +27,11 @@ pub(super) fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Chan
         "wants" => Change::SetWants {
             hostname: hostname()?,
             wants: Box::new(wants(words)?),
+            revision: words.revision()?,
+        },
+        "traffic" => Change::SetTraffic {
+            hostname: words.at(1).ok().filter(|name| *name != "zone").map(host),
+            traffic: Box::new(traffic(words)?),
             revision: words.revision()?,
         },
         "contest" => Change::ContestHostname {
@@ -51,6 +59,26 @@ pub(super) fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Chan
         },
         _ => return look(words, cluster),
     }))
+}
+
+fn traffic(words: &Words<'_>) -> Result<Traffic, String> {
+    let http2 = words.get("http2").map(|word| word == "yes");
+    let age = words.number("hsts")?;
+    let max_age = age
+        .map(|age| u32::try_from(age).map_err(|_| "no age"))
+        .transpose()?;
+    Ok(Traffic {
+        http2,
+        max_body: words.number("max-body")?,
+        hsts: max_age.map(|max_age| {
+            Switch::On(Hsts {
+                max_age,
+                subdomains: false,
+                preload: false,
+            })
+        }),
+        ..Traffic::default()
+    })
 }
 
 /// What the leader found when it looked.

@@ -3,7 +3,7 @@
 use state::{
     Bucket, BucketKey, Certificate, Contest, Failure, Hostname, KeyAlgorithm, Limit, Order,
     OrderId, Ownership, OwnershipPolicy, Proof, Registration, RevocationState, Source, Stage,
-    State, Tenant, Timestamp, Wants, testing,
+    State, Tenant, Timestamp, Traffic, Wants, testing,
 };
 
 use super::{due, moment, optional, text};
@@ -62,12 +62,14 @@ pub(super) fn zone(state: &State) -> Option<String> {
     let origin = zone.origin.as_deref();
     let origin = origin.map(|origin| format!("{origin} {:?}", origin.protocol).to_lowercase());
     let settings = &zone.settings;
+    let decided = Some(&*zone.traffic).filter(|traffic| **traffic != Traffic::default());
     Some(format!(
-        "origin {}{}{}{} revision {}",
+        "origin {}{}{}{}{} revision {}",
         origin.as_deref().unwrap_or("none"),
         flag("by proof", settings.ownership == OwnershipPolicy::Proof),
         optional("edge", settings.edge_domain.as_ref(), ToString::to_string),
         optional("dns", settings.dns.as_ref(), |dns| dns.name.to_string()),
+        optional("traffic", decided, traffic),
         zone.revision
     ))
 }
@@ -212,12 +214,13 @@ pub(super) fn hostname(state: &State, name: &str) -> Option<String> {
         None => text.replace(&format!(" {name}"), ""),
     };
     Some(format!(
-        "claim {}{} by {}{}{}{}{}{}{}{}{} events {} revision {} due {}",
+        "claim {}{} by {}{}{}{}{}{}{}{}{}{} events {} revision {} due {}",
         record.claim,
         tenant(&record.tenant),
         record.authorized_by,
         ownership(&record.ownership),
         optional("wants", record.wants.as_deref(), wants),
+        optional("traffic", record.traffic.as_deref(), traffic),
         optional("certificate", record.certificate, |id| text(&id.0)),
         optional("rsa", rsa, |id| text(&id.0)),
         optional("order", record.order, |id| id.to_string()),
@@ -265,6 +268,10 @@ fn wants(wants: &Wants) -> String {
         optional("profile", wants.profile.as_ref(), Clone::clone),
         optional("by", challenge, ToOwned::to_owned),
     )
+}
+
+fn traffic(traffic: &Traffic) -> String {
+    traffic.decided().collect::<Vec<_>>().join(",")
 }
 
 fn failure(failure: &Failure) -> String {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use state::{
     Algorithms, ChallengeKind, Change, FailureClass, Index, KeyPurpose, Origin, OriginProtocol,
-    OriginScheme, OwnershipPolicy, OwnershipToken, Proof, ProofMethod, State, Timestamp, Wants,
-    ZoneSettings, command::Authorize,
+    OriginScheme, OwnershipPolicy, OwnershipToken, Proof, ProofMethod, State, Timestamp, Traffic,
+    Wants, ZoneSettings, command::Authorize, traffic::Switch,
 };
 
 use super::{Step, What, number, sealed};
@@ -31,6 +31,11 @@ impl Step {
                 wants: Box::new(self.wants()),
                 revision: self.revision(state),
             },
+            What::SetTraffic => Change::SetTraffic {
+                hostname: (self.which >= 32).then_some(hostname),
+                traffic: Box::new(self.traffic()),
+                revision: (self.which >= 32).then(|| self.revision(state)).flatten(),
+            },
             What::Contest => Change::ContestHostname {
                 hostname,
                 tenant: self.tenant(),
@@ -48,6 +53,16 @@ impl Step {
                 let hostname = known.next().unwrap_or(hostname);
                 Change::ForgetTombstone { hostname }
             }
+        }
+    }
+
+    /// Few sets, so that hostnames share some.
+    fn traffic(self) -> Traffic {
+        Traffic {
+            http2: [None, Some(true), Some(false)][usize::from(self.how % 3)],
+            max_body: self.how.is_multiple_of(4).then_some(7),
+            hsts: self.how.is_multiple_of(5).then_some(Switch::Off),
+            ..Traffic::default()
         }
     }
 
