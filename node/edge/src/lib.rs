@@ -10,7 +10,7 @@
 //! cores on the road of a request.
 //!
 //! ```text
-//! listener -> connection -> tls/hello -> tls/resolver -> tls/keys -> tls/server
+//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys -> tls/server
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
 //!
@@ -31,6 +31,7 @@ mod http;
 mod limits;
 mod listener;
 mod metrics;
+pub mod proxy_protocol;
 mod running;
 mod tls;
 mod upstream;

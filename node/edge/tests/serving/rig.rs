@@ -19,6 +19,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ipnet::IpNet;
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
     Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term, Wants,
@@ -63,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) leader: Arc<dyn ChallengeSource>,
     pub(crate) lame_duck: Duration,
     pub(crate) public_https_port: Option<u16>,
+    /// Who stands in front of both ports.
+    pub(crate) fronts: Vec<IpNet>,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             leader: Arc::new(NoLeader),
             lame_duck: Duration::ZERO,
             public_https_port: None,
+            fronts: Vec::new(),
         }
     }
 }
@@ -96,6 +100,8 @@ impl Rig {
         let config = Config {
             https: "127.0.0.1:0".parse().unwrap(),
             http: "127.0.0.1:0".parse().unwrap(),
+            https_from: options.fronts.clone(),
+            http_from: options.fronts,
             public_https_port: options.public_https_port,
             cores: NonZeroUsize::new(options.cores).unwrap(),
             origin_roots: Some(ca.pem().into_bytes()),

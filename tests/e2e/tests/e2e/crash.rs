@@ -131,9 +131,10 @@ async fn case(
     struck.len()
 }
 
-/// How many validations failed at Pebble, each told with its reason: who dies right after it
-/// told the CA to look may be the one that the CA is looking at, and an order of which a look
-/// has failed is lost (RFC 8555 section 7.1.6). The development CA is allowed none.
+/// How many of Pebble's validations were cut off, each told with its reason: who dies right
+/// after it told the CA to look may be the one that the CA is looking at (seen: `EOF`), and an
+/// order of which a look has failed is lost (RFC 8555 section 7.1.6). An answer that was wrong
+/// is no excuse, and the development CA has none.
 #[expect(clippy::print_stdout, reason = "what a run's report is read for")]
 async fn cut_short(cluster: &Cluster, hostname: &str, what: &str) -> usize {
     if matches!(cluster.ca, harness::Ca::Development(..)) {
@@ -143,7 +144,7 @@ async fn cut_short(cluster: &Cluster, hostname: &str, what: &str) -> usize {
     let channel = Admin::read(&cluster.context()).connect(&address).await;
     let events = admin::timeline(&channel.unwrap(), hostname).await.unwrap();
     let failed = |event: &&TimelineEvent| {
-        event.kind == "order-failed" && event.detail.starts_with("challenge: ")
+        event.kind == "order-failed" && event.detail.starts_with("challenge: connection: ")
     };
     let failed: Vec<_> = events.iter().filter(failed).collect();
     for event in &failed {

@@ -41,7 +41,7 @@ pub(crate) async fn issuance(count: usize) {
 
 /// False if Pebble came to a standstill.
 async fn measured(count: usize) -> bool {
-    let cluster = begun().await;
+    let cluster = begun("").await;
     let before = Reading::take(&cluster, 0).await;
     let names = names(count);
     let channels = channels(&cluster, &[0, 1, 2]).await;
@@ -62,13 +62,14 @@ async fn measured(count: usize) -> bool {
     true
 }
 
-/// A cluster on Pebble that has its account.
-pub(crate) async fn begun() -> Cluster {
-    let cluster = Cluster::start(Options {
+/// A cluster on Pebble that has its account, with more TOML for each node.
+pub(crate) async fn begun(extra: &str) -> Cluster {
+    let mut options = Options {
         pebble: true,
         ..Options::default()
-    })
-    .await;
+    };
+    options.extra.push_str(extra);
+    let cluster = Cluster::start(options).await;
     cluster.onboard("first.customer.example").await;
     cluster
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::tell;
 
 /// Who ask at once while there is no quorum.
-const CLIENTS: usize = 4;
+const CLIENTS: usize = 12;
 
 pub(crate) async fn killed(count: usize) {
     let mut cluster = Cluster::start(Options::default()).await;
