@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures bench clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -107,6 +107,11 @@ figures: build ## Onboarding, bursts, failover and a hung disk, measured on real
 	$(CARGO) run --locked --package harness --bin figures -- takeover-burst 100
 	$(CARGO) run --locked --package harness --bin figures -- failover 30
 	$(CARGO) run --locked --package harness --bin figures -- hung-disk
+
+bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/performance.md; ten minutes.
+	scripts/install-bench-tools.sh
+	$(CARGO) build --locked --release --package node --package bench --bins
+	target/release/bench compare --write docs/performance.md
 
 clean-dev: ## Forget the cluster of `make dev`.
 	rm -rf dev-data

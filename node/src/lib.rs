@@ -3,9 +3,10 @@
 //!
 //! Domain decisions are not made here: each room owns its own, and this crate
 //! joins their ends. `run` is one node's life; `dev` shows a whole cluster on
-//! loopback.
+//! loopback; `bench` is the edge alone, to be measured.
 
 mod abreast;
+pub mod bench;
 mod checks;
 pub mod config;
 pub mod data_dir;

@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use node::{
+    bench,
     config::{Config, Log, LogFormat},
     dev, telemetry,
 };
@@ -32,6 +34,8 @@ enum Command {
     },
     /// A whole cluster on loopback, with a CA and an origin, to try and to show.
     Dev(dev::Options),
+    /// The edge alone on a folder of certificates, to be measured; no cluster.
+    Bench(bench::Options),
 }
 
 #[derive(Args)]
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Some(Command::Dev(options)) => run_dev(&options),
+        Some(Command::Bench(options)) => run_bench(&options),
         None => run(arguments.run),
     }
 }
@@ -94,27 +99,35 @@ fn run(arguments: Run) -> ExitCode {
 }
 
 fn run_dev(options: &dev::Options) -> ExitCode {
-    let _log = telemetry::start(&Log {
-        format: LogFormat::Pretty,
-        filter: "warn".to_owned(),
-    });
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("no threads: {error}"), ExitCode::FAILURE),
-    };
-    match runtime.block_on(dev::run(options)) {
+    match on_threads("warn", dev::run(options)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => complain(&format!("{error:#}"), ExitCode::FAILURE),
     }
 }
 
+fn run_bench(options: &bench::Options) -> ExitCode {
+    match on_threads("info", bench::run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}"), ExitCode::FAILURE),
+    }
+}
+
+/// Runs what needs no configuration.
+fn on_threads<T>(filter: &str, task: impl Future<Output = Result<T>>) -> Result<T> {
+    let _log = telemetry::start(&Log {
+        format: LogFormat::Pretty,
+        filter: filter.to_owned(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.context("no threads")?.block_on(task)
+}
+
 /// The configuration, or the exit code when its faults have been told.
-fn read(path: &std::path::Path) -> Result<Config, ExitCode> {
+fn read(path: &std::path::Path) -> std::result::Result<Config, ExitCode> {
     let wrong = ExitCode::from(WRONG_CONFIG);
     let text = std::fs::read_to_string(path).map_err(|error| {
         complain(

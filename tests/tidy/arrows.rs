@@ -8,7 +8,7 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
@@ -54,6 +54,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "state",
         ],
     ),
+    ("bench", &[]),
     ("tidy", &[]),
 ];
 

@@ -59,6 +59,7 @@ pub use checks::{CheckError, Checks};
 pub use overview::{CaPause, Overview};
 pub use requests::{RequestError, Requested, Requests};
 pub use tokens::{Drawn, Tokens, TokensError};
+pub use upload::{Unusable, brought};
 
 use gate::{Gate, Gated};
 use service::Desk;

@@ -11,7 +11,10 @@ mod tests;
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use state::{
-    CertificateId, ChainId, Hostname, KeyAlgorithm, Secret, Timestamp, command::CertificateParts,
+    CertificateId, ChainId, Hostname, KeyAlgorithm, KeyPurpose, Secret, Timestamp,
+    command::{CertificateParts, Upload},
+    ports::Seal,
+    sealed::SealContext,
 };
 use x509_parser::{
     prelude::{FromDer, GeneralName, X509Certificate, X509CertificationRequest},
@@ -51,6 +54,41 @@ pub(crate) struct Brought {
     pub(crate) key: Option<Secret>,
     /// What may surprise, a sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Why a certificate cannot be served, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
+
+/// The upload of a certificate, its issuers and its private key, all in `pem`, for good:
+/// for who brings certificates otherwise than by the API.
+///
+/// # Errors
+/// What the API would say of it.
+pub fn brought(
+    hostname: &Hostname,
+    pem: &str,
+    seal: &dyn Seal,
+    now: Timestamp,
+) -> Result<Upload, Unusable> {
+    let brought = check(hostname, pem, &Key::Brought(pem.as_bytes()), now);
+    let brought = brought.map_err(|fault| Unusable(fault.to_string()))?;
+    let context = SealContext::CertificateKey(hostname.clone());
+    let sealed = brought
+        .key
+        .map(|key| seal.seal(KeyPurpose::Serving, &context, key.expose()));
+    Ok(Upload {
+        hostname: hostname.clone(),
+        wildcard: brought.wildcard,
+        algorithm: brought.algorithm,
+        key: sealed
+            .transpose()
+            .map_err(|error| Unusable(error.to_string()))?,
+        parts: brought.parts,
+        move_at: None,
+        revision: None,
+    })
 }
 
 /// Checks what was brought for `hostname`; the first thing that is wrong with it.

@@ -1,0 +1,52 @@
+//! A CA of the run's own, and a certificate for the hostname that all proxies serve.
+
+use std::{fs, path::Path, sync::Arc};
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ClientConfig, RootCertStore};
+
+/// The hostname that all proxies serve.
+pub(crate) const HOST: &str = "shop.customer.example";
+
+/// Who signs what the proxies serve.
+pub(crate) struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Ca {
+    pub(crate) fn new() -> Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        Ok(Self { issuer })
+    }
+
+    /// Certificate (ECDSA on P-256, as CAs give today), issuer and key of `name` as PEM.
+    pub(crate) fn issue(&self, name: &str) -> Result<String> {
+        let key = KeyPair::generate()?;
+        let leaf = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.issuer)?;
+        Ok(leaf.pem() + &self.issuer.pem() + &key.serialize_pem())
+    }
+
+    /// Writes `folder/NAME.pem`.
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        Ok(fs::write(
+            folder.join(format!("{name}.pem")),
+            self.issue(name)?,
+        )?)
+    }
+
+    /// TLS 1.3 that trusts this CA alone, offers one protocol, and resumes nothing.
+    pub(crate) fn client(&self, protocol: &str) -> Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone())?;
+        let mut config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
