@@ -20,18 +20,6 @@ pub(crate) fn used(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Resident memory of one process, in bytes.
-pub(crate) fn resident(pid: u32) -> Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).context(path)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kilobytes: u64 = kilobytes
-        .and_then(|text| text.trim().parse().ok())
-        .context("the system does not tell VmRSS")?;
-    Ok(kilobytes * 1024)
-}
-
 fn spent(task: &Path) -> Option<u64> {
     let text = fs::read_to_string(task.join("schedstat")).ok()?;
     text.split_whitespace().next()?.parse().ok()

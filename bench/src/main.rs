@@ -9,7 +9,6 @@
 //! It measures production programs from outside and contains no copy of them.
 
 mod affinity;
-mod alone;
 mod certificates;
 mod compare;
 mod cpu;
@@ -38,7 +37,6 @@ struct Arguments {
 enum Command {
     /// Ours, nginx, HAProxy and the floor in one run, taking turns.
     Compare(compare::Options),
-    Alone(alone::Options),
     /// The bare proxy that the others are held against. Started by `compare`.
     Floor(floor::Options),
 }
@@ -50,7 +48,6 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match arguments.command {
         Command::Compare(options) => compare::run(&options),
-        Command::Alone(options) => alone::run(&options),
         Command::Floor(options) => floor::run(&options),
     };
     match done {

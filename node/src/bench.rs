@@ -60,6 +60,8 @@ pub async fn run(options: &Options) -> Result<()> {
         edge::Config {
             https: options.listen,
             http: SocketAddr::new(options.listen.ip(), 0),
+            https_from: Vec::new(),
+            http_from: Vec::new(),
             public_https_port: None,
             cores,
             origin_roots: None,

@@ -10,6 +10,11 @@ use node::{
     dev, telemetry,
 };
 
+// Many small, short-lived pieces for each request: measured against the system's by
+// `make bench` (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One node of a hostquorum cluster: terminates TLS for your customers' hostnames,
 /// proxies to your application, and agrees with its peers on certificates.
 ///
