@@ -1,10 +1,5 @@
 //! Every proxy that is installed answers all workloads well; how fast is not asked.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "what was skipped is told to who runs the test"
-)]
-
 use std::process::Command;
 
 #[test]
