@@ -106,10 +106,12 @@ impl Lines {
         let (queue, said) = channel();
         let waiting = Arc::<AtomicUsize>::default();
         let written = Arc::clone(&waiting);
+        // Before the thread begins, which on a busy machine is after the first were lost.
+        let told = LOST.load(Relaxed);
         // Without a thread nobody hears anything: the lines are counted as lost.
         let _ = thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write(output, &said, &written));
+            .spawn(move || write(output, &said, &written, told));
         Self { queue, waiting }
     }
 
@@ -123,9 +125,9 @@ impl Lines {
     }
 }
 
-/// Writes until all who could say something are gone. What cannot be written is lost.
-fn write(mut output: impl Write, said: &Receiver<Said>, waiting: &AtomicUsize) {
-    let mut told = LOST.load(Relaxed);
+/// Writes until all who could say something are gone. What cannot be written is lost;
+/// those beyond the first `told` are spoken of.
+fn write(mut output: impl Write, said: &Receiver<Said>, waiting: &AtomicUsize, mut told: u64) {
     for said in said {
         match said {
             Said::Line(line) => {
