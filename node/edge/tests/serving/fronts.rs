@@ -79,6 +79,7 @@ async fn the_origin_is_told_of_the_client_behind_the_balancer() {
 #[tokio::test]
 async fn the_http_port_reads_the_header_too() {
     let rig = behind("127.0.0.0/8");
+    rig.settled().await;
     let mut stream = TcpStream::connect(rig.http()).await.unwrap();
     let request = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n");
     let bytes = [of_client().as_slice(), request.as_bytes()].concat();
