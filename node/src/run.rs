@@ -89,7 +89,7 @@ async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -
     } = entered;
     let me = identity.public.node;
     tracing::info!(cluster = %identity.public.cluster, node = %me, "this node is a member");
-    let rooms = Rooms::open(config, identity, clock, entropy, raft).await?;
+    let rooms = Rooms::open(config, &store, identity, clock, entropy, raft).await?;
     let open = services::Open::all(config, &rooms, listeners, store.clone(), raft)?;
     health.tell(&rooms, &open);
     tokio::spawn(wiring::watch_readiness(

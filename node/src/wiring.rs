@@ -106,7 +106,8 @@ impl Rooms {
     /// on a runtime of its own.
     pub(crate) async fn open(
         config: &Config,
-        identity: Identity,
+        store: &IdentityStore,
+        mut identity: Identity,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         raft: &Handle,
@@ -123,6 +124,12 @@ impl Rooms {
         let keyring = Arc::new(Keyring::new(&identity, entropy.clone()));
         let replica =
             Arc::new(start_replica(config, &identity, links.clone(), clock.clone(), raft).await?);
+        if !identity.public.took_part {
+            // Before a peer can reach it: what it promises from now on binds it, though
+            // all of its store were lost.
+            identity.public.took_part = true;
+            store.save(&identity)?;
+        }
         roster.follow(replica.state());
         keyring.follow(replica.state());
         Ok(Self {
@@ -210,6 +217,7 @@ async fn start_replica(
             cluster: identity.public.cluster,
             node: identity.public.node,
         },
+        took_part: identity.public.took_part,
         store: Arc::new(store),
         dial: Arc::new(PeerDial(links)),
         clock,

@@ -16,6 +16,7 @@ use crate::chance::Chance;
 use crate::deed::Deed;
 use crate::disk::{Ailment, Disk};
 use crate::dns::{self, Zones};
+use crate::events::Kept;
 use crate::links::Links;
 use crate::machine::{self, World};
 use crate::network::host;
@@ -81,6 +82,7 @@ impl Cluster {
         let world = World {
             root_pem: ca.root_pem().to_owned(),
             proof: settings.proof,
+            orders: settings.orders,
             stable_for: Duration::from_millis(chance.between(100, 600)),
             roll,
             witness,
@@ -114,7 +116,9 @@ impl Cluster {
             let drift = i64::try_from(self.chance.between(0, 2 * DRIFT_PPM)).unwrap_or_default()
                 - i64::try_from(DRIFT_PPM).unwrap_or_default();
             let identity = Identity { cluster, node };
-            let seat = Arc::new(Seat::new(identity, disk, self.chance.fork(), drift));
+            let mut seeds = self.world.roll.nodes();
+            seeds.retain(|other| *other != node);
+            let seat = Arc::new(Seat::new(identity, seeds, disk, self.chance.fork(), drift));
             self.seats.insert(node, Arc::clone(&seat));
             let world = Arc::clone(&self.world);
             self.sim.host(host(node), move || {
@@ -182,6 +186,24 @@ impl Cluster {
         all
     }
 
+    /// What the disks of those hold whose machine is on. Not of one that has rotted: what
+    /// cannot be read gets into no snapshot, and no log is cut without.
+    pub(crate) fn kept(&self) -> BTreeMap<NodeId, Kept> {
+        let seats = self.up.iter().filter_map(|node| self.seats.get(node));
+        seats
+            .filter(|seat| !seat.disk.is_rotten())
+            .filter_map(|seat| Some((seat.node(), seat.kept()?)))
+            .collect()
+    }
+
+    /// Whose calls each node has answered since the last time, and when they began.
+    pub(crate) fn heeded(&self) -> Vec<(NodeId, BTreeMap<NodeId, u64>)> {
+        let seats = self.seats.iter();
+        seats
+            .map(|(node, seat)| (*node, seat.post.take_heeded()))
+            .collect()
+    }
+
     /// What the CA did since the last time.
     pub(crate) fn deeds(&self) -> Vec<Deed> {
         self.ca.take_deeds()
@@ -236,6 +258,13 @@ impl Cluster {
         Some(lost)
     }
 
+    /// The disk of `node`, which is off, is lost; an empty one is in its place.
+    pub(crate) fn wipe(&self, node: NodeId) -> std::io::Result<()> {
+        self.seats
+            .get(&node)
+            .map_or(Ok(()), |seat| seat.disk.wipe())
+    }
+
     /// Switches `node` on again; false if it is on.
     pub(crate) fn restart(&mut self, node: NodeId) -> bool {
         if self.up.contains(&node) || !self.seats.contains_key(&node) {
@@ -249,7 +278,8 @@ impl Cluster {
         true
     }
 
-    /// `node` was removed and has ended: its machine is switched off for good.
+    /// `node` has ended, because it was removed or cannot go on: its machine is switched
+    /// off for good.
     pub(crate) fn retire(&mut self, node: NodeId) {
         self.up.retain(|up| *up != node);
         self.links.set_up(node, false);

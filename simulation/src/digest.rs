@@ -18,9 +18,18 @@ impl Digest {
         Self(digest)
     }
 
-    /// Of all records of `state`, in their order.
-    pub(crate) fn of_records(state: &State) -> Self {
+    /// Of these bytes.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         let mut hash = Context::new(&SHA256);
+        hash.update(bytes);
+        Self::of(hash)
+    }
+
+    /// Of where `state` stands, who takes part in it, and all its records in their order.
+    pub(crate) fn of_state(state: &State) -> Self {
+        let mut hash = Context::new(&SHA256);
+        let place = (state.index(), state.voters(), state.learners());
+        feed(&mut hash, format!("{place:?}").as_bytes());
         for (key, value) in state.records() {
             feed(&mut hash, &key);
             feed(&mut hash, &value);

@@ -1,7 +1,8 @@
 //! A machine's disk: in memory, with flushes that take time, so that a crash finds
 //! writes that are not durable yet, and loses them, or a part of them. It may fail for a
 //! while: then no flush succeeds, and what was not durable is gone when it is read again.
-//! It may be full, so that nothing more is written; or slow.
+//! It may be full, so that nothing more is written; or slow. A record may rot, which the
+//! engine's checksum shows to whoever reads it; and all of it may be lost.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use consensus::Identity;
-use consensus::store::{Batch, Database, MemoryStore, Pair, Scan, Store, StoreError, Tree};
+use consensus::store::{Batch, Change, Database, MemoryStore, Pair, Scan, Store, StoreError, Tree};
+use consensus::testing::stored_entry;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
@@ -51,11 +53,44 @@ struct Surface {
     /// Changes written and not flushed, by database.
     volatile: BTreeMap<Option<u64>, Vec<(Tree, Batch)>>,
     ailment: Option<Ailment>,
+    /// What has rotted: the engine's checksum says so whenever it is read.
+    rotten: Option<Record>,
     /// Whether it ever gave a replica a reason to stop.
     has_failed: bool,
 }
 
+/// A database, its tree, and a key there.
+type Record = (Option<u64>, Tree, Vec<u8>);
+
 impl Surface {
+    fn read(&self, name: Option<u64>, tree: Tree, key: &[u8]) -> Result<(), StoreError> {
+        let rotten = self.rotten.as_ref();
+        if rotten.is_none_or(|(database, there, rotten)| {
+            (*database, *there, &rotten[..]) != (name, tree, key)
+        }) {
+            return Ok(());
+        }
+        Err(StoreError::Damaged {
+            what: "a record".into(),
+            reason: "its checksum is wrong".into(),
+        })
+    }
+
+    /// What is written anew is whole.
+    fn write(&mut self, name: Option<u64>, tree: Tree, batch: &Batch) {
+        let rotten = self.rotten.as_ref();
+        let written = rotten.is_some_and(|(database, there, rotten)| {
+            let mut changes = batch.changes().iter();
+            (*database, *there) == (name, tree)
+                && changes.any(|change| match change {
+                    Change::Put { key, .. } | Change::Remove { key } => key == rotten,
+                })
+        });
+        if written {
+            self.rotten = None;
+        }
+    }
+
     fn refuse(&mut self, ailment: Ailment, action: &'static str) -> Result<(), StoreError> {
         if self.ailment != Some(ailment) {
             return Ok(());
@@ -79,6 +114,7 @@ impl Disk {
             flush_ms,
             volatile: BTreeMap::new(),
             ailment: None,
+            rotten: None,
             has_failed: false,
         };
         Self {
@@ -112,6 +148,70 @@ impl Disk {
             }
         }
         lost
+    }
+
+    /// The disk is lost whole, and an empty one is in its place.
+    pub(crate) fn wipe(&self) -> std::io::Result<()> {
+        {
+            let mut surface = lock(&self.surface);
+            surface.volatile.clear();
+            surface.rotten = None;
+        }
+        self.memory.wipe();
+        let snapshots = self.memory.snapshots();
+        std::fs::remove_dir_all(&snapshots)?;
+        std::fs::create_dir(&snapshots)
+    }
+
+    /// A bit flips somewhere: in the log, or in the records or bodies of the state. False
+    /// if there is nothing.
+    pub(crate) fn rot(&self) -> Result<bool, StoreError> {
+        let generation = self.memory.current_generation()?;
+        let trees = [
+            (None, Tree::Log),
+            (generation, Tree::Records),
+            (generation, Tree::Bodies),
+        ];
+        let mut surface = lock(&self.surface);
+        let Some((name, tree)) = surface.chance.pick(&trees).copied() else {
+            return Ok(false);
+        };
+        let database = match name {
+            None => self.memory.open_log()?,
+            Some(generation) => self.memory.open_generation(generation)?,
+        };
+        let pairs = database.range(tree, Bound::Unbounded, Bound::Unbounded)?;
+        let pairs: Vec<Pair> = pairs.collect::<Result<_, _>>()?;
+        let picked = surface.chance.pick(&pairs);
+        surface.rotten = picked.map(|(key, _)| (name, tree, key.clone()));
+        surface.has_failed |= surface.rotten.is_some();
+        Ok(surface.rotten.is_some())
+    }
+
+    /// Whether something on it cannot be read.
+    pub(crate) fn is_rotten(&self) -> bool {
+        lock(&self.surface).rotten.is_some()
+    }
+
+    /// The entry of its log at `index`, if there is one.
+    pub(crate) fn entry(&self, index: u64) -> Option<Vec<u8>> {
+        let log = self.memory.open_log().ok()?;
+        stored_entry(&*log, index).ok().flatten()
+    }
+
+    /// How many entries its log has, and how many files of snapshots there are.
+    pub(crate) fn holds(&self) -> Result<(usize, usize), StoreError> {
+        let log = self.memory.open_log()?;
+        let entries = log
+            .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)?
+            .count();
+        let snapshots = self.memory.snapshots();
+        let files = std::fs::read_dir(&snapshots).map_err(|source| StoreError::File {
+            action: "list",
+            path: snapshots,
+            source,
+        })?;
+        Ok((entries, files.count()))
     }
 
     fn keep(&self, name: Option<u64>, tree: Tree, batch: &Batch) -> Result<(), StoreError> {
@@ -214,15 +314,26 @@ struct DiskDatabase {
 
 impl Database for DiskDatabase {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        lock(&self.surface).read(self.name, tree, key)?;
         self.inner.get(tree, key)
     }
 
     fn range(&self, tree: Tree, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Scan, StoreError> {
-        self.inner.range(tree, from, to)
+        let pairs = self.inner.range(tree, from, to)?;
+        let (surface, name) = (Arc::clone(&self.surface), self.name);
+        Ok(Box::new(pairs.map(move |pair| {
+            let (key, value) = pair?;
+            lock(&surface).read(name, tree, &key)?;
+            Ok((key, value))
+        })))
     }
 
     fn last(&self, tree: Tree) -> Result<Option<Pair>, StoreError> {
-        self.inner.last(tree)
+        let last = self.inner.last(tree)?;
+        if let Some((key, _)) = &last {
+            lock(&self.surface).read(self.name, tree, key)?;
+        }
+        Ok(last)
     }
 
     fn write_atomic(&self, tree: Tree, batch: &Batch) -> Result<(), StoreError> {
@@ -230,6 +341,7 @@ impl Database for DiskDatabase {
         self.inner.write_atomic(tree, batch)?;
         let written = (tree, batch.clone());
         let mut surface = lock(&self.surface);
+        surface.write(self.name, tree, batch);
         surface.volatile.entry(self.name).or_default().push(written);
         Ok(())
     }
@@ -301,6 +413,44 @@ mod tests {
             counts.insert(kept);
         }
         assert!(counts.len() > 2, "{counts:?}");
+    }
+
+    #[test]
+    fn a_wiped_disk_has_nothing_and_lets_nobody_write_what_was() {
+        let (directory, disk) = disk(1);
+        std::fs::write(directory.path().join("snapshot"), "bytes").unwrap();
+        let log = disk.open_log().unwrap();
+        put(&*log, b"kept").unwrap();
+        log.flush_durable().unwrap();
+        disk.wipe().unwrap();
+        assert!(put(&*log, b"late").is_err());
+        let log = disk.open_log().unwrap();
+        assert_eq!(log.last(Tree::Log).unwrap(), None);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_has_rotted_is_not_read_until_it_is_written_anew() {
+        let mut read = 0;
+        for seed in 0..20 {
+            let (_directory, disk) = disk(seed);
+            let log = disk.open_log().unwrap();
+            put(&*log, b"key").unwrap();
+            // Not always the log.
+            if !disk.rot().unwrap() {
+                continue;
+            }
+            assert!(disk.is_rotten() && log.get(Tree::Log, b"key").is_err());
+            assert!(log.last(Tree::Log).is_err());
+            let mut all = log
+                .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)
+                .unwrap();
+            assert!(all.next().unwrap().is_err());
+            put(&*log, b"key").unwrap();
+            assert!(log.get(Tree::Log, b"key").unwrap().is_some());
+            read += 1;
+        }
+        assert!(read > 0);
     }
 
     #[test]

@@ -39,11 +39,13 @@ pub(crate) enum What {
         node: NodeId,
         answer: Answer,
     },
-    /// A node's published state has changed.
+    /// A node's published state has changed, by these entries of its log, as far as they
+    /// are still on its disk.
     Applied {
         node: NodeId,
         state: Arc<State>,
         digest: Digest,
+        entries: Vec<(Index, Vec<u8>)>,
     },
     /// A node believes something else about who leads.
     Led {
@@ -60,6 +62,14 @@ pub(crate) enum What {
     Ca(Deed),
     /// Calls that were carried between nodes since the last time, by kind.
     Carried(BTreeMap<String, u64>),
+    /// A node answered a call of another that it knows to be removed; when that began.
+    Heeded {
+        node: NodeId,
+        caller: NodeId,
+        began: u64,
+    },
+    /// What the disks of nodes hold.
+    Kept(BTreeMap<NodeId, Kept>),
     /// A machine was switched on for the first time.
     Entered { node: NodeId },
     /// A machine was removed from the cluster, and has ended.
@@ -76,6 +86,12 @@ pub(crate) enum What {
     Crashed { node: NodeId, lost: usize },
     /// It is back.
     Restarted { node: NodeId },
+    /// A machine that is off has lost its disk, and got an empty one.
+    Wiped { node: NodeId },
+    /// Something on a machine's disk cannot be read any more.
+    Rotted { node: NodeId },
+    /// A machine does not start on what its disk holds, and is switched off for good.
+    Refused { node: NodeId, why: String },
     /// A replica has ended by itself.
     Halted { node: NodeId, why: String },
     /// It runs again by itself.
@@ -84,6 +100,17 @@ pub(crate) enum What {
     Calm { core: Vec<NodeId> },
     /// All replicas are alike, to the last body.
     Converged { index: Index, digest: Digest },
+}
+
+/// What a disk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Entries of the log.
+    pub(crate) entries: usize,
+    /// Snapshots, finished or not.
+    pub(crate) snapshots: usize,
+    /// The most entries that its node means to keep.
+    pub(crate) wanted: u64,
 }
 
 impl fmt::Display for Event {
@@ -101,6 +128,7 @@ impl fmt::Display for Event {
                 node,
                 state,
                 digest,
+                ..
             } => write!(f, "node {node} applied {} {digest}", state.index()),
             What::Led { node, leadership } => match leadership {
                 Leadership::Leading(term) => write!(f, "node {node} leads in {term}"),
@@ -125,6 +153,17 @@ impl fmt::Display for Event {
                     .iter()
                     .try_for_each(|(kind, count)| write!(f, " {kind} {count}"))
             }
+            What::Heeded {
+                node,
+                caller,
+                began,
+            } => write!(f, "node {node} heeded node {caller}, removed, at {began}"),
+            What::Kept(disks) => {
+                f.write_str("kept")?;
+                disks.iter().try_for_each(|(node, kept)| {
+                    write!(f, " {node}: {}+{}", kept.entries, kept.snapshots)
+                })
+            }
             What::Entered { node } => write!(f, "node {node} entered"),
             What::Expelled { node } => write!(f, "node {node} was expelled"),
             What::Troubled {
@@ -140,6 +179,9 @@ impl fmt::Display for Event {
             What::Over { number } => write!(f, "trouble {number} is over"),
             What::Crashed { node, lost } => write!(f, "node {node} lost power and {lost} changes"),
             What::Restarted { node } => write!(f, "node {node} restarted"),
+            What::Wiped { node } => write!(f, "node {node} lost its disk"),
+            What::Rotted { node } => write!(f, "a bit flipped on node {node}'s disk"),
+            What::Refused { node, why } => write!(f, "node {node} refuses to start: {why}"),
             What::Halted { node, why } => write!(f, "node {node} halted: {why}"),
             What::Resumed { node } => write!(f, "node {node} runs again"),
             What::Calm { core } => {

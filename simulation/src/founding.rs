@@ -9,12 +9,16 @@ use consensus::Replica;
 use state::command::Newcomer;
 use state::ports::{Applied, Members, Propose};
 use state::testing::{START, found as founding, newcomer};
-use state::{Actor, Change, InvitationId, NodeId, Outcome, OwnershipPolicy, Role, outcome::Done};
+use state::{
+    Actor, Change, InvitationId, Limit, LimitKind, NodeId, Outcome, OwnershipPolicy, Role,
+    outcome::Done,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::dns::BALANCER;
 use crate::machine::World;
 use crate::operation::{Answer, Op};
+use crate::scenario::Allowance;
 
 /// Nothing disturbs the founding: it takes some seconds at most.
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
@@ -42,6 +46,7 @@ pub(crate) async fn found(
     command.founder = newcomer_of(*first);
     let settings = &mut command.ca.settings;
     settings.trust_roots_pem.clone_from(&world.root_pem);
+    settings.limits = world.orders.iter().map(limit).collect();
     command.zone.addresses = vec![IpAddr::V4(BALANCER)];
     if world.proof {
         command.zone.ownership = OwnershipPolicy::Proof;
@@ -67,6 +72,14 @@ pub(crate) async fn found(
     }
 }
 
+fn limit(allowance: &Allowance) -> Limit {
+    Limit {
+        kind: LimitKind::Orders,
+        burst: allowance.burst,
+        refill: Duration::from_millis(allowance.refill),
+    }
+}
+
 /// A machine, as its operator registers it.
 pub(crate) fn newcomer_of(machine: u64) -> Newcomer {
     let number = u8::try_from(machine).unwrap_or(u8::MAX);
@@ -77,7 +90,7 @@ pub(crate) fn newcomer_of(machine: u64) -> Newcomer {
 }
 
 /// Makes a right to enter.
-fn invite(machine: u64) -> Change {
+pub(crate) fn invite(machine: u64) -> Change {
     Change::CreateInvitation {
         role: Role::Node,
         verifier: [u8::try_from(machine).unwrap_or(u8::MAX); 32],

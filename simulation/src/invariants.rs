@@ -5,15 +5,21 @@ mod acknowledged;
 mod agreement;
 mod answered_in_time;
 mod authorized_orders;
+mod bounded;
 mod challenge_visible;
+mod committed;
 mod fenced;
+mod followed;
+mod forgotten;
 mod freshness;
 mod kept_serving;
 mod linearizable;
+mod members_only;
 mod membership;
 mod monotonic;
 mod one_certificate;
 mod one_leader;
+mod order_budget;
 mod real_time;
 mod served_is_issued;
 mod single_actor;
@@ -40,12 +46,17 @@ pub(crate) fn all(settings: &Settings) -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(one_leader::OneLeader::default()),
         Box::new(agreement::Agreement::default()),
+        Box::new(committed::Committed::default()),
+        Box::new(followed::Followed::default()),
         Box::new(monotonic::Monotonic::default()),
         Box::new(acknowledged::Acknowledged),
         Box::new(real_time::RealTime),
         Box::new(answered_in_time::AnsweredInTime),
         Box::new(linearizable::Linearizable),
         Box::new(membership::Membership),
+        Box::new(forgotten::Forgotten::default()),
+        Box::new(members_only::MembersOnly::default()),
+        Box::new(bounded::Bounded),
         Box::new(tokens::Tokens::default()),
         Box::new(freshness::Freshness::default()),
         Box::new(kept_serving::KeptServing::default()),
@@ -54,6 +65,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Box<dyn Invariant>> {
         Box::new(single_actor::SingleActor::default()),
         Box::new(served_is_issued::ServedIsIssued::default()),
         Box::new(authorized_orders::AuthorizedOrders::new(settings.proof)),
+        Box::new(order_budget::OrderBudget::new(settings.orders)),
         Box::new(one_certificate::OneCertificate::new(settings.validity)),
     ]
 }
@@ -67,13 +79,14 @@ pub(crate) mod sample {
     use state::sealed::SealContext;
     use state::testing::{Alone, ManualClock, MaskSeal, START, found, host};
     use state::{
-        Actor, Batch, Change, Command, Index, KeyPurpose, NodeId, Outcome, Refusal, Role, Sealed,
-        State, Term, outcome::Done,
+        Actor, Batch, Change, Command, Index, InvitationId, KeyPurpose, NodeId, Outcome, Refusal,
+        Role, Sealed, State, Term, outcome::Done,
     };
 
     use super::Invariant;
     use crate::digest::Digest;
     use crate::events::{Event, What};
+    use crate::founding::{invite, spend};
     use crate::operation::{Answer, Op, Operation};
     use crate::oracle::Oracle;
 
@@ -194,10 +207,16 @@ pub(crate) mod sample {
     }
 
     pub(crate) fn applied(node: u64, state: &State) -> What {
+        applied_by(node, state, Vec::new())
+    }
+
+    /// By these entries.
+    pub(crate) fn applied_by(node: u64, state: &State, entries: Vec<(Index, Vec<u8>)>) -> What {
         What::Applied {
             node: NodeId(node),
             state: Arc::new(state.clone()),
-            digest: Digest::of_records(state),
+            digest: Digest::of_state(state),
+            entries,
         }
     }
 
@@ -231,17 +250,39 @@ pub(crate) mod sample {
         state
     }
 
-    fn apply(state: &mut State, index: u64, actor: Actor, change: Change) {
-        let command = Command {
+    /// That node was a member, and was removed.
+    pub(crate) fn without(node: u64) -> State {
+        let alone = Alone::founded(Arc::new(ManualClock::default()), |_| {});
+        alone.apply(Actor::socket(), None, invite(node));
+        alone.apply(Actor::socket(), None, spend(InvitationId(1), node));
+        let node = NodeId(node);
+        alone.apply(Actor::socket(), None, Change::RemoveNode { node });
+        alone.duty(Term(1), Change::TakeOver { node: NodeId(1) });
+        alone.duty(Term(1), Change::FinishRemoval { node });
+        let removed = (*alone.state()).clone();
+        assert!(removed.is_removed(node), "{:?}", alone.log());
+        removed
+    }
+
+    /// What call `op` proposes.
+    pub(crate) fn command(op: u64, operation: &Operation) -> Command {
+        as_proposed(Op(op).actor(), operation.change(Op(op)).unwrap())
+    }
+
+    fn as_proposed(actor: Actor, change: Change) -> Command {
+        Command {
             at: START,
             actor,
             duty: None,
             change,
-        };
+        }
+    }
+
+    fn apply(state: &mut State, index: u64, actor: Actor, change: Change) {
         let (outcomes, _) = state.apply(
             Index(index),
             &Batch {
-                commands: vec![command],
+                commands: vec![as_proposed(actor, change)],
             },
         );
         assert!(matches!(outcomes[..], [Outcome::Done(_)]), "{outcomes:?}");

@@ -72,7 +72,9 @@ pub use disk::Ailment;
 pub use dns::Lie;
 pub use post::Odds;
 pub use run::{Report, Violation, run};
-pub use scenario::{Call, Plague, Scenario, ScenarioError, Settings, Task, Trouble, Victim, Way};
+pub use scenario::{
+    Allowance, Call, Plague, Scenario, ScenarioError, Settings, Task, Trouble, Victim, Way,
+};
 pub use shrink::{Shrunk, shrink};
 pub use tally::Tally;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use state::{Hostname, Index, NodeId};
+use state::{Hostname, NodeId};
 
 use crate::chance::Chance;
 use crate::events::What;
@@ -33,6 +33,7 @@ const ISSUED_WITHIN: u64 = 90_000;
 
 /// Waits until the members are settled; then lets a quorum alone serve, and then all.
 pub(crate) fn check(stage: &mut Stage, chance: &mut Chance) -> Result<(), Violation> {
+    stage.replace_rotten()?;
     bring_back(stage)?;
     settle(stage)?;
     let core = core(stage, chance);
@@ -69,7 +70,6 @@ fn settle(stage: &mut Stage) -> Result<(), Violation> {
         stage.step()?;
         if stage.tick.is_multiple_of(LOOK_EVERY) {
             enrol_the_forgotten(stage);
-            switch_off_the_removed(stage)?;
         }
         let led = stage.views.leader().is_some();
         if stage.oracle.in_flight() > 0 || !led || !settled(stage) {
@@ -94,20 +94,6 @@ fn enrol_the_forgotten(stage: &Stage) {
             stage.cluster.roll().enrol(machine, member.id);
         }
     }
-}
-
-/// Whoever was taken out before it took part knows nobody who would tell it so: its
-/// operator switches it off.
-fn switch_off_the_removed(stage: &mut Stage) -> Result<(), Violation> {
-    let state = stage.views.latest();
-    for node in stage.cluster.nodes() {
-        let view = stage.views.0.get(&node);
-        let applied = view.and_then(|view| view.applied);
-        if state.is_removed(node) && applied.is_none_or(|(index, _)| index == Index(0)) {
-            stage.expelled(node)?;
-        }
-    }
-    Ok(())
 }
 
 /// A random majority of the voters, or everybody.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cluster::identity::{NodeKeys, Public};
+use cluster::identity::{NodeKeys, Public, SeedPeer};
 use cluster::serving::challenge::Challenges;
 use cluster::serving::{Health, Own};
 use cluster::{Roster, Serving, ServingService};
-use consensus::{Parts, Replica};
+use consensus::{IdentityError, Parts, Replica, StartError};
 use leader::issuance::acme::AcmeAuthorities;
 use leader::issuance::pace::Backoff;
 use leader::verification::agreement::Agreement;
@@ -17,9 +17,9 @@ use leader::verification::ownership::Rules;
 use leader::verification::probe::Prober;
 use leader::verification::survey::Surveyor;
 use leader::{Leader, Ports};
-use state::Index;
 use state::ports::{Clock, Propose};
 use state::testing::{Known, MaskSeal};
+use state::{Index, NodeId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use turmoil::net::TcpListener;
@@ -30,10 +30,11 @@ use crate::diary::Diary;
 use crate::dns::Asking;
 use crate::identities::PaperIdentities;
 use crate::keys::Seeded;
-use crate::network::{Dialer, listen, serve};
+use crate::network::{Dialer, host, listen, serve};
 use crate::port80::{self, Port80};
 use crate::road::{Road, Witness};
 use crate::roll::Roll;
+use crate::scenario::Allowance;
 use crate::seat::{DESK, Report, Running, Seat};
 
 /// What all machines are told alike.
@@ -45,6 +46,8 @@ pub(crate) struct World {
     pub(crate) root_pem: String,
     /// Whether hostnames must be proven.
     pub(crate) proof: bool,
+    /// How many orders the CA is said to allow.
+    pub(crate) orders: Option<Allowance>,
     /// How long a learner keeps up before it votes.
     pub(crate) stable_for: Duration,
 }
@@ -64,12 +67,25 @@ pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
     let clock: Arc<dyn Clock> = Arc::clone(&seat.clock) as _;
     let parts = Parts {
         identity: seat.identity,
+        took_part: seat.took_part(),
         store: Arc::new(seat.disk.clone()),
         dial: Arc::clone(&dialer) as _,
         clock: Arc::clone(&clock),
         config: seat.config,
     };
-    let replica = Arc::new(Replica::start(parts).await?);
+    let replica = match Replica::start(parts).await {
+        Err(StartError::Identity(error @ IdentityError::Amnesia { .. })) => {
+            seat.report(Report::Refused(error.to_string()));
+            return Ok(());
+        }
+        // What it cannot read it does not guess.
+        Err(error @ (StartError::Store(_) | StartError::State(_))) if seat.disk.is_rotten() => {
+            seat.report(Report::Refused(error.to_string()));
+            return Ok(());
+        }
+        started => Arc::new(started?),
+    };
+    seat.note_part();
     roster.follow(replica.state());
     let (published, own) = own();
     let serving = Serving::new(Arc::clone(&roster), own, clock, &Seeded::new(seat.fork()));
@@ -141,11 +157,20 @@ fn identity(seat: &Seat) -> turmoil::Result<cluster::Identity> {
             name: String::new(),
             root: Bytes::new(),
             chain: Vec::new(),
-            seeds: Vec::new(),
+            seeds: seat.seeds.iter().copied().map(seed).collect(),
+            took_part: seat.took_part(),
         },
         keys: NodeKeys::generate()?,
         data_keys: Default::default(),
     })
+}
+
+fn seed(node: NodeId) -> SeedPeer {
+    SeedPeer {
+        node,
+        peer_address: host(node),
+        public_key: Bytes::new(),
+    }
 }
 
 fn own() -> (watch::Sender<Index>, Own) {

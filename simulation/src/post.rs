@@ -16,11 +16,13 @@ use consensus::PeerIdentity;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
+use state::NodeId;
 use tokio::time::sleep;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::chance::Chance;
+use crate::clock::elapsed;
 
 /// How many of a thousand calls meet what, at most one thing each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Odds {
 
 /// A call that is late is so by this many milliseconds at most.
 const LATE_MS: u64 = 300;
+
+/// Stands in the head of an answer only if that is an error and nothing else.
+const GRPC_STATUS: &str = "grpc-status";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -57,6 +62,8 @@ struct Office {
     chance: Chance,
     odds: Odds,
     carried: BTreeMap<String, u64>,
+    /// Whose calls were answered, and when the last of them began.
+    heeded: BTreeMap<NodeId, u64>,
 }
 
 impl Post {
@@ -65,6 +72,7 @@ impl Post {
             chance,
             odds: Odds::default(),
             carried: BTreeMap::new(),
+            heeded: BTreeMap::new(),
         })))
     }
 
@@ -76,6 +84,18 @@ impl Post {
     /// How many calls of which kind there were since the last time.
     pub(crate) fn take_carried(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.office().carried)
+    }
+
+    /// Whose calls were answered with more than an error since the last time, and when the
+    /// last of them began, in milliseconds.
+    pub(crate) fn take_heeded(&self) -> BTreeMap<NodeId, u64> {
+        std::mem::take(&mut self.office().heeded)
+    }
+
+    fn heeded(&self, caller: NodeId, began: u64) {
+        let mut office = self.office();
+        let last = office.heeded.entry(caller).or_default();
+        *last = began.max(*last);
     }
 
     fn office(&self) -> MutexGuard<'_, Office> {
@@ -155,12 +175,17 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The other service on the port wants the same by another name.
+        let mut caller = None;
         if let Some(PeerIdentity(node)) = request.extensions().get::<PeerIdentity>() {
             let node = *node;
+            caller = Some(node);
             let identity = state::ports::PeerIdentity { node };
             request.extensions_mut().insert(identity);
         }
         let fate = self.post.fate(request.uri().path());
+        let post = self.post.clone();
+        // When it came in, whatever becomes of it then.
+        let began = u64::try_from(elapsed().as_millis()).unwrap_or(u64::MAX);
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
@@ -178,7 +203,13 @@ where
                     return inner.call(second).await;
                 }
             }
-            inner.call(request).await
+            let answer = inner.call(request).await;
+            if let (Some(caller), Ok(answer)) = (caller, &answer)
+                && !answer.headers().contains_key(GRPC_STATUS)
+            {
+                post.heeded(caller, began);
+            }
+            answer
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::events::What;
 use crate::founding;
 use crate::liveness;
-use crate::scenario::Scenario;
+use crate::scenario::{Plague, Scenario};
 use crate::seat::Request;
 use crate::stage::Stage;
 use crate::tally::Tally;
@@ -94,6 +94,9 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 fn drive(stage: &mut Stage, scenario: &Scenario, chance: &mut Chance) -> Result<(), Violation> {
     found(stage, scenario.settings.machines)?;
+    let mut plagues = scenario.troubles.iter().map(|trouble| &trouble.plague);
+    stage.spare_members =
+        plagues.any(|plague| matches!(plague, Plague::Wipe { .. } | Plague::Rot { .. }));
     let mut troubles = Troubles::new(scenario.troubles.clone());
     let mut calls = scenario.calls.iter().peekable();
     for step in 0..scenario.settings.steps {

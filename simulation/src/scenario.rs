@@ -44,6 +44,18 @@ pub struct Settings {
     pub validity: u64,
     /// Whether the CA behaves as Boulder does, or plainly.
     pub boulder: bool,
+    /// How many orders the CA is said to allow, if it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<Allowance>,
+}
+
+/// A limit of the CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Most at once.
+    pub burst: u32,
+    /// How long one more takes to be allowed, in milliseconds.
+    pub refill: u64,
 }
 
 /// What an operator asks.
@@ -155,6 +167,18 @@ pub enum Plague {
     Blackout {
         /// Some of what was not flushed is there all the same.
         torn: bool,
+    },
+    /// A machine loses power and its disk, and comes back as the node that it was, with
+    /// an empty one; once in a run, for two such would be a majority of three.
+    Wipe {
+        /// Whose.
+        who: Victim,
+    },
+    /// A bit flips on a disk, and the engine's checksum tells whoever reads it; not beside
+    /// a disk that is lost.
+    Rot {
+        /// Whose.
+        who: Victim,
     },
     /// A disk ails.
     Disk {

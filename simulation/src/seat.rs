@@ -2,8 +2,10 @@
 //! from outside, and a desk at which the simulation asks for what a node's own rooms would
 //! ask.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use consensus::store::Store;
 use consensus::{Config, Halt, Identity};
 use state::ports::Leadership;
 use state::{Index, NodeId, State, Term};
@@ -12,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::chance::Chance;
 use crate::clock::MachineClock;
 use crate::disk::Disk;
+use crate::events::Kept;
 use crate::operation::{Answer, Op, Operation};
 use crate::post::Post;
 use crate::stage::Survey;
@@ -41,6 +44,8 @@ pub(crate) enum Report {
     Did(Term, Index),
     /// It was removed, knows it, and has ended.
     Expelled,
+    /// Its replica refuses to start on what its disk holds, and says why.
+    Refused(String),
 }
 
 /// A machine's place in the world: what it keeps while it is down, and what can be
@@ -51,6 +56,10 @@ pub(crate) struct Seat {
     pub(crate) config: Config,
     pub(crate) clock: Arc<MachineClock>,
     pub(crate) post: Post,
+    /// The members as it was told of them when it was let in.
+    pub(crate) seeds: Vec<NodeId>,
+    /// As its identity file says, which outlives its disk.
+    took_part: AtomicBool,
     chance: Mutex<Chance>,
     window: Mutex<Window>,
 }
@@ -80,13 +89,21 @@ pub(crate) struct News {
 }
 
 impl Seat {
-    pub(crate) fn new(identity: Identity, disk: Disk, mut chance: Chance, drift_ppm: i64) -> Self {
+    pub(crate) fn new(
+        identity: Identity,
+        seeds: Vec<NodeId>,
+        disk: Disk,
+        mut chance: Chance,
+        drift_ppm: i64,
+    ) -> Self {
         Self {
             identity,
+            seeds,
             disk,
             config: config(&mut chance),
             clock: Arc::new(MachineClock::new(drift_ppm)),
             post: Post::new(chance.fork()),
+            took_part: AtomicBool::new(false),
             chance: Mutex::new(chance),
             window: Mutex::default(),
         }
@@ -94,6 +111,45 @@ impl Seat {
 
     pub(crate) fn node(&self) -> NodeId {
         self.identity.node
+    }
+
+    /// Whether its replica has run before.
+    pub(crate) fn took_part(&self) -> bool {
+        self.took_part.load(Ordering::Relaxed)
+    }
+
+    /// Its replica runs.
+    pub(crate) fn note_part(&self) {
+        self.took_part.store(true, Ordering::Relaxed);
+    }
+
+    /// The generation of its state, and the entries of its log that it has applied from
+    /// `after` to `upto`. None if that is another generation than the one before: then
+    /// a snapshot brought it there, and what stands in its log may never have been
+    /// applied, nor been removed yet.
+    pub(crate) fn applied(
+        &self,
+        before: Option<u64>,
+        after: Index,
+        upto: Index,
+    ) -> (Option<u64>, Vec<(Index, Vec<u8>)>) {
+        let generation = self.disk.current_generation().ok().flatten();
+        if generation != before {
+            return (generation, Vec::new());
+        }
+        let entry = |index| Some((Index(index), self.disk.entry(index)?));
+        let entries = (after.0 + 1..=upto.0).filter_map(entry).collect();
+        (generation, entries)
+    }
+
+    /// What its disk holds.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let (entries, snapshots) = self.disk.holds().ok()?;
+        Some(Kept {
+            entries,
+            snapshots,
+            wanted: self.config.snapshot_entries + self.config.keep_entries,
+        })
     }
 
     /// Chance for the software, another one at each start.

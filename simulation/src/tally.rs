@@ -27,6 +27,10 @@ pub struct Tally {
     pub unknown: u64,
     /// Changes that a disk had not made durable when its machine lost power.
     pub lost_changes: usize,
+    /// Machines that lost their disk, and did not start again for it.
+    pub disks_lost: u64,
+    /// Bits that flipped on a disk.
+    pub rotted: u64,
     /// Snapshots that a replica installed because it lagged behind the log's begin.
     pub snapshots: u64,
     /// Replicas that ran again by themselves after their disk had failed.
@@ -84,6 +88,8 @@ impl Tally {
             What::Ca(Deed::Issued { .. }) => self.certificates += 1,
             What::Entered { .. } => self.entered += 1,
             What::Expelled { .. } => self.expelled += 1,
+            What::Rotted { .. } => self.rotted += 1,
+            What::Refused { .. } => self.disks_lost += 1,
             What::Troubled { .. } => self.troubles += 1,
             What::Resumed { .. } => self.resumed += 1,
             _ => {}
@@ -97,7 +103,8 @@ impl fmt::Display for Tally {
             f,
             "{} calls: {} done, {} refused, {} read, {} not proposed, {} unknown, {} transferred; \
              {} orders, {} certificates; {} entered, {} expelled; {} troubles, {} terms, index {}, \
-             {} snapshots installed, {} changes lost, {} resumed",
+             {} snapshots installed, {} changes lost, {} disks lost, \
+             {} rotted, {} resumed",
             self.asked,
             self.done,
             self.refused,
@@ -114,6 +121,8 @@ impl fmt::Display for Tally {
             self.index,
             self.snapshots,
             self.lost_changes,
+            self.disks_lost,
+            self.rotted,
             self.resumed
         )
     }

@@ -112,6 +112,8 @@ fn begin(
         Plague::Cut { who, .. }
         | Plague::Stall { who }
         | Plague::Crash { who, .. }
+        | Plague::Wipe { who }
+        | Plague::Rot { who }
         | Plague::Disk { who, .. }
         | Plague::Clock { who, .. } => find(stage, *who).into_iter().collect(),
         Plague::Blackout { .. } => nodes.clone(),
@@ -144,7 +146,10 @@ fn begin(
         Plague::SlowLinks(most) => cluster.set_latency(Some(*most)),
         Plague::Ca(fault) => cluster.ca.inject(fault.clone()),
         Plague::Dns { view, lie } => cluster.zones.set(*view, Some(*lie)),
-        Plague::Crash { .. } | Plague::Blackout { .. } => {}
+        Plague::Crash { .. }
+        | Plague::Blackout { .. }
+        | Plague::Wipe { .. }
+        | Plague::Rot { .. } => {}
     }
     stage.cluster.rewire();
     stage.record(What::Troubled {
@@ -156,6 +161,11 @@ fn begin(
         for node in &victims {
             stage.crash(*node, *torn)?;
         }
+    }
+    match (plague, first) {
+        (Plague::Wipe { .. }, Some(node)) => stage.wipe(node)?,
+        (Plague::Rot { .. }, Some(node)) => stage.rot(node)?,
+        _ => {}
     }
     Ok(Some(victims))
 }
@@ -182,7 +192,7 @@ fn end(
     }
     cluster.rewire();
     stage.record(What::Over { number })?;
-    if let Plague::Crash { .. } | Plague::Blackout { .. } = plague {
+    if let Plague::Crash { .. } | Plague::Blackout { .. } | Plague::Wipe { .. } = plague {
         for node in victims {
             stage.restart(*node)?;
         }

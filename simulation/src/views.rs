@@ -14,6 +14,8 @@ pub(crate) struct View {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) applied: Option<(Index, Digest)>,
     pub(crate) state: Option<Arc<State>>,
+    /// The generation on disk that it was applied to.
+    pub(crate) generation: Option<u64>,
 }
 
 impl View {
@@ -98,11 +100,12 @@ mod tests {
             term: Term(1),
             leader: leader.map(NodeId),
         };
-        let digest = Digest::of_records(&State::default());
+        let digest = Digest::of_state(&State::default());
         View {
             leadership: Some(leadership),
             applied: Some((Index(index), digest)),
             state: None,
+            generation: None,
         }
     }
 

@@ -119,6 +119,15 @@ impl Workload {
         }
     }
 
+    /// The removal of `node`, asked for at another.
+    pub(crate) fn removal(&mut self, at: NodeId, node: NodeId) -> Call {
+        Call {
+            op: self.op(),
+            node: at,
+            operation: Operation::Expel(node),
+        }
+    }
+
     /// Learns from an answer: what to revoke, and which name is spoilt, because
     /// nobody knows what became of it.
     pub(crate) fn answered(&mut self, operation: &Operation, answer: &Answer) {

@@ -61,6 +61,8 @@ fn fixed_seeds_hold_every_invariant_and_see_trouble() {
     assert!(sum(|tally| tally.snapshots) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.lost_changes as u64) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.resumed) > 0, "{tallies:?}");
+    assert!(sum(|tally| tally.disks_lost) > 0, "{tallies:?}");
+    assert!(sum(|tally| tally.rotted) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.certificates) > 100, "{tallies:?}");
     assert!(sum(|tally| tally.expelled) > 0, "{tallies:?}");
     assert!(sum(|tally| tally.troubles) > 40, "{tallies:?}");

@@ -266,6 +266,7 @@ impl Draft {
                 root: self.root.certificate,
                 chain: vec![certificate.leaf, certificate.issuing],
                 seeds: Vec::new(),
+                took_part: false,
             },
             keys: self.keys,
             data_keys: DataKeys::from([

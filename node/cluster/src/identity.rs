@@ -53,6 +53,10 @@ pub struct Public {
     /// Members as they were when it joined, for the time until its own state knows
     /// itself.
     pub seeds: Vec<SeedPeer>,
+    /// Its replica has run: if it finds no data from now on, they were lost. Kept here
+    /// because a disk of the replica's own, or a directory of it, is lost more easily
+    /// than all of the node.
+    pub took_part: bool,
 }
 
 impl Public {

@@ -2,6 +2,7 @@
 //! dates, no chain. A renewal needs a leader and a leader needs links, so dates
 //! here would end a cluster that was off for a week.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use enroll::{
@@ -118,6 +119,17 @@ impl Roster {
             None if node > self.newest(&state) => Standing::Later,
             None => Standing::Unknown,
         }
+    }
+
+    /// Whom this node speaks to: the other members, and until the state knows this node,
+    /// those that it was told of.
+    pub(crate) fn others(&self, state: &State) -> BTreeSet<NodeId> {
+        let members = state.members().map(|member| member.id);
+        let seeds = self.seeds(state).iter().map(|seed| seed.node);
+        let others = members.chain(seeds);
+        others
+            .filter(|node| *node != self.me && !state.is_removed(*node))
+            .collect()
     }
 
     /// Whose certificate that is, if a member's. TLS has proven that its key is held.

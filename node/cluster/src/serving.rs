@@ -36,6 +36,9 @@ use crate::{
 /// A member that was silent for so long is not waited for: eight reports were lost.
 pub const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
+/// What ails a newcomer.
+const STATELESS: &str = "it has not received the cluster's state yet";
+
 /// How this node does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -88,7 +91,7 @@ impl Serving {
 
     /// What this node says of itself to `to`.
     fn report_to(&self, to: NodeId) -> wire::NodeReport {
-        let health = self.own.health.borrow().clone();
+        let health = self.health();
         wire::NodeReport {
             envelope: Some(self.envelope(to)),
             published: self.own.published.borrow().0,
@@ -98,6 +101,16 @@ impl Serving {
             draining: health.draining,
             incarnation: self.incarnation,
         }
+    }
+
+    /// How this node is. A newcomer says that it serves nothing yet, so that nobody waits
+    /// until it publishes.
+    fn health(&self) -> Health {
+        let mut health = self.own.health.borrow().clone();
+        if self.roster.state().cluster_id().is_none() {
+            health.faults.push(STATELESS.to_owned());
+        }
+        health
     }
 
     fn envelope(&self, to: NodeId) -> wire::Envelope {
@@ -131,7 +144,7 @@ impl Serving {
     }
 
     fn own_report(&self) -> NodeReport {
-        let health = self.own.health.borrow().clone();
+        let health = self.health();
         NodeReport {
             node: self.roster.me(),
             published: Some(*self.own.published.borrow()),

@@ -6,7 +6,9 @@
 //! so lose committed entries. Databases have come back empty after a power cut. So
 //! both databases hold a **birth record**, and a **marker** file beside them is
 //! written once they are durable. Marker without birth record means amnesia: the
-//! replica does not start, and the node may rejoin under a new id only.
+//! replica does not start, and the node may rejoin under a new id only. A disk that was
+//! lost whole takes the marker along; so whoever owns the replica keeps its own note that
+//! it took part ([`crate::Parts::took_part`]), and no marker then means the same.
 
 use state::{ClusterId, NodeId};
 
@@ -78,15 +80,22 @@ pub enum IdentityError {
 }
 
 /// Checks marker and birth records against `expected`, or writes them on the very
-/// first start. `state` is the current generation, which at a first start was just
-/// created.
+/// first start, which is none if the node `took_part` before. `state` is the current
+/// generation, which at a first start was just created.
 pub(crate) fn verify(
     store: &dyn Store,
     log: &dyn Database,
     state: &dyn Database,
     expected: Identity,
+    took_part: bool,
 ) -> Result<(), IdentityError> {
     let marker = store.identity()?;
+    if marker.is_none() && took_part {
+        return Err(IdentityError::Amnesia {
+            database: "store",
+            identity: expected,
+        });
+    }
     if let Some(found) = marker
         && found != expected
     {
@@ -151,10 +160,18 @@ mod tests {
     };
 
     fn start(directory: &std::path::Path, engine: Engine) -> Result<(), IdentityError> {
+        start_as(directory, engine, false)
+    }
+
+    fn start_as(
+        directory: &std::path::Path,
+        engine: Engine,
+        took_part: bool,
+    ) -> Result<(), IdentityError> {
         let store = DiskStore::new(directory, engine)?;
         let log: Arc<dyn Database> = store.open_log()?;
         let state = store.open_generation(0)?;
-        verify(&store, log.as_ref(), state.as_ref(), IDENTITY)
+        verify(&store, log.as_ref(), state.as_ref(), IDENTITY, took_part)
     }
 
     #[test]
@@ -187,6 +204,22 @@ mod tests {
                     "{engine:?} {lost}: {error}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_disk_that_came_back_empty_as_a_whole_halts_the_replica_every_time() {
+        for engine in [Engine::Sled, Engine::Redb] {
+            let directory = tempfile::tempdir().unwrap();
+            // An empty directory, as the mount point of a new disk, is no first start either.
+            for _ in 0..2 {
+                let error = start_as(directory.path(), engine, true).unwrap_err();
+                let amnesia = matches!(error, IdentityError::Amnesia { .. });
+                assert!(amnesia, "{engine:?}: {error}");
+            }
+            let kept = tempfile::tempdir().unwrap();
+            start(kept.path(), engine).unwrap();
+            start_as(kept.path(), engine, true).unwrap();
         }
     }
 

@@ -57,6 +57,8 @@ mod startup;
 pub mod store;
 #[cfg(test)]
 mod suite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transport;
 mod types;
 mod wire;

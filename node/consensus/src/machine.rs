@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend};
-use state::{Changes, Index, State, Write, codec};
+use state::{Changes, Index, Outcome, State, Write, codec};
 
 pub(crate) use self::generation::{Generation, Handles, MachineParts, Stored};
 pub(crate) use self::published::Published;
@@ -98,21 +98,8 @@ impl Machine {
         entry: &Entry,
         gathered: &mut Gathered,
     ) -> Result<Answer, codec::DecodeError> {
-        let index = Index(entry.log_id.index);
-        let mut outcomes = Vec::new();
-        match &entry.payload {
-            EntryPayload::Blank => self.state.advance(index),
-            EntryPayload::Normal(proposal) => {
-                let batch = codec::batch_from(proposal.batch())?;
-                let (answers, changes) = self.state.apply(index, &batch);
-                outcomes = answers;
-                self.gather(changes, gathered);
-            }
-            EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
-                place(&mut self.state, index.0, &self.membership);
-            }
-        }
+        let (outcomes, changes) = apply(&mut self.state, &mut self.membership, entry)?;
+        self.gather(changes, gathered);
         self.applied = Some(entry.log_id);
         Ok(Answer { outcomes })
     }
@@ -228,6 +215,26 @@ impl Machine {
         );
         Ok(())
     }
+}
+
+/// Applies one entry to a state and its membership.
+pub(crate) fn apply(
+    state: &mut State,
+    membership: &mut StoredMembership,
+    entry: &Entry,
+) -> Result<(Vec<Outcome>, Changes), codec::DecodeError> {
+    let index = Index(entry.log_id.index);
+    match &entry.payload {
+        EntryPayload::Blank => state.advance(index),
+        EntryPayload::Normal(proposal) => {
+            return Ok(state.apply(index, &codec::batch_from(proposal.batch())?));
+        }
+        EntryPayload::Membership(changed) => {
+            *membership = StoredMembership::new(Some(entry.log_id), changed.clone());
+            place(state, index.0, membership);
+        }
+    }
+    Ok((Vec::new(), Changes::default()))
 }
 
 fn garbage_key(body: &[u8]) -> Vec<u8> {

@@ -179,7 +179,11 @@ impl Stopped {
         self.on_disk(|store| store.forget_cached())
             .await
             .map_err(NotYet::Cached)?;
-        let (parts, outward) = (self.parts.clone(), Arc::clone(&self.life.outward));
+        let outward = Arc::clone(&self.life.outward);
+        let parts = Parts {
+            took_part: true,
+            ..self.parts.clone()
+        };
         Run::open(parts, outward, self.promised)
             .await
             .map_err(NotYet::Start)
@@ -246,6 +250,7 @@ mod tests {
                 cluster: ClusterId([7; 16]),
                 node: NodeId(1),
             },
+            took_part: false,
             store: Arc::new(MemoryStore::new(directory.path())),
             dial: Arc::new(Nobody),
             clock: Arc::new(ManualClock::default()),

@@ -29,6 +29,11 @@ use crate::types::Peer;
 pub struct Parts {
     /// Who it is.
     pub identity: Identity,
+    /// Whether this node's replica has run before, as was noted elsewhere than in its
+    /// store. An empty store has lost its data then, and the replica does not start: it
+    /// has forgotten votes and entries that others count on. To be noted once it has
+    /// started, before any peer can reach it.
+    pub took_part: bool,
     /// Where it keeps everything.
     pub store: Arc<dyn Store>,
     /// How it reaches others.

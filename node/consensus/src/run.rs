@@ -142,6 +142,7 @@ impl Run {
     ) -> Result<Self, StartError> {
         let Parts {
             identity,
+            took_part,
             store,
             dial,
             clock,
@@ -154,7 +155,7 @@ impl Run {
         let fence = Fence::of_run(Arc::clone(&outward.standstill));
         let handles = Handles::default();
         let opening = Arc::clone(&store);
-        let opened = blocking::run(blocks, move || open(&*opening, identity)).await?;
+        let opened = blocking::run(blocks, move || open(&*opening, identity, took_part)).await?;
         handles.add(&opened.log);
         let writer = Writer::new(
             Arc::clone(&opened.log),

@@ -20,7 +20,11 @@ pub(crate) struct Opened {
 }
 
 /// Opens both databases and checks that they are this node's and whole. Blocks.
-pub(crate) fn open(store: &dyn Store, identity: Identity) -> Result<Opened, StartError> {
+pub(crate) fn open(
+    store: &dyn Store,
+    identity: Identity,
+    took_part: bool,
+) -> Result<Opened, StartError> {
     let log = store.open_log()?;
     let current = store.current_generation()?;
     let generation = current.unwrap_or(0);
@@ -28,7 +32,7 @@ pub(crate) fn open(store: &dyn Store, identity: Identity) -> Result<Opened, Star
     if current.is_none() && store.identity()?.is_none() {
         store.switch_generation(generation)?;
     }
-    identity::verify(store, &*log, &*state, identity)?;
+    identity::verify(store, &*log, &*state, identity, took_part)?;
     // What an interrupted install, or a replaced generation, left behind. Not before
     // the check: a lost pointer must not take the state along.
     store.remove_other_generations(generation)?;

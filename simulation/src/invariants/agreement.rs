@@ -24,6 +24,7 @@ impl Invariant for Agreement {
             node,
             state,
             digest,
+            ..
         } = &event.what
         else {
             return Ok(());

@@ -53,7 +53,7 @@ impl Invariant for Freshness {
             }
             What::Crashed { node, .. } => self.down.push(*node),
             What::Restarted { node } => self.down.retain(|down| down != node),
-            What::Expelled { node } => {
+            What::Expelled { node } | What::Refused { node, .. } => {
                 self.applied.remove(node);
             }
             What::Entered { node } => {
@@ -69,6 +69,7 @@ impl Invariant for Freshness {
                 | What::Crashed { .. }
                 | What::Restarted { .. }
                 | What::Entered { .. }
+                | What::Refused { .. }
                 | What::Halted { .. }
         );
         if disturbs || self.troubles > 0 {

@@ -1,6 +1,6 @@
 //! What a seed brings: settings and calls.
 
-use super::{Call, Scenario, Settings, Task};
+use super::{Allowance, Call, Scenario, Settings, Task};
 use crate::chance::Chance;
 
 /// Few names, so that calls meet.
@@ -25,7 +25,7 @@ impl Scenario {
 }
 
 fn settings(chance: &mut Chance, seed: u64, steps: u64) -> Settings {
-    Settings {
+    let mut settings = Settings {
         seed,
         steps,
         machines: *chance.pick(&[3, 3, 3, 3, 4, 5, 5, 6, 7]).unwrap_or(&3),
@@ -37,7 +37,16 @@ fn settings(chance: &mut Chance, seed: u64, steps: u64) -> Settings {
             LONG_LIVED
         },
         boulder: chance.one_in(2),
+        orders: None,
+    };
+    // Not where certificates end before one more is allowed.
+    if settings.validity == LONG_LIVED && chance.one_in(2) {
+        settings.orders = Some(Allowance {
+            burst: *chance.pick(&[4, 6, 8, 12]).unwrap_or(&4),
+            refill: chance.between(500, 3000),
+        });
     }
+    settings
 }
 
 fn calls(chance: &mut Chance, settings: &Settings) -> Vec<Call> {

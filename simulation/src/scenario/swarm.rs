@@ -23,6 +23,8 @@ enum Kind {
     Stall,
     Crash,
     Blackout,
+    Wipe,
+    Rot,
     Disk,
     Clock,
     Post,
@@ -32,12 +34,14 @@ enum Kind {
     Dns,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Cut,
     Kind::Shape,
     Kind::Stall,
     Kind::Crash,
     Kind::Blackout,
+    Kind::Wipe,
+    Kind::Rot,
     Kind::Disk,
     Kind::Clock,
     Kind::Post,
@@ -103,6 +107,12 @@ fn plague(chance: &mut Chance, kind: Kind) -> Plague {
         },
         Kind::Blackout => Plague::Blackout {
             torn: chance.one_in(2),
+        },
+        Kind::Wipe => Plague::Wipe {
+            who: victim(chance),
+        },
+        Kind::Rot => Plague::Rot {
+            who: victim(chance),
         },
         Kind::Disk => Plague::Disk {
             who: victim(chance),

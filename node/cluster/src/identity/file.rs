@@ -18,6 +18,9 @@ pub(super) struct PublicFile {
     root: Bytes,
     chain: Vec<Der>,
     seeds: Vec<SeedFile>,
+    /// Absent until it did, and in files of programs that did not note it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    took_part: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +47,7 @@ impl From<&Public> for PublicFile {
             root: public.root.clone(),
             chain: public.chain.iter().cloned().map(Der).collect(),
             seeds: public.seeds.iter().map(seed).collect(),
+            took_part: public.took_part,
         }
     }
 }
@@ -63,6 +67,7 @@ impl PublicFile {
             root: self.root,
             chain: self.chain.into_iter().map(|der| der.0).collect(),
             seeds: self.seeds.into_iter().map(seed).collect(),
+            took_part: self.took_part,
         })
     }
 }

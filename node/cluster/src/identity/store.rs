@@ -254,6 +254,7 @@ mod tests {
                 root: Bytes::from_static(b"root"),
                 chain: vec![Bytes::from_static(b"leaf")],
                 seeds: Vec::new(),
+                took_part: false,
             },
             keys: NodeKeys::generate().unwrap(),
             data_keys: [((KeyPurpose::Serving, 1), data_key.clone())].into(),

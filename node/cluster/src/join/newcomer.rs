@@ -201,6 +201,7 @@ impl Newcomer<'_> {
             root: reply.root.clone(),
             chain: reply.certificate_chain.clone(),
             seeds: reply.peers.iter().map(seed).collect(),
+            took_part: false,
         })
     }
 }

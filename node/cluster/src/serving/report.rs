@@ -35,6 +35,9 @@ struct Reporters(BTreeMap<NodeId, AbortHandle>);
 impl Serving {
     /// Tells all members, as they come and go, until the state's source is gone. The
     /// roster must follow it already.
+    ///
+    /// A newcomer tells those that it was told of: whoever was removed before it had any
+    /// state hears so only when it calls.
     pub async fn tell_members(self: Arc<Self>, links: Arc<dyn Channels>) {
         let Some(mut states) = self.roster.changes() else {
             return;
@@ -42,12 +45,13 @@ impl Serving {
         let mut reporters = Reporters::default();
         loop {
             let state = states.borrow_and_update().clone();
-            let is_other = |node: NodeId| node != self.roster.me() && state.member(node).is_some();
+            let others = self.roster.others(&state);
+            let is_other = |node: NodeId| others.contains(&node);
             self.table().retain(is_other);
             reporters.retain(is_other);
-            for member in state.members().filter(|member| is_other(member.id)) {
-                reporters.begin(member.id, || {
-                    let task = tell(self.clone(), links.clone(), member.id);
+            for node in &others {
+                reporters.begin(*node, || {
+                    let task = tell(self.clone(), links.clone(), *node);
                     tokio::spawn(task).abort_handle()
                 });
             }

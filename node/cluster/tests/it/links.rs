@@ -10,8 +10,8 @@ use cluster::{
     wire::Tcp,
 };
 use state::{
-    Actor, Change, KeyPurpose, NodeId, Term,
-    ports::{Clock, Identities, Seal},
+    Actor, Change, KeyPurpose, NodeId, Role, State, Term,
+    ports::{Clock, Identities, NodeReport, Seal, ServingSet},
     sealed::SealContext,
 };
 use tokio::{
@@ -155,6 +155,32 @@ async fn a_removed_node_is_cut_off_refused_and_told() {
     assert_eq!(*returning.expelled().borrow(), Some(NodeId(1)));
     let gone = founder.links.dial(NodeId(2), "").await.unwrap_err();
     assert!(matches!(gone, LinkError::Removed(NodeId(2))), "{gone}");
+}
+
+#[tokio::test]
+async fn a_newcomer_that_was_removed_before_it_had_any_state_is_told() {
+    let cluster = Cluster::form().await;
+    let founder = cluster.start_founder();
+    let machine = Machine::new("second").await;
+    let invitation = cluster.invite(Role::Node);
+    let identity = cluster.join_with(&machine, &invitation).await.unwrap();
+    let nothing = watch::Sender::new(Arc::new(State::default()));
+    let newcomer = Node::start(&identity, &machine, &cluster.replica, nothing.subscribe());
+    let report = eventually("its report", || async {
+        let reports = founder.serving.reports();
+        let of_newcomer = |report: &NodeReport| report.node == identity.public.node;
+        reports
+            .into_iter()
+            .find(|it| of_newcomer(it) && !it.version.is_empty())
+    });
+    let faults = report.await.faults;
+    assert_eq!(faults, ["it has not received the cluster's state yet"]);
+    assert_eq!(*newcomer.links.expelled().borrow(), None);
+
+    cluster.remove(identity.public.node);
+    let mut expelled = newcomer.links.expelled();
+    let told = timeout(SOON, expelled.wait_for(Option::is_some)).await;
+    assert_eq!(*told.expect("it is told").unwrap(), Some(NodeId(1)));
 }
 
 #[tokio::test]

@@ -58,6 +58,16 @@ impl MemoryStore {
         }
     }
 
+    /// The disk is lost, and another that is empty is in its place. Snapshot files are
+    /// left to whoever owns their directory.
+    pub fn wipe(&self) {
+        let mut shared = lock(&self.shared);
+        *shared = Shared {
+            epoch: shared.epoch + 1,
+            ..Shared::default()
+        };
+    }
+
     fn open(&self, name: Option<u64>) -> Arc<dyn Database> {
         let mut shared = lock(&self.shared);
         shared.databases.entry(name).or_default();

@@ -23,6 +23,7 @@ pub(crate) async fn start(store: Arc<dyn Store>) -> Replica {
             cluster: ClusterId([7; 16]),
             node: NodeId(1),
         },
+        took_part: false,
         store,
         dial: Arc::new(Nobody),
         clock: Arc::new(ManualClock::default()),

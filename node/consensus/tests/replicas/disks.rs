@@ -80,3 +80,28 @@ async fn a_disk_that_came_back_empty_is_not_started_on() {
     );
     assert!(world.directory(1).join("state/3/db").exists());
 }
+
+/// It would grant a vote twice in a term, and count as having entries that it lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_does_not_come_back_under_its_old_id_with_a_new_disk() {
+    let mut world = World::founded(3, Config::default()).await;
+    let index = world.write(1, 0).await.unwrap().index;
+    world.stop(3).await;
+    for entry in std::fs::read_dir(world.directory(3)).unwrap() {
+        let path = entry.unwrap().path();
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.unwrap();
+    }
+    for _ in 0..2 {
+        let error = world.start(3).await.unwrap_err();
+        assert!(
+            matches!(error, StartError::Identity(IdentityError::Amnesia { .. })),
+            "{error}"
+        );
+    }
+    world.converge(&[1, 2], index).await;
+}

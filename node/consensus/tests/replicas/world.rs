@@ -42,6 +42,8 @@ struct Node {
     directory: tempfile::TempDir,
     address: String,
     faults: Arc<Faults>,
+    /// As its owner notes it.
+    took_part: bool,
     running: Option<(Arc<Replica>, JoinHandle<()>)>,
 }
 
@@ -91,6 +93,7 @@ impl World {
             directory: tempfile::tempdir().unwrap(),
             address: listener.local_addr().unwrap().to_string(),
             faults: Arc::default(),
+            took_part: false,
             running: None,
         };
         self.nodes.insert(id, node);
@@ -172,6 +175,7 @@ impl World {
                 cluster: ClusterId([7; 16]),
                 node: NodeId(id),
             },
+            took_part: node.took_part,
             store: Arc::new(store),
             dial: Arc::new(TcpDial {
                 me: id,
@@ -181,6 +185,7 @@ impl World {
             config: self.config,
         })
         .await?;
+        node.took_part = true;
         let replica = Arc::new(replica);
         let server = tokio::spawn(serve(Arc::clone(&replica), listener));
         node.running = Some((replica, server));
