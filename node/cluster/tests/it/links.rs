@@ -60,7 +60,7 @@ async fn another_key_under_a_members_name_is_refused_by_both_ends() {
     let cluster = Cluster::form().await;
     let _founder = cluster.start_founder();
     let machine = Machine::new("second").await;
-    let token = cluster.invite(state::Role::Node);
+    let token = cluster.invite(Role::Node);
     let identity = cluster.join_with(&machine, &token).await.unwrap();
 
     // A certificate that our own CA signed for node 2, but for another key.
@@ -107,7 +107,7 @@ async fn a_member_at_anothers_address_is_not_taken_for_it() {
     let (machine, _, second) = cluster.add("second").await;
     let mut third = Machine::new("third").await;
     third.facts.peer_address = machine.facts.peer_address.clone();
-    let token = cluster.invite(state::Role::Node);
+    let token = cluster.invite(Role::Node);
     cluster.join_with(&third, &token).await.unwrap();
     let founder = caller(&cluster, &cluster.founder_identity);
     let refused = founder.dial(NodeId(3), "").await.unwrap_err();
@@ -218,7 +218,7 @@ async fn a_newcomer_knows_its_seeds_until_its_state_knows_itself() {
     let cluster = Cluster::form().await;
     let _founder = cluster.start_founder();
     let machine = Machine::new("second").await;
-    let token = cluster.invite(state::Role::Node);
+    let token = cluster.invite(Role::Node);
     let identity = cluster.join_with(&machine, &token).await.unwrap();
     let empty = watch::Sender::default();
     let newcomer = Node::start(&identity, &machine, &cluster.replica, empty.subscribe());
