@@ -56,10 +56,12 @@ fn leadership(metrics: &Metrics, acks: &Acks) -> Leadership {
     {
         return Leadership::Leading(term);
     }
-    // A leader that was removed goes on naming itself.
+    // A leader that was removed goes on naming itself. And the leader is that of the vote
+    // in memory, the term that of the durable one: while a slow disk still flushes, the one
+    // does not lead in the other.
     let leader = metrics
         .current_leader
-        .filter(|leader| *leader != metrics.id)
+        .filter(|leader| *leader != metrics.id && *leader == metrics.vote.leader_id().node_id)
         .map(NodeId);
     Leadership::Following { term, leader }
 }
@@ -179,5 +181,30 @@ mod tests {
         );
         assert!(votes.iter().all(|vote| vote_of(term_of(vote)) == *vote));
         assert_eq!(term_of(&votes[3]), Term(2_000_003));
+    }
+
+    #[test]
+    fn a_leader_is_named_in_its_own_term_only() {
+        let mut metrics = Metrics::new_initial(3);
+        let mut follows = |vote, leader| {
+            metrics.vote = vote;
+            metrics.current_leader = Some(leader);
+            leadership(&metrics, &Acks::default())
+        };
+        let in_term = |term, leader: Option<u64>| Leadership::Following {
+            term: Term(term),
+            leader: leader.map(NodeId),
+        };
+        assert_eq!(
+            follows(Vote::new_committed(13, 1), 1),
+            in_term(13_000_001, Some(1))
+        );
+        // Another was elected, and this node's disk still flushes what it was told of it.
+        assert_eq!(
+            follows(Vote::new_committed(13, 1), 4),
+            in_term(13_000_001, None)
+        );
+        // Granted, and durable, before it was elected.
+        assert_eq!(follows(Vote::new(17, 4), 4), in_term(17_000_004, Some(4)));
     }
 }
