@@ -79,7 +79,9 @@ pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
             return Ok(());
         }
         // What it cannot read it does not guess.
-        Err(error @ (StartError::Store(_) | StartError::State(_))) if seat.disk.is_rotten() => {
+        Err(error @ (StartError::Store(_) | StartError::State(_) | StartError::Raft(_)))
+            if seat.disk.is_rotten() =>
+        {
             seat.report(Report::Refused(error.to_string()));
             return Ok(());
         }
