@@ -10,8 +10,8 @@ use node::{
     dev, telemetry,
 };
 
-// Many small, short-lived pieces for each request: measured against the system's by
-// `make bench` (docs/performance.md).
+// Many small, short-lived pieces for each request. Not yet measured against the system's
+// in one run.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
