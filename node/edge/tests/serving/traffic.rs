@@ -10,6 +10,11 @@ use std::sync::Arc;
 
 use state::{Origin, traffic::Weighted};
 
+use crate::{
+    origin::{App, Speaks},
+    rig::Rig,
+};
+
 /// Origins of equal weight.
 fn list(origins: &[&Origin]) -> Arc<[Weighted]> {
     let one = |origin: &&Origin| Weighted {
@@ -17,4 +22,13 @@ fn list(origins: &[&Origin]) -> Arc<[Weighted]> {
         weight: 1,
     };
     origins.iter().map(one).collect()
+}
+
+/// An edge that serves one hostname from one origin.
+async fn served() -> (Rig, App) {
+    let rig = Rig::start();
+    let app = App::start(Speaks::Http1, &rig.ca).await;
+    rig.set_origin(app.at.clone());
+    rig.settled().await;
+    (rig, app)
 }

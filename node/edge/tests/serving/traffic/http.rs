@@ -11,19 +11,11 @@ use state::{
     },
 };
 
-use super::list;
+use super::{list, served};
 use crate::{
     origin::{App, Speaks},
-    rig::{HOST, Rig, empty, whole},
+    rig::{HOST, empty, whole},
 };
-
-async fn served() -> (Rig, App) {
-    let rig = Rig::start();
-    let app = App::start(Speaks::Http1, &rig.ca).await;
-    rig.set_origin(app.at.clone());
-    rig.settled().await;
-    (rig, app)
-}
 
 fn hsts(max_age: u32) -> Option<Switch<Hsts>> {
     Some(Switch::On(Hsts {

@@ -12,19 +12,11 @@ use state::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::served;
 use crate::{
-    origin::{App, Speaks},
     parts::Ca,
     rig::{HOST, Rig, empty, whole},
 };
-
-async fn served() -> (Rig, App) {
-    let rig = Rig::start();
-    let app = App::start(Speaks::Http1, &rig.ca).await;
-    rig.set_origin(app.at.clone());
-    rig.settled().await;
-    (rig, app)
-}
 
 #[tokio::test]
 async fn a_lowest_version_is_held() {
