@@ -34,6 +34,7 @@ pub mod fence;
 mod identities;
 pub mod issuance;
 mod leaves;
+mod ledger;
 pub mod membership;
 pub mod metrics;
 mod ports;

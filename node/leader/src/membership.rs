@@ -86,6 +86,8 @@ pub(crate) struct Picture<'a> {
     pub(crate) heard: &'a BTreeSet<NodeId>,
     /// Have kept up for long enough.
     pub(crate) ready: &'a BTreeSet<NodeId>,
+    /// Who is to lead instead of this node, whose clock is off.
+    pub(crate) successor: Option<NodeId>,
     pub(crate) voters_max: usize,
 }
 
@@ -172,8 +174,13 @@ fn finish(picture: &Picture<'_>) -> Option<Step> {
     (!voters.is_empty()).then(|| Step::SetVoters(voters.into_iter().collect()))
 }
 
-/// A leader that is to leave hands over, as soon as there is somebody to hand to.
+/// A leader that is to leave hands over, as soon as there is somebody to hand to; and one
+/// whose clock is off, to a voter whose clock is not.
 fn transfer(picture: &Picture<'_>) -> Option<Step> {
+    let voters = &picture.configuration.voters;
+    if let Some(successor) = picture.successor.filter(|node| voters.contains(node)) {
+        return Some(Step::Transfer(Some(successor)));
+    }
     let me = picture.state.member(picture.me)?;
     let voters = staying_voters(picture);
     if !me.leaving || voters.is_empty() {

@@ -71,6 +71,12 @@ impl Reign {
         clocks::disagreement(&reports, self.config.clock_tolerance)
     }
 
+    /// Whether the clock is so far off that no order may begin or go on.
+    pub(crate) fn clock_misleads(&self) -> bool {
+        let reports = self.ports.serving.reports();
+        clocks::misleads(&reports, self.config.clock_tolerance)
+    }
+
     /// Whether a CA can be asked.
     pub(crate) fn weather(&self, ca: &CaName) -> Arc<Weather> {
         self.skies.over(ca)

@@ -24,6 +24,8 @@ pub enum Duty {
     Membership,
     /// The cluster's own certificates.
     Identities,
+    /// What CAs allow, where a clock that was off has counted it.
+    Ledger,
     /// Looking whether hostnames are their tenants'.
     Verification,
     /// Clearing away what ended.
@@ -40,6 +42,7 @@ impl Duty {
             Self::Revocation => "revocation",
             Self::Membership => "membership",
             Self::Identities => "identities",
+            Self::Ledger => "ledger",
             Self::Verification => "verification",
             Self::Expiry => "expiry",
         }

@@ -194,6 +194,7 @@ impl Apply<'_> {
             } => self.schedule_renewal(*id, *renew_at, *window),
             Change::FinishRevocation { id, state } => self.finish_revocation(*id, state),
             Change::ObserveLimit { bucket, until } => self.observe_limit(bucket, *until),
+            Change::CorrectLimit { bucket } => self.correct_limit(bucket),
             Change::ForgetTombstone { hostname } => self.forget_tombstone(hostname),
             Change::AdmitOrder(admit) => self.admit_order(admit),
             Change::IntendOrder { order } => self.intend_order(*order),
@@ -274,6 +275,7 @@ impl Change {
             | Self::ScheduleRenewal { .. }
             | Self::FinishRevocation { .. }
             | Self::ObserveLimit { .. }
+            | Self::CorrectLimit { .. }
             | Self::ForgetTombstone { .. }
             | Self::AdmitOrder(_)
             | Self::IntendOrder { .. }

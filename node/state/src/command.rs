@@ -332,6 +332,12 @@ pub enum Change {
         /// Until when.
         until: Timestamp,
     },
+    /// A bucket is further ahead than one clock can have written it
+    /// ([`crate::Bucket::corrected`]).
+    CorrectLimit {
+        /// Which bucket.
+        bucket: BucketKey,
+    },
     /// Nobody may be asked any more who had a removed hostname.
     ForgetTombstone {
         /// Which.
@@ -428,6 +434,7 @@ impl Change {
             Self::ScheduleRenewal { .. } => "schedule-renewal",
             Self::FinishRevocation { .. } => "finish-revocation",
             Self::ObserveLimit { .. } => "observe-limit",
+            Self::CorrectLimit { .. } => "correct-limit",
             Self::ForgetTombstone { .. } => "forget-tombstone",
             Self::AdmitOrder(_) => "admit-order",
             Self::IntendOrder { .. } => "intend-order",

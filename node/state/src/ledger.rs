@@ -11,6 +11,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{CaName, Timestamp};
 
+/// Longest that a CA's refusal by a limit is believed: the longest period that a known one
+/// counts over. A header must not end issuance for a year.
+pub const BLOCK_LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitKind {
@@ -110,7 +114,7 @@ impl Share {
     }
 }
 
-/// One bucket. One that is full again is not kept.
+/// One bucket. One that is full again is forgotten when orders are admitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// Up to when it is spent, in our counting of the CA's.
@@ -170,6 +174,22 @@ impl Bucket {
                 .spent_until
                 .max(Timestamp(until.0.saturating_add(spent)));
         }
+    }
+
+    /// As one clock can have written it: nothing is spent for longer than the whole burst takes
+    /// to come back, nor blocked for longer than [`BLOCK_LONGEST`]. What is further ahead
+    /// was written by a clock that was, and would never come to an end. How much was spent in
+    /// truth is not known then, and taken to be all.
+    pub fn corrected(mut self, limit: Option<&Limit>, now: Timestamp) -> Self {
+        let latest = now.plus(BLOCK_LONGEST);
+        self.blocked_until = self.blocked_until.filter(|until| *until <= latest);
+        if let Some(limit) = limit {
+            let from = self.blocked_until.unwrap_or_default().max(now);
+            let whole = u64::from(limit.burst).saturating_mul(millis(limit.refill));
+            let most = Timestamp(from.0.saturating_add(whole));
+            self.spent_until = self.spent_until.min(most);
+        }
+        self
     }
 
     /// From when on it says no more than if it were not there; absent while something
@@ -305,6 +325,41 @@ mod tests {
         bucket.spend(&LIMIT, until);
         let next = until.plus(LIMIT.refill);
         assert_eq!(bucket.free_at(&LIMIT, Share::Urgent, until), next);
+    }
+
+    #[test]
+    fn what_a_clock_ahead_has_written_comes_back_to_the_whole_burst() {
+        let whole = HOUR.plus(4 * LIMIT.refill);
+        let far = HOUR.plus(400 * BLOCK_LONGEST);
+        let ahead = Bucket {
+            spent_until: far,
+            promised: 2,
+            blocked_until: Some(far),
+        };
+        let corrected = ahead.corrected(Some(&LIMIT), HOUR);
+        let expected = Bucket {
+            spent_until: whole,
+            promised: 2,
+            blocked_until: None,
+        };
+        assert_eq!(corrected, expected);
+        assert_eq!(ahead.corrected(None, HOUR).blocked_until, None);
+    }
+
+    #[test]
+    fn what_one_clock_has_written_is_never_corrected() {
+        for times in 0..=4 {
+            let bucket = spent(times);
+            assert_eq!(
+                bucket.corrected(Some(&LIMIT), HOUR),
+                bucket,
+                "{times} spent"
+            );
+        }
+        let mut blocked = spent(4);
+        blocked.block(Some(&LIMIT), HOUR.plus(BLOCK_LONGEST));
+        blocked.spend(&LIMIT, HOUR);
+        assert_eq!(blocked.corrected(Some(&LIMIT), HOUR), blocked);
     }
 
     #[test]

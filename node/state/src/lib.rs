@@ -74,7 +74,9 @@ pub use event::{Event, EventKind};
 pub use hostname::{CertificateRequest, Extra, Hostname, HostnameError, HostnameRecord, Standing};
 pub use id::{Index, InvitationId, NodeId, OperatorId, OrderId, Term};
 pub use invitation::{Invitation, Redemption, Role};
-pub use ledger::{Bucket, BucketKey, Budget, Limit, LimitKind, LimitOverride, Share};
+pub use ledger::{
+    BLOCK_LONGEST, Bucket, BucketKey, Budget, Limit, LimitKind, LimitOverride, Share,
+};
 pub use machine::State;
 pub use member::{IssuedCertificate, Member, Removed};
 pub use operator::Operator;

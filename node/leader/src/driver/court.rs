@@ -20,6 +20,8 @@ use tokio::{
 
 use self::{accounts::Accounts, cas::Opened};
 use crate::{
+    clocks::Doubt,
+    ledger,
     membership::Readiness,
     reign::Reign,
     renewal::Polls,
@@ -43,6 +45,8 @@ pub(super) struct Court {
     busy: HashSet<Duty>,
     resting: HashMap<Duty, Instant>,
     readiness: Readiness,
+    doubt: Doubt,
+    ledger: ledger::Watch,
     cas: Opened,
     accounts: Accounts,
     queue: Scheduler,
@@ -70,6 +74,8 @@ impl Court {
             busy: HashSet::new(),
             resting: HashMap::new(),
             readiness: Readiness::default(),
+            doubt: Doubt::default(),
+            ledger: ledger::Watch::default(),
             cas: Opened::default(),
             accounts: Accounts::default(),
             queue: Scheduler::default(),
@@ -117,6 +123,9 @@ impl Court {
         if trusted {
             self.renewal(state, now);
             self.expiry(state, now);
+            self.ledger(state, now);
+        } else {
+            self.ledger.doubt();
         }
         self.show(state);
         if again {

@@ -4,15 +4,11 @@
 //! told in words only. These are Boulder's (`ratelimits/limiter.go`), older ones of its,
 //! and what other CAs say in similar words.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use state::{BucketKey, LimitKind, Order};
 
 use super::authority::Problem;
-
-/// Longest wait that a CA may ask for by a limit: the longest period that a known one
-/// counts over. A header must not end issuance for a year.
-pub(super) const WAIT_LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// The words of each limit, all of which must be there, in the order in which they are
 /// looked for: the exact set speaks of certificates too.

@@ -92,6 +92,14 @@ impl Carrier {
             let Some(order) = self.reign.state().order(self.id).cloned() else {
                 return Ok(());
             };
+            if self.reign.clock_misleads() {
+                // What is written down by such a clock stays wrong after it is right again.
+                self.reign
+                    .board
+                    .order(&order.hostname, "wait-for-clock", self.reign.now());
+                tokio::time::sleep(NAP).await;
+                continue;
+            }
             let next = decide(&self.memory.situation(&order, &self.circumstances(&order)));
             self.show(&order, &next);
             // In naps, so that what happens to the order meanwhile is seen.

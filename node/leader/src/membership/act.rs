@@ -6,7 +6,10 @@ use state::{
 };
 
 use super::{Picture, Readiness, Step, heard, plan};
-use crate::reign::{CommitError, Reign};
+use crate::{
+    clocks::Doubt,
+    reign::{CommitError, Reign},
+};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +23,12 @@ pub(crate) enum MembershipError {
 }
 
 /// Looks at Raft and the serving set, and plans.
-pub(crate) fn survey(reign: &Reign, readiness: &mut Readiness) -> Vec<Step> {
+pub(crate) fn survey(reign: &Reign, readiness: &mut Readiness, doubt: &mut Doubt) -> Vec<Step> {
     let (state, config) = (reign.state(), &reign.config.membership);
     let configuration = reign.ports.members.configuration();
-    let heard = heard(config, &reign.ports.serving.reports());
+    let reports = reign.ports.serving.reports();
+    let heard = heard(config, &reports);
+    let successor = doubt.observe(&reports, reign.config.clock_tolerance, reign.boottime());
     let keeping_up = configuration
         .learners
         .iter()
@@ -40,6 +45,7 @@ pub(crate) fn survey(reign: &Reign, readiness: &mut Readiness) -> Vec<Step> {
         me: reign.config.node,
         heard: &heard,
         ready: &ready,
+        successor,
         voters_max: config.voters_max,
     })
 }

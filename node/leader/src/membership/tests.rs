@@ -102,6 +102,7 @@ impl Cluster {
             me: NodeId(1),
             heard: &self.heard,
             ready: &self.ready,
+            successor: None,
             voters_max: 5,
         });
         steps.iter().map(Step::describe).collect()

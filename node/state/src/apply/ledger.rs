@@ -8,9 +8,9 @@ use crate::{
     outcome::Done,
 };
 
-/// Most full buckets forgotten with one that is written: twice as many as are made, so
-/// that they cannot pile up, and no command costs more than that.
-const FORGOTTEN_AT_ONCE: usize = 2;
+/// Most full buckets forgotten with an order that is admitted: twice as many as one can
+/// make, so that they cannot pile up, and no command costs more than that.
+const FORGOTTEN_AT_ONCE: usize = 8;
 
 impl Apply<'_> {
     /// Whether all limits allow one order more.
@@ -31,6 +31,23 @@ impl Apply<'_> {
     pub(super) fn promise(&mut self, order: &Order) {
         for key in buckets_of(order) {
             self.edit_bucket(key, Bucket::promise);
+        }
+        self.forget_full();
+    }
+
+    /// A bucket that is full again is as good as none. Only where an order is admitted: a
+    /// leader whose clock is off admits none, while by the time of any other command of its
+    /// a bucket could be full that is not.
+    fn forget_full(&mut self) {
+        let now = self.command.at;
+        let idle = self.state.idle.iter();
+        let full: Vec<BucketKey> = idle
+            .take_while(|(at, _)| *at <= now)
+            .take(FORGOTTEN_AT_ONCE)
+            .map(|(_, key)| key.clone())
+            .collect();
+        for key in full {
+            self.delete_bucket(&key);
         }
     }
 
@@ -99,26 +116,24 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    /// A bucket that is full again is as good as none.
-    fn edit_bucket(&mut self, key: BucketKey, edit: impl FnOnce(&mut Bucket)) {
+    pub(super) fn correct_limit(&mut self, key: &BucketKey) -> Result<Done, Refusal> {
         let now = self.command.at;
+        let limit = self.state.limit(key).copied();
+        if self.state.buckets.contains_key(key) {
+            self.edit_bucket(key.clone(), |bucket| {
+                *bucket = bucket.corrected(limit.as_ref(), now);
+            });
+        }
+        Ok(Done::Nothing)
+    }
+
+    fn edit_bucket(&mut self, key: BucketKey, edit: impl FnOnce(&mut Bucket)) {
         let mut bucket = self.state.buckets.get(&key).copied().unwrap_or_default();
         edit(&mut bucket);
-        if bucket.idle_at().is_some_and(|at| at <= now) {
+        if bucket == Bucket::default() {
             self.delete_bucket(&key);
         } else {
             self.put_bucket(key, bucket);
-        }
-        let full: Vec<BucketKey> = self
-            .state
-            .idle
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .take(FORGOTTEN_AT_ONCE)
-            .map(|(_, key)| key.clone())
-            .collect();
-        for key in full {
-            self.delete_bucket(&key);
         }
     }
 }

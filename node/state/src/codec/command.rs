@@ -285,6 +285,7 @@ impl From<&Change> for wire::Change {
                 bucket: Some(bucket.into()),
                 until: until.0,
             }),
+            Change::CorrectLimit { bucket } => Self::CorrectLimit(bucket.into()),
             Change::ForgetTombstone { hostname } => {
                 Self::ForgetTombstone(hostname.as_str().to_owned())
             }
@@ -489,6 +490,9 @@ impl TryFrom<wire::Change> for Change {
             Wire::ObserveLimit(observe) => Self::ObserveLimit {
                 bucket: field(observe.bucket, "bucket")?.try_into()?,
                 until: Timestamp(observe.until),
+            },
+            Wire::CorrectLimit(bucket) => Self::CorrectLimit {
+                bucket: bucket.try_into()?,
             },
             Wire::ForgetTombstone(name) => Self::ForgetTombstone {
                 hostname: hostname(&name)?,

@@ -59,6 +59,7 @@ variants!(CHANGES, change_name, Change, {
     Change::ScheduleRenewal { .. } => "schedule-renewal",
     Change::FinishRevocation { .. } => "finish-revocation",
     Change::ObserveLimit { .. } => "observe-limit",
+    Change::CorrectLimit { .. } => "correct-limit",
     Change::ForgetTombstone { .. } => "forget-tombstone",
     Change::AdmitOrder(_) => "admit-order",
     Change::IntendOrder { .. } => "intend-order",

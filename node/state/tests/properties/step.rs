@@ -52,6 +52,7 @@ enum What {
     Roll,
     Rolled,
     Observe,
+    CorrectLimit,
     Invite,
     Revoke,
     Sweep,
@@ -211,6 +212,7 @@ fn cluster() -> impl Strategy<Value = What> {
         1 => Just(What::Roll),
         2 => Just(What::Rolled),
         2 => Just(What::Observe),
+        1 => Just(What::CorrectLimit),
     ]
 }
 
@@ -336,7 +338,8 @@ impl Step {
             | What::RemoveCa
             | What::Roll
             | What::Rolled
-            | What::Observe => self.ca_change(state, at, unique),
+            | What::Observe
+            | What::CorrectLimit => self.ca_change(state, at, unique),
             What::Authorize
             | What::RemoveHostname
             | What::SetOrigin

@@ -3,12 +3,14 @@
 use state::{State, Timestamp};
 
 use super::{Court, Work};
-use crate::{expiry, identities, membership, renewal, revocation, status::Duty, verification};
+use crate::{
+    expiry, identities, ledger, membership, renewal, revocation, status::Duty, verification,
+};
 
 impl Court {
     pub(super) fn membership(&mut self) {
         // Surveyed at every turn, for who keeps up; acted upon one round at a time.
-        let steps = membership::survey(&self.reign, &mut self.readiness);
+        let steps = membership::survey(&self.reign, &mut self.readiness, &mut self.doubt);
         if steps.is_empty() || !self.is_free(Duty::Membership) {
             return;
         }
@@ -48,6 +50,24 @@ impl Court {
         let reign = self.reign.clone();
         self.begin(Duty::Expiry, doing, async move {
             let done = expiry::act(&reign, changes).await;
+            done.map_err(|error| error.to_string())
+        });
+    }
+
+    /// Puts right what a clock that was ahead has written.
+    pub(super) fn ledger(&mut self, state: &State, now: Timestamp) {
+        if !self.is_free(Duty::Ledger) {
+            return;
+        }
+        let (boottime, tolerance) = (self.reign.boottime(), self.reign.config.clock_tolerance);
+        let changes = self.ledger.plan(state, (now, boottime), tolerance);
+        if changes.is_empty() {
+            return;
+        }
+        let doing = vec![format!("putting {} limits right", changes.len())];
+        let reign = self.reign.clone();
+        self.begin(Duty::Ledger, doing, async move {
+            let done = ledger::act(&reign, changes).await;
             done.map_err(|error| error.to_string())
         });
     }

@@ -37,6 +37,7 @@ impl Court {
         let prospect = Prospect {
             now,
             trusted,
+            misled: reign.clock_misleads(),
             free: bound.saturating_sub(self.going(&calm)),
             kept: if bound > 1 {
                 bound.div_ceil(KEPT_PART)

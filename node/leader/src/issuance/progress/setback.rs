@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use state::{Change, Evidence, FailureClass, Order, Stage};
+use state::{BLOCK_LONGEST, Change, Evidence, FailureClass, Order, Stage};
 
 use super::{Carrier, RETRY_AFTER_LONGEST, Trouble, doubled, finalize_wait, is_finalizing};
 use crate::issuance::{
@@ -162,7 +162,7 @@ impl Carrier {
         let backoff = &self.reign.config.backoff;
         let own = || backoff.delay(order.attempt, None, &*self.reign.ports.jitter);
         let asked = problem.retry_after.filter(|asked| !asked.is_zero());
-        asked.unwrap_or_else(own).min(limit::WAIT_LONGEST)
+        asked.unwrap_or_else(own).min(BLOCK_LONGEST)
     }
 
     /// The CA said so often enough that it is no replica of it that is behind, and nothing

@@ -22,6 +22,7 @@ pub(super) struct Desk {
     pub(super) queue: Scheduler,
     pub(super) out: BTreeSet<CaName>,
     pub(super) trusted: bool,
+    pub(super) misled: bool,
     pub(super) free: usize,
     pub(super) kept: usize,
     installed: u64,
@@ -51,6 +52,7 @@ impl Desk {
             queue: Scheduler::default(),
             out: BTreeSet::new(),
             trusted: true,
+            misled: false,
             free: 1_000,
             kept: 0,
             installed: 0,
@@ -150,6 +152,7 @@ impl Desk {
         let prospect = Prospect {
             now: self.now,
             trusted: self.trusted,
+            misled: self.misled,
             free: self.free,
             kept: self.kept,
             calm: &|ca| !out(ca),

@@ -274,6 +274,21 @@ fn a_clock_in_doubt_holds_what_only_time_makes_due() {
 }
 
 #[test]
+fn a_clock_that_is_far_off_begins_nothing() {
+    let mut desk = Desk::new(CaSettings::default());
+    let revoked = desk.served("revoked.example");
+    desk.apply([Change::RevokeCertificate {
+        id: revoked,
+        reason: 1,
+    }]);
+    desk.host("new.example");
+    desk.misled = true;
+    assert!(desk.names().is_empty());
+    desk.misled = false;
+    assert_eq!(desk.names(), ["revoked.example", "new.example"]);
+}
+
+#[test]
 fn another_ca_is_asked_only_for_what_cannot_wait() {
     let mut desk = Desk::new(CaSettings::default());
     desk.served("due.example");

@@ -49,6 +49,9 @@ pub(super) fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Chan
                 .moment("in", cluster.now)?
                 .ok_or("`limit` lacks in=")?,
         },
+        "correct" => Change::CorrectLimit {
+            bucket: bucket(words)?,
+        },
         _ => return Ok(None),
     }))
 }

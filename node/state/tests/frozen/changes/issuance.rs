@@ -253,6 +253,10 @@ fn cas(add: &mut impl FnMut(&str, Change)) {
             key: "shop.example".into(),
         };
         let until = Timestamp(70);
+        let correct = Change::CorrectLimit {
+            bucket: bucket.clone(),
+        };
+        add(&format!("correct-limit.{}", limit_name(&kind)), correct);
         let change = Change::ObserveLimit { bucket, until };
         add(&format!("observe-limit.{}", limit_name(&kind)), change);
     }

@@ -68,6 +68,9 @@ impl Step {
                 ca,
                 rolled: self.which.is_multiple_of(2),
             },
+            What::CorrectLimit => Change::CorrectLimit {
+                bucket: self.bucket(),
+            },
             _ => Change::ObserveLimit {
                 bucket: self.bucket(),
                 until: self.later(at),
