@@ -6,7 +6,10 @@ use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::{CryptoProvider, aws_lc_rs, aws_lc_rs::kx_group},
+    crypto::{
+        CryptoProvider, aws_lc_rs,
+        aws_lc_rs::{cipher_suite, kx_group},
+    },
 };
 
 /// The hostname that all proxies serve.
@@ -41,8 +44,8 @@ impl Ca {
         )?)
     }
 
-    /// TLS 1.3 with X25519, that trusts this CA alone, offers one protocol, and resumes
-    /// nothing.
+    /// TLS 1.3 with X25519, and ciphers in the order of browsers, that trusts this CA alone,
+    /// offers one protocol, and resumes nothing.
     pub(crate) fn client(&self, protocol: &str) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone())?;
@@ -50,6 +53,11 @@ impl Ca {
         // do not offer.
         let provider = CryptoProvider {
             kx_groups: vec![kx_group::X25519],
+            cipher_suites: vec![
+                cipher_suite::TLS13_AES_128_GCM_SHA256,
+                cipher_suite::TLS13_AES_256_GCM_SHA384,
+                cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            ],
             ..aws_lc_rs::default_provider()
         };
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))

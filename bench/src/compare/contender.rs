@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -107,12 +107,12 @@ pub(super) fn start(site: &Site, only: &[String], quick: bool) -> Result<Vec<Con
         );
     }
     let mut contenders = Vec::new();
-    for entry in &peers::ENTRIES {
+    for (place, entry) in (0..).zip(&peers::ENTRIES) {
         if !only.is_empty() && !entry.needed && !only.iter().any(|name| name == entry.name) {
             continue;
         }
         match site.find(&entry.program) {
-            Some(program) => contenders.push(Contender::start(site, entry, &program)?),
+            Some(program) => contenders.push(Contender::start(site, place, entry, &program)?),
             None if entry.needed && !(quick && matches!(entry.program, Program::Named(_))) => {
                 bail!(
                     "{} is not installed: run scripts/install-bench-tools.sh",
@@ -130,8 +130,8 @@ pub(super) fn start(site: &Site, only: &[String], quick: bool) -> Result<Vec<Con
 }
 
 impl Contender {
-    fn start(site: &Site, entry: &Entry, program: &Path) -> Result<Self> {
-        let address = free_address()?;
+    fn start(site: &Site, place: u8, entry: &Entry, program: &Path) -> Result<Self> {
+        let address = free_address(place)?;
         let log = site.folder.join(format!("{}.log", entry.name));
         let output = File::create(&log)?;
         let mut command = Command::new(program);
@@ -198,9 +198,11 @@ fn on_core(core: usize, mut command: Command) -> Result<Child> {
     }
 }
 
-/// A port that nobody has at the moment.
-fn free_address() -> Result<SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// A port that nobody has at the moment, at an address of the contender's own: on one for
+/// all, another could draw it for itself meanwhile, and share it (SO_REUSEPORT).
+fn free_address(place: u8) -> Result<SocketAddr> {
+    let own = Ipv4Addr::new(127, 0, 0, 2 + place);
+    Ok(std::net::TcpListener::bind((own, 0))?.local_addr()?)
 }
 
 /// The first number with dots in what it says of itself.
