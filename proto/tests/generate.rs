@@ -8,11 +8,12 @@ use std::{fs, path::Path};
 const FILES: [&str; 4] = ["admin.proto", "check.proto", "cluster.proto", "peer.proto"];
 
 /// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 5] = [
     ".hostquorum.admin.v1.CreateInvitationResponse",
     ".hostquorum.admin.v1.ExternalAccount",
     ".hostquorum.admin.v1.UploadCertificateRequest",
     ".hostquorum.cluster.v1.ExternalAccount",
+    ".hostquorum.peer.v1.ShareTicketSecretReply",
 ];
 
 #[test]

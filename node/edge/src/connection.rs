@@ -13,8 +13,8 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::AlertDescription;
-use state::Hostname;
+use rustls::{AlertDescription, HandshakeKind};
+use state::{Certificate, Hostname, Index};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -36,6 +36,7 @@ use crate::{
         replay::Replay,
         resolver::{self, Choice},
         server::{self, Protocol},
+        tickets::{Policy, Scope},
     },
     worker::Worker,
 };
@@ -55,7 +56,10 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted:
     let address = admitted.address;
     let deadline = Instant::now() + worker.limits.handshake;
     let (read, name, config) = match greet(&worker, &mut stream, deadline).await {
-        Some(Greeted::Client { read, name, config }) => (read, name, config),
+        Some(Greeted::Client { read, name, served }) => {
+            let config = resumable(&worker, &name, served);
+            (read, name, config)
+        }
         Some(Greeted::Validation { read, name, config }) => {
             return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
         }
@@ -71,6 +75,9 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted:
             }
         };
     worker.counters.handshakes.add();
+    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+        worker.counters.handshakes_resumed.add();
+    }
     let activity = Activity::new(protocol == Protocol::Http1);
     let client = Arc::new(Client {
         admitted,
@@ -145,7 +152,7 @@ enum Greeted {
     Client {
         read: Bytes,
         name: String,
-        config: Ready,
+        served: Served,
     },
     /// A CA, for tls-alpn-01.
     Validation {
@@ -153,6 +160,26 @@ enum Greeted {
         name: String,
         config: Ready,
     },
+}
+
+/// What a client's name is served with.
+struct Served {
+    certificate: Arc<Certificate>,
+    claim: Index,
+    config: Ready,
+}
+
+/// With tickets for this name and nothing else.
+fn resumable(worker: &Worker, name: &str, served: Served) -> Ready {
+    let scope = Scope {
+        name,
+        claim: served.claim,
+        policy: Policy {
+            certificate: served.certificate.id,
+        },
+    };
+    let until = served.certificate.not_after;
+    worker.tickets.offer(served.config, &scope, until)
 }
 
 /// Reads the hello and finds the key. `None`: the connection has ended.
@@ -165,12 +192,21 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
         }
     };
     let alert = match choice {
-        Choice::Serve { name, certificate } => {
-            match timeout_at(deadline, worker.keys.get(&certificate)).await {
-                Ok(Ok(config)) => return Some(Greeted::Client { read, name, config }),
-                Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
+        Choice::Serve {
+            name,
+            certificate,
+            claim,
+        } => match timeout_at(deadline, worker.keys.get(&certificate)).await {
+            Ok(Ok(config)) => {
+                let served = Served {
+                    certificate,
+                    claim,
+                    config,
+                };
+                return Some(Greeted::Client { read, name, served });
             }
-        }
+            Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
+        },
         Choice::Prove { name, digest } => match worker.proofs.get(&name, digest) {
             Ok(config) => return Some(Greeted::Validation { read, name, config }),
             Err(error) => {

@@ -5,8 +5,8 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Durat
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use state::{
-    Index, State,
-    ports::{Bodies, Reach, Seal},
+    Index, State, TicketSecrets,
+    ports::{Bodies, Clock, Reach, Seal},
 };
 use tokio::{
     runtime::{self, Runtime},
@@ -20,7 +20,7 @@ use crate::{
     limits::{Limits, OPENERS},
     listener::{self, Sockets},
     metrics::{Counters, Snapshot},
-    tls::keys::Opener,
+    tls::{keys::Opener, tickets::Tickets},
     upstream::{Dialer, RootsError},
     view::{self, View},
     worker::{self, Phase, Shared, Worker},
@@ -58,6 +58,10 @@ pub struct Inputs {
     pub bodies: Arc<dyn Bodies>,
     /// Opens their keys.
     pub seal: Arc<dyn Seal>,
+    /// What session tickets are sealed with; none are given while it is absent.
+    pub tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
+    /// Tells when tickets are too old.
+    pub clock: Arc<dyn Clock>,
     /// Who may know a challenge that the state does not hold yet.
     pub challenges: Arc<dyn ChallengeSource>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
@@ -172,6 +176,8 @@ impl Edge {
             .dns
             .map(|config| dns::Running::start(config, answers()));
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
+        let tickets = Tickets::new(inputs.tickets.borrow().clone(), inputs.clock);
+        background.spawn(tickets.clone().follow(inputs.tickets));
         let opener = Opener {
             bodies: inputs.bodies,
             seal: inputs.seal,
@@ -181,6 +187,7 @@ impl Edge {
         let shared = Shared {
             view: present,
             opener: Arc::new(opener),
+            tickets,
             dialer,
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use state::{Ca, Certificate, Challenge, Hostname, Index, Origin, State, Zone};
+use state::{Ca, Certificate, Challenge, Hostname, HostnameRecord, Index, Origin, State, Zone};
 use tokio::sync::watch;
 
 /// One state as the edge serves it. Shares its structure with the state; making
@@ -21,7 +21,12 @@ pub enum Served {
     /// Authorized, but without a certificate yet.
     Pending,
     /// To be served with this certificate.
-    With(Arc<Certificate>),
+    With {
+        /// Which.
+        certificate: Arc<Certificate>,
+        /// Whose the name is: the claim of its hostname, else of the one above.
+        claim: Index,
+    },
 }
 
 impl View {
@@ -44,17 +49,23 @@ impl View {
     /// for all names beside it.
     pub fn served(&self, name: &str) -> Served {
         let record = self.state.hostname(name);
-        let own = record.and_then(|record| self.state.certificate(&record.certificate?));
+        let own = record.and_then(|record| {
+            let certificate = self.state.certificate(&record.certificate?)?;
+            Some((record, certificate))
+        });
         match own.or_else(|| self.covering(name)) {
-            Some(certificate) => Served::With(Arc::clone(certificate)),
+            Some((served, certificate)) => Served::With {
+                certificate: Arc::clone(certificate),
+                claim: record.unwrap_or(served).claim,
+            },
             None if record.is_some() => Served::Pending,
             None => Served::Unknown,
         }
     }
 
-    /// The certificate of the hostname one label above, if it is for all names below that.
+    /// The hostname one label above and its certificate, if it is for all names below that.
     /// What another tenant has authorized is not served with it.
-    fn covering(&self, name: &str) -> Option<&Arc<Certificate>> {
+    fn covering(&self, name: &str) -> Option<(&HostnameRecord, &Arc<Certificate>)> {
         let (_, above) = name.split_once('.')?;
         let record = self.state.hostname(above)?;
         let own = self.state.hostname(name);
@@ -62,7 +73,7 @@ impl View {
             return None;
         }
         let certificate = self.state.certificate(&record.certificate?)?;
-        certificate.wildcard.then_some(certificate)
+        certificate.wildcard.then_some((record, certificate))
     }
 
     /// Where requests for an authorized name go, if that was set.

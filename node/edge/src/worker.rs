@@ -1,5 +1,6 @@
 //! One core's world: everything that a connection of that core needs. Only the
-//! present view and the guards of challenges are shared with other cores.
+//! present view, the secrets of tickets and the guards of challenges are shared with other
+//! cores.
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::{
     tls::{
         alpn::Proofs,
         keys::{Keys, Opener},
+        tickets::Tickets,
     },
     upstream::{Dialer, Upstream},
     view::Present,
@@ -32,6 +34,7 @@ pub(crate) struct Worker {
     pub(crate) view: Present,
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
+    pub(crate) tickets: Tickets,
     pub(crate) upstream: Upstream,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
@@ -52,6 +55,7 @@ pub(crate) struct Worker {
 pub(crate) struct Shared {
     pub(crate) view: Present,
     pub(crate) opener: Arc<Opener>,
+    pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
@@ -75,6 +79,7 @@ impl Worker {
         let Shared {
             view,
             opener,
+            tickets,
             dialer,
             challenges,
             reach,
@@ -84,6 +89,7 @@ impl Worker {
         Arc::new(Self {
             view,
             proofs: Proofs::new(Arc::clone(&opener.provider)),
+            tickets,
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
             upstream: Upstream::new(dialer, Arc::clone(&limits), Arc::clone(&counters)),
             challenges,

@@ -249,7 +249,12 @@ impl Node {
             health: health.subscribe(),
             version: "test".to_owned(),
         };
-        let serving = Arc::new(Serving::new(roster.clone(), own, clock, &SystemEntropy));
+        let serving = Arc::new(Serving::new(
+            roster.clone(),
+            own,
+            clock,
+            Arc::new(SystemEntropy),
+        ));
         let leadership = leadership(identity.public.node);
         let challenges = Arc::new(Challenges::new(
             serving.clone(),

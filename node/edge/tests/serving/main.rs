@@ -10,6 +10,7 @@ mod forwarding;
 mod origin;
 mod origins;
 mod parts;
+mod resumption;
 mod rig;
 mod strictness;
 mod timeouts;

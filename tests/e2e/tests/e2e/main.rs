@@ -17,5 +17,6 @@ mod join;
 mod operators;
 mod renewal;
 mod restart;
+mod resumption;
 mod secrets;
 mod verification;
