@@ -231,3 +231,56 @@ fn generation(state: &State) -> Option<u32> {
     let key = state.current_data_key(KeyPurpose::Serving)?;
     Some(key.generation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    fn tickets() -> Tickets {
+        Tickets::new(Arc::new(SystemEntropy))
+    }
+
+    fn present(tickets: &Tickets) -> Option<Arc<TicketSecrets>> {
+        tickets.secrets.borrow().clone()
+    }
+
+    fn gives(from: &Tickets, to: &Tickets, now: Timestamp) -> bool {
+        let given = Lineage::read(&from.share(1));
+        given.is_some_and(|lineage| to.take_up(lineage, 1, now))
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_while_loses_nothing_for_good() {
+        let (one, other) = (tickets(), tickets());
+        let now = Timestamp::from_secs(1_800_000_000);
+        let ahead = now.plus(Duration::from_secs(10 * 365 * 86_400));
+        assert!(one.take_up(Lineage::begin(1, now, &SystemEntropy), 1, now));
+        assert!(gives(&one, &other, now));
+        let before = present(&one);
+        assert_eq!(present(&other), before);
+
+        other.advance(Some(1), ahead);
+        assert_ne!(present(&other), before);
+        let third = tickets();
+        assert!(!gives(&other, &third, now), "it has no way back to now");
+        assert!(!gives(&one, &other, ahead), "it has that already");
+
+        other.advance(Some(1), now);
+        assert_eq!((present(&other), other.name()), (None, None));
+        assert!(gives(&one, &other, now));
+        assert_eq!(present(&other), before);
+    }
+
+    #[test]
+    fn another_generation_ends_it_at_once_and_is_not_given_for_it() {
+        let tickets = tickets();
+        let now = Timestamp::from_secs(1_800_000_000);
+        let old = Lineage::begin(1, now, &SystemEntropy);
+        assert!(tickets.take_up(old.clone(), 1, now));
+        assert_eq!(tickets.share(2), wire::ShareTicketSecretReply::default());
+        tickets.advance(Some(2), now);
+        assert_eq!((present(&tickets), tickets.name()), (None, None));
+        assert!(!tickets.take_up(old, 2, now));
+    }
+}

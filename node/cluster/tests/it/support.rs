@@ -278,6 +278,7 @@ impl Node {
             tokio::spawn(async move { server.await.unwrap() }),
             tokio::spawn(async move { enforcer.enforce_removals().await }),
             tokio::spawn(serving.clone().tell_members(links.clone())),
+            tokio::spawn(serving.clone().keep_tickets(links.clone())),
         ];
         Self {
             links,

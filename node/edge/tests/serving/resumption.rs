@@ -215,7 +215,8 @@ async fn openssl(address: SocketAddr, version: &str, sessions: &[&str]) -> Strin
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let mut running = command.spawn().expect("openssl; apt-get install openssl");
+    let begun = command.spawn();
+    let mut running = begun.unwrap_or_else(|error| panic!("openssl: {error}; install it"));
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
     let mut input = running.stdin.take().unwrap();
     input.write_all(request.as_bytes()).await.unwrap();
