@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds slices fuzz faults schedule figures clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -77,6 +77,12 @@ simulate: ## Whole clusters on virtual time; SEED=1 MINUTES=10. A failing one le
 fresh-seeds: ## What no run has seen yet: six minutes of simulation from a seed that the clock gives.
 	mkdir -p target/simulation
 	$(CARGO) simulate --seed $$(date +%s) --minutes 6 --log-dir target/simulation
+
+teeth: ## Bugs planted in a copy of the tree: seeds until the simulation notices each. An hour and a half.
+	scripts/teeth.sh
+
+some-teeth: ## Two of them, others in each hour; what CI can run.
+	scripts/teeth.sh some
 
 fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.
 	scripts/fuzz.sh $(SECONDS)

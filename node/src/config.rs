@@ -13,6 +13,7 @@ use std::{
 
 pub use file::Fault;
 use file::File;
+use ipnet::IpNet;
 pub use issuance::Issuance;
 pub use verification::Verification;
 
@@ -29,10 +30,15 @@ pub struct Config {
     pub https: SocketAddr,
     /// The port of customers' TLS as they see it, for redirects.
     pub https_public_port: u16,
+    /// Who stands in front of it and says by the PROXY protocol who clients are; empty:
+    /// nobody.
+    pub https_from: Vec<IpNet>,
     /// Customers' clear-text HTTP.
     pub http: SocketAddr,
     /// Its port as CAs and customers see it, for looks from outside.
     pub http_public_port: u16,
+    /// Who stands in front of it, likewise.
+    pub http_from: Vec<IpNet>,
     /// Other members.
     pub peer: Endpoint,
     /// Operators.
@@ -168,8 +174,10 @@ impl Config {
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
         let https_public_port = file.read("https", "public_port").unwrap_or(443);
+        let https_from = fronts(&mut file, "https");
         let http = file.read("http", "listen").unwrap_or(any(8080));
         let http_public_port = file.read("http", "public_port").unwrap_or(80);
+        let http_from = fronts(&mut file, "http");
         let peer = endpoint(&mut file, "peer", any(7443));
         let admin = endpoint(&mut file, "admin", any(7444));
         let dns = dns(&mut file);
@@ -180,8 +188,10 @@ impl Config {
             key,
             https,
             https_public_port,
+            https_from,
             http,
             http_public_port,
+            http_from,
             peer,
             admin,
             dns,
@@ -324,6 +334,19 @@ fn endpoint(file: &mut File<'_>, section: &str, default: SocketAddr) -> Endpoint
     Endpoint { listen, advertise }
 }
 
+fn fronts(file: &mut File<'_>, section: &str) -> Vec<IpNet> {
+    const KEY: &str = "proxy_protocol_from";
+    let networks: Vec<IpNet> = file.read(section, KEY).unwrap_or_default();
+    if networks.len() > NETWORKS_MAX {
+        let message = format!("{} networks; at most {NETWORKS_MAX}", networks.len());
+        file.fault(section, KEY, &message);
+    }
+    networks
+}
+
+/// Most networks of one list: each is gone through for every address.
+const NETWORKS_MAX: usize = 64;
+
 /// Most addresses of the DNS server: a machine has few.
 const DNS_ADDRESSES_MAX: usize = 16;
 
@@ -435,155 +458,4 @@ fn log(file: &mut File<'_>) -> Log {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEAST: &str = r#"
-name = "a"
-data_dir = "data"
-[key]
-file = "/etc/hostquorum/key"
-[peer]
-advertise = "10.0.0.1:7443"
-[admin]
-advertise = "10.0.0.1:7444"
-"#;
-
-    #[track_caller]
-    fn faults(text: &str) -> Vec<String> {
-        match Config::parse(text, Path::new("/base")) {
-            Ok(config) => panic!("{config:?}"),
-            Err(faults) => faults.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    #[test]
-    fn the_least_file_is_enough() {
-        let config = Config::parse(LEAST, Path::new("/base")).unwrap();
-        assert_eq!(config.data_dir, Path::new("/base/data"));
-        assert_eq!(config.peer.advertise, "10.0.0.1:7443");
-        assert_eq!(config.raft.election_max, Duration::from_millis(450));
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once_with_line_and_key() {
-        let text = r#"name = "a b"
-dta_dir = "data"
-[key]
-file = "x"
-environment = "Y"
-[https]
-listen = "here"
-[peer]
-listen = "0.0.0.0:8080"
-[admin]
-advertise = "10.0.0.1"
-[raft]
-heartbeat = "1s"
-store = "bolt"
-[colour]
-red = 1
-"#;
-        assert_eq!(
-            faults(text),
-            [
-                "data_dir: is missing: where durable data is",
-                "peer.advertise: is missing: host:port at which others reach this node",
-                "raft.election_min: must be at least two heartbeats, or every delay is an election",
-                "line 1: name: a name is 1 to 63 letters, digits, dots, hyphens and underscores",
-                "line 2: dta_dir: there is no such key",
-                "line 4: key.file: exactly one of key.file, key.environment and key.passphrase_file is wanted",
-                "line 7: https.listen: `here` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
-                "line 9: peer.listen: port 8080 is taken by http.listen",
-                "line 11: admin.advertise: `10.0.0.1` is not host:port",
-                "line 14: raft.store: `bolt` is not a store; \"sled\" and \"redb\" are",
-                "line 16: colour.red: there is no such section",
-            ]
-        );
-    }
-
-    #[test]
-    fn bounds_are_told_with_their_limits() {
-        let text = format!("{LEAST}[edge]\ngrace = \"2h\"\nthreads = 1000\nlame_duck = 5\n");
-        assert_eq!(
-            faults(&text),
-            [
-                "line 11: edge.grace: 2h is not between 0s and 1h",
-                "line 12: edge.threads: 1000 is not between 0 and 256",
-                "line 13: edge.lame_duck: a integer stands here; a duration such as \"250ms\", \"30s\" or \"24h\" in quotes is wanted",
-            ]
-        );
-    }
-
-    #[test]
-    fn dns_is_answered_where_it_is_said_and_nowhere_else() {
-        let listen = |line: &str| {
-            let text = format!("{LEAST}[dns]\n{line}\n");
-            let config = Config::parse(&text, Path::new("/base")).unwrap();
-            config
-                .dns
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(listen(""), [""; 0]);
-        assert_eq!(listen("listen = \"0.0.0.0:53\""), ["0.0.0.0:53"]);
-        let two = listen("listen = [\"192.0.2.1:53\", \"[2001:db8::1]:53\"]");
-        assert_eq!(two, ["192.0.2.1:53", "[2001:db8::1]:53"]);
-        for (line, fault) in [
-            (
-                "53",
-                "line 11: dns.listen: a integer stands here; an address and port such as \"0.0.0.0:53\", or a list of them, in quotes is wanted",
-            ),
-            (
-                "[\"192.0.2.1\"]",
-                "line 11: dns.listen: `192.0.2.1` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
-            ),
-            (
-                "\"0.0.0.0:8443\"",
-                "line 11: dns.listen: port 8443 is taken by https.listen",
-            ),
-            (
-                "[\"0.0.0.0:53\", \"192.0.2.1:53\"]",
-                "line 11: dns.listen: port 53 is taken by dns.listen",
-            ),
-        ] {
-            assert_eq!(faults(&format!("{LEAST}[dns]\nlisten = {line}\n")), [fault]);
-        }
-    }
-
-    #[test]
-    fn hostnames_are_looked_at_from_the_machines_resolvers_unless_others_are_named() {
-        let config = Config::parse(LEAST, Path::new("/base")).unwrap();
-        assert_eq!(config.verification.resolvers, None);
-        assert!(config.verification.authoritative && config.verification.addresses_prove);
-        let text = format!(
-            "{LEAST}[verification]\nresolvers = [\"192.0.2.53:53\", \"[2001:db8::53]:53\"]\nauthoritative = false\negress_allow = [\"10.0.0.0/8\"]\nretry = \"2s\"\n"
-        );
-        let config = Config::parse(&text, Path::new("/base")).unwrap();
-        assert_eq!(config.verification.resolvers.map(|all| all.len()), Some(2));
-        assert!(!config.verification.authoritative);
-        let ten = "10.0.0.0/8".parse().unwrap();
-        assert_eq!(config.verification.egress_allow, [ten]);
-        let wrong = "resolvers = []\negress_allow = [\"10.0.0.0\"]\nauthoritative = \"no\"";
-        assert_eq!(
-            faults(&format!("{LEAST}[verification]\n{wrong}\n")),
-            [
-                "line 11: verification.resolvers: 0 resolvers; 1 to 8 are wanted",
-                "line 12: verification.egress_allow: `10.0.0.0` is no network; write an address and how many bits are fixed, as in 10.0.0.0/8",
-                "line 13: verification.authoritative: a string stands here; true or false is wanted",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_key_beside_the_data_is_refused() {
-        let text = LEAST.replace("/etc/hostquorum/key", "data/key");
-        assert!(faults(&text)[0].contains("must not lie in data_dir"));
-    }
-
-    #[test]
-    fn what_is_no_toml_is_told_with_its_line() {
-        assert!(faults("name = \"a\"\n[key\n")[0].starts_with("line 2: this is not TOML"));
-    }
-}
+mod tests;

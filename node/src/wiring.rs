@@ -165,6 +165,8 @@ impl Rooms {
             edge::Config {
                 https: config.https,
                 http: config.http,
+                https_from: config.https_from.clone(),
+                http_from: config.http_from.clone(),
                 public_https_port: Some(config.https_public_port),
                 cores,
                 origin_roots: roots,

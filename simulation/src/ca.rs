@@ -30,9 +30,10 @@ use turmoil::net::{TcpListener, TcpStream};
 use self::reply::{Aborted, Reply};
 use crate::chance::Chance;
 use crate::clock::elapsed;
-use crate::deed::{Books, Deed};
+use crate::deed::{Books, Deed, Posted};
 use crate::keys::ca_key;
 use crate::network::owner;
+use crate::road::Witness;
 use crate::roll::Roll;
 
 /// The CA's name, which the account of `state::testing::found` gives.
@@ -59,6 +60,7 @@ pub(crate) struct Ca {
     tls: Arc<ServerConfig>,
     /// Where a hostname is looked for.
     roll: Arc<Roll>,
+    witness: Witness,
 }
 
 struct Office {
@@ -73,7 +75,7 @@ impl Ca {
         mut chance: Chance,
         validity: Duration,
         behaviour: Behaviour,
-        roll: Arc<Roll>,
+        (roll, witness): (Arc<Roll>, Witness),
     ) -> io::Result<Self> {
         let (root, intermediate) = (ca_key(&mut chance)?, ca_key(&mut chance)?);
         let api = ca_key(&mut chance)?;
@@ -99,6 +101,7 @@ impl Ca {
                 books: Books::default(),
             }),
             roll,
+            witness,
         })
     }
 
@@ -181,7 +184,13 @@ async fn answer(
             });
             if request.method() == Method::POST {
                 let (path, status) = (request.uri().path(), response.status().as_u16());
-                ca.office().books.posted(owner(origin), path, status);
+                let posted = Posted {
+                    node: owner(origin),
+                    left: ca.witness.left(origin),
+                    path: path.to_owned(),
+                    status,
+                };
+                ca.office().books.posted(posted);
             }
             response
         }

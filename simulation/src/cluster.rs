@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use consensus::Identity;
 use consensus::store::Store;
-use devca::{Behaviour, RenewalInfo};
+use devca::{Behaviour, FinalizeRule, RenewalInfo};
 use state::NodeId;
 use state::testing::{START, found};
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ use crate::dns::{self, Zones};
 use crate::links::Links;
 use crate::machine::{self, World};
 use crate::network::host;
+use crate::road::Witness;
 use crate::roll::Roll;
 use crate::scenario::Settings;
 use crate::seat::{News, Request, Seat};
@@ -66,11 +67,12 @@ impl Cluster {
         let roll = Arc::new(Roll::default());
         let validity = Duration::from_secs(settings.validity);
         let behaviour = behaviour(settings);
+        let witness = Witness::default();
         let ca = Arc::new(Ca::new(
             chance.fork(),
             validity,
             behaviour,
-            Arc::clone(&roll),
+            (Arc::clone(&roll), witness.clone()),
         )?);
         let zones = Zones::default();
         let (office, answered) = (Arc::clone(&ca), zones.clone());
@@ -81,6 +83,7 @@ impl Cluster {
             proof: settings.proof,
             stable_for: Duration::from_millis(chance.between(100, 600)),
             roll,
+            witness,
         };
         world.roll.enrol(1, NodeId(1));
         let mut cluster = Self {
@@ -270,11 +273,20 @@ impl Cluster {
     }
 }
 
+/// As long as a request that was held back may come after another: longer than any trouble.
+const RACE_MS: u64 = 60_000;
+
+/// Plain, as Pebble: of two requests to finalize an order each makes a certificate. Or
 /// Boulder's, but for alternate chains (whose keys the CA makes up) and answers to when to
 /// renew that come every few seconds.
 fn behaviour(settings: &Settings) -> Behaviour {
     if !settings.boulder {
-        return Behaviour::default();
+        return Behaviour {
+            finalize: FinalizeRule::Race {
+                window_millis: RACE_MS,
+            },
+            ..Behaviour::default()
+        };
     }
     Behaviour {
         alternate_chains: 0,

@@ -24,12 +24,19 @@ pub(crate) enum Deed {
     },
     /// It revoked one.
     Revoked { serial: String },
-    /// It answered a POST to `path`, by whichever node.
-    Posted {
-        node: Option<NodeId>,
-        path: String,
-        status: u16,
-    },
+    /// It answered a POST.
+    Posted(Posted),
+}
+
+/// A POST to the CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Posted {
+    /// By whichever node.
+    pub(crate) node: Option<NodeId>,
+    /// When it had begun to leave there, in milliseconds, if that was seen.
+    pub(crate) left: Option<u64>,
+    pub(crate) path: String,
+    pub(crate) status: u16,
 }
 
 impl Deed {
@@ -72,7 +79,9 @@ impl fmt::Display for Deed {
                 "issued {serial} on {order} for {names:?} until {not_after}"
             ),
             Self::Revoked { serial } => write!(f, "revoked {serial}"),
-            Self::Posted { node, path, status } => {
+            Self::Posted(posted) => {
+                let Posted { path, status, .. } = posted;
+                let node = posted.node;
                 let node =
                     node.map_or_else(|| "somebody".to_owned(), |node| format!("node {node}"));
                 write!(f, "answered {node} with {status} at {path}")
@@ -138,9 +147,8 @@ impl Books {
     }
 
     /// A POST was answered.
-    pub(crate) fn posted(&mut self, node: Option<NodeId>, path: &str, status: u16) {
-        let path = path.to_owned();
-        self.new.push(Deed::Posted { node, path, status });
+    pub(crate) fn posted(&mut self, posted: Posted) {
+        self.new.push(Deed::Posted(posted));
     }
 
     /// What is new since the last time.

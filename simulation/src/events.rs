@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use state::ports::Leadership;
-use state::{Index, NodeId, State};
+use state::{Index, NodeId, State, Term};
 
 use crate::deed::Deed;
 use crate::digest::{Digest, feed};
@@ -49,6 +49,12 @@ pub(crate) enum What {
     Led {
         node: NodeId,
         leadership: Leadership,
+    },
+    /// A node was told that a duty of its lead in `term` is done, at `index`.
+    Did {
+        node: NodeId,
+        term: Term,
+        index: Index,
     },
     /// The CA did something.
     Ca(Deed),
@@ -109,6 +115,9 @@ impl fmt::Display for Event {
                 }
                 Leadership::Stopped => write!(f, "node {node} has stopped"),
             },
+            What::Did { node, term, index } => {
+                write!(f, "node {node} did a duty of {term} at {index}")
+            }
             What::Ca(deed) => write!(f, "the CA {deed}"),
             What::Carried(kinds) => {
                 f.write_str("carried")?;

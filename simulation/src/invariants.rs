@@ -6,6 +6,7 @@ mod agreement;
 mod answered_in_time;
 mod authorized_orders;
 mod challenge_visible;
+mod fenced;
 mod freshness;
 mod kept_serving;
 mod linearizable;
@@ -48,6 +49,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Box<dyn Invariant>> {
         Box::new(tokens::Tokens::default()),
         Box::new(freshness::Freshness::default()),
         Box::new(kept_serving::KeptServing::default()),
+        Box::new(fenced::Fenced::default()),
         Box::new(challenge_visible::ChallengeVisible::default()),
         Box::new(single_actor::SingleActor::default()),
         Box::new(served_is_issued::ServedIsIssued::default()),

@@ -1,18 +1,16 @@
 //! The software of a node's machine, from power-on to power-off: the production replica,
 //! leader and serving set, and a double of the edge over the production view.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::identity::{NodeKeys, Public};
 use cluster::serving::challenge::Challenges;
 use cluster::serving::{Health, Own};
 use cluster::{Roster, Serving, ServingService};
 use consensus::{Parts, Replica};
-use leader::issuance::acme::{AcmeAuthorities, Dial, Stream};
+use leader::issuance::acme::AcmeAuthorities;
 use leader::issuance::pace::Backoff;
 use leader::verification::agreement::Agreement;
 use leader::verification::ownership::Rules;
@@ -24,21 +22,25 @@ use state::ports::{Clock, Propose};
 use state::testing::{Known, MaskSeal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use turmoil::net::{TcpListener, TcpStream};
+use turmoil::net::TcpListener;
 
 use crate::balancer::Balancer;
 use crate::desk;
+use crate::diary::Diary;
 use crate::dns::Asking;
 use crate::identities::PaperIdentities;
 use crate::keys::Seeded;
 use crate::network::{Dialer, listen, serve};
 use crate::port80::{self, Port80};
+use crate::road::{Road, Witness};
 use crate::roll::Roll;
 use crate::seat::{DESK, Report, Running, Seat};
 
 /// What all machines are told alike.
 pub(crate) struct World {
     pub(crate) roll: Arc<Roll>,
+    /// Of what is said to the CA.
+    pub(crate) witness: Witness,
     /// What clients of the CA must trust.
     pub(crate) root_pem: String,
     /// Whether hostnames must be proven.
@@ -171,14 +173,18 @@ fn settings(seat: &Seat, world: &World) -> leader::Config {
     config
 }
 
-fn ports(seat: &Seat, world: &World, replica: &Arc<Replica>, serving: Arc<Serving>) -> Ports {
+fn ports(seat: &Arc<Seat>, world: &World, replica: &Arc<Replica>, serving: Arc<Serving>) -> Ports {
     let clock: Arc<dyn Clock> = Arc::clone(&seat.clock) as _;
-    let authorities = AcmeAuthorities::new(Arc::new(Road), replica.clone(), Arc::clone(&clock));
+    let road = Arc::new(Road(world.witness.clone()));
+    let authorities = AcmeAuthorities::new(road, replica.clone(), Arc::clone(&clock));
     let seeded = || Arc::new(Seeded::new(seat.fork()));
     Ports {
         states: replica.state(),
         leadership: replica.leadership(),
-        propose: replica.clone(),
+        propose: Arc::new(Diary {
+            replica: Arc::clone(replica),
+            seat: Arc::clone(seat),
+        }),
         lease: replica.clone(),
         members: replica.clone(),
         serving,
@@ -207,16 +213,6 @@ fn surveyor(world: &World, jitter: Arc<Seeded>) -> Surveyor {
         traffic: false,
     };
     Surveyor::new(prober, rules)
-}
-
-/// The road to the CA, over the simulated network.
-struct Road;
-
-#[async_trait]
-impl Dial for Road {
-    async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
-        Ok(Box::new(TcpStream::connect((host, port)).await?))
-    }
 }
 
 /// A node takes no requests before it has caught up once.

@@ -38,6 +38,9 @@ struct Arguments {
     /// Instead: the scenario in this file.
     #[arg(long, conflicts_with_all = ["seed", "steps", "runs", "minutes"])]
     replay: Option<PathBuf>,
+    /// Begin no other seed once one violates.
+    #[arg(long)]
+    first: bool,
     /// How many runs a violating scenario may cost to be made smaller; 0: it is kept as it
     /// is.
     #[arg(long, default_value_t = 150)]
@@ -123,6 +126,9 @@ impl Runner {
 
     /// The next seed, if there is time or need for one more.
     fn take(&self) -> Option<u64> {
+        if self.arguments.first && self.violations.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
         let wanted = match self.arguments.minutes {
             Some(minutes) if self.begun.elapsed() >= Duration::from_secs(minutes * 60) => 0,
             Some(_) => u64::MAX,

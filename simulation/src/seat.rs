@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use consensus::{Config, Halt, Identity};
 use state::ports::Leadership;
-use state::{NodeId, State};
+use state::{Index, NodeId, State, Term};
 use tokio::sync::{mpsc, watch};
 
 use crate::chance::Chance;
@@ -37,6 +37,8 @@ pub(crate) enum Report {
     Founded(Result<(), String>),
     Answered(Op, Answer),
     Surveyed(Survey),
+    /// A duty of that term was done, at that place in the log.
+    Did(Term, Index),
     /// It was removed, knows it, and has ended.
     Expelled,
 }

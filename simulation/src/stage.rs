@@ -79,7 +79,7 @@ impl Stage {
         for node in entered {
             self.record(What::Entered { node })?;
         }
-        let mut answers = Vec::new();
+        let (mut answers, mut duties) = (Vec::new(), Vec::new());
         for (node, mut news) in self.cluster.news() {
             let mut expelled = false;
             for report in std::mem::take(&mut news.reports) {
@@ -87,6 +87,7 @@ impl Stage {
                     Told::Founded(founded) => self.founded = Some(founded),
                     Told::Surveyed(survey) => self.surveys.push((node, survey)),
                     Told::Answered(op, answer) => answers.push((op, node, answer)),
+                    Told::Did(term, index) => duties.push((index, node, term)),
                     Told::Expelled => expelled = true,
                 }
             }
@@ -99,6 +100,10 @@ impl Stage {
         answers
             .into_iter()
             .try_for_each(|(op, node, answer)| self.answered(node, op, answer))?;
+        duties.sort_unstable();
+        for (index, node, term) in duties {
+            self.record(What::Did { node, term, index })?;
+        }
         for deed in self.cluster.deeds() {
             self.record(What::Ca(deed))?;
         }

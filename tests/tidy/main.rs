@@ -14,6 +14,7 @@ mod files;
 mod licences;
 mod links;
 mod manifests;
+mod teeth;
 mod tree;
 
 /// Fails with everything that is wrong, not with the first.

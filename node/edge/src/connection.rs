@@ -4,7 +4,7 @@ mod activity;
 mod supervise;
 mod watched;
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use hyper::{
@@ -13,6 +13,7 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ipnet::IpNet;
 use rustls::{AlertDescription, HandshakeKind};
 use state::{Certificate, Hostname, Index};
 use tokio::{
@@ -30,6 +31,7 @@ use crate::{
     http::{body::ResponseBody, forward, plain},
     limits,
     listener::Admitted,
+    proxy_protocol,
     tls::{
         alpn, hello,
         keys::Ready,
@@ -52,9 +54,13 @@ pub(crate) struct Client {
 }
 
 /// Serves a connection of the https port.
-pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted: Admitted) {
-    let address = admitted.address;
+pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admitted: Admitted) {
     let deadline = Instant::now() + worker.limits.handshake;
+    let fronts = &worker.fronts.https;
+    if !introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await {
+        return;
+    }
+    let address = admitted.address;
     let (read, name, config) = match greet(&worker, &mut stream, deadline).await {
         Some(Greeted::Client { read, name, served }) => {
             let config = resumable(&worker, &name, served);
@@ -103,7 +109,12 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, admitted:
 }
 
 /// Serves a connection of the http port.
-pub(crate) async fn plain(worker: Arc<Worker>, stream: TcpStream, admitted: Admitted) {
+pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitted: Admitted) {
+    let deadline = Instant::now() + worker.limits.handshake;
+    let fronts = &worker.fronts.http;
+    if !introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await {
+        return;
+    }
     let address = admitted.address;
     let activity = Activity::new(true);
     let client = Arc::new(Client {
@@ -119,6 +130,32 @@ pub(crate) async fn plain(worker: Arc<Worker>, stream: TcpStream, admitted: Admi
     let connection = worker.http1.serve_connection(io, service);
     let end = supervise(connection, &activity, &worker.limits, &worker.draining).await;
     note(address, &end);
+}
+
+/// Learns from whoever stands in front, if anybody does, who the client is. False: the
+/// connection has ended.
+async fn introduced(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    admitted: &mut Admitted,
+    fronts: &[IpNet],
+    deadline: Instant,
+) -> bool {
+    if fronts.is_empty() {
+        return true;
+    }
+    let sender = admitted.address;
+    let error = match timeout_at(deadline, proxy_protocol::read(stream, sender, fronts)).await {
+        Ok(Ok(client)) => {
+            admitted.address = client;
+            return true;
+        }
+        Ok(Err(error)) => error,
+        Err(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
+    };
+    worker.counters.fronts_refused.add();
+    tracing::debug!(%sender, %error, "no PROXY protocol header");
+    false
 }
 
 fn note(client: SocketAddr, end: &End) {

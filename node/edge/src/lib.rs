@@ -10,7 +10,8 @@
 //! cores on the road of a request.
 //!
 //! ```text
-//! listener -> connection -> tls/hello -> tls/resolver -> tls/keys -> tls/tickets -> tls/server
+//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
+//!          -> tls/tickets -> tls/server
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
 //!
@@ -32,6 +33,7 @@ mod http;
 mod limits;
 mod listener;
 mod metrics;
+pub mod proxy_protocol;
 mod running;
 mod tls;
 mod upstream;

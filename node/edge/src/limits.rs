@@ -87,6 +87,9 @@ pub(crate) const BACKLOG: i32 = 4096;
 /// After `accept` failed for want of descriptors or memory: trying at once
 /// would only burn the core.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What may follow the fixed part of a PROXY protocol header. Addresses take 36 octets, and
+/// what load balancers add (ids, the names of a client's certificate) some hundred.
+pub(crate) const PROXY_HEADER: usize = 2 << 10;
 /// A ClientHello, its handshake header included. With post-quantum key shares
 /// they are near 2 KB; rustls would take 64 KB.
 pub(crate) const HELLO: usize = 16 << 10;

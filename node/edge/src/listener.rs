@@ -137,7 +137,7 @@ fn spawn<F, Fut>(
 /// tunnel have ended.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    /// The other end of the socket.
+    /// The client: the other end of the socket, or who that says it is.
     pub(crate) address: SocketAddr,
     counters: Arc<Counters>,
     _permit: OwnedSemaphorePermit,

@@ -81,6 +81,8 @@ counters! {
     Gauge connections_open,
     /// Times that accepting failed, for want of descriptors as a rule.
     Counter accept_failures,
+    /// Connections refused because no PROXY protocol header of a known front came first.
+    Counter fronts_refused,
     /// TLS handshakes completed.
     Counter handshakes,
     /// TLS handshakes that resumed a session, of those completed.

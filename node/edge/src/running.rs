@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Durat
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
+use ipnet::IpNet;
 use state::{
     Index, State, TicketSecrets,
     ports::{Bodies, Clock, Reach, Seal},
@@ -23,7 +24,7 @@ use crate::{
     tls::{keys::Opener, tickets::Tickets},
     upstream::{Dialer, RootsError},
     view::{self, View},
-    worker::{self, Phase, Shared, Worker},
+    worker::{self, Fronts, Phase, Shared, Worker},
 };
 
 /// How the edge listens and what it may use.
@@ -34,6 +35,11 @@ pub struct Config {
     /// Where challenges are answered and clients are sent to https. Port 0 draws
     /// one.
     pub http: SocketAddr,
+    /// Who may open connections to `https`, each with a PROXY protocol header; empty:
+    /// everybody, without one.
+    pub https_from: Vec<IpNet>,
+    /// The same of `http`.
+    pub http_from: Vec<IpNet>,
     /// The port at which clients reach `https`, if something stands in front; it
     /// is what redirects name. Without it the port listened on.
     pub public_https_port: Option<u16>,
@@ -192,6 +198,10 @@ impl Edge {
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,
             limits: Arc::new(config.limits),
+            fronts: Arc::new(Fronts {
+                https: config.https_from,
+                http: config.http_from,
+            }),
             https_port: config.public_https_port.unwrap_or(addresses.https.port()),
         };
         let (phase, watched) = watch::channel(Phase::Serving);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
+use ipnet::IpNet;
 use state::ports::Reach;
 use tokio::{
     runtime,
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) fronts: Arc<Fronts>,
     pub(crate) counters: Arc<Counters>,
     /// Where clients reach the https port.
     pub(crate) https_port: u16,
@@ -60,7 +62,15 @@ pub(crate) struct Shared {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) fronts: Arc<Fronts>,
     pub(crate) https_port: u16,
+}
+
+/// Who stands in front of each port and says who clients are; nobody if empty.
+#[derive(Debug)]
+pub(crate) struct Fronts {
+    pub(crate) https: Vec<IpNet>,
+    pub(crate) http: Vec<IpNet>,
 }
 
 /// What the edge is doing.
@@ -84,6 +94,7 @@ impl Worker {
             challenges,
             reach,
             limits,
+            fronts,
             https_port,
         } = shared;
         Arc::new(Self {
@@ -95,6 +106,7 @@ impl Worker {
             challenges,
             reach,
             limits,
+            fronts,
             counters,
             https_port,
             http1: http1_settings(),

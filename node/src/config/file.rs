@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use leader::verification::egress::Network;
+use ipnet::IpNet;
 use toml_edit::{Document, Item, Table, Value};
 
 /// Something wrong with the file.
@@ -263,7 +263,7 @@ impl Written for Vec<SocketAddr> {
     }
 }
 
-impl Written for Vec<Network> {
+impl Written for Vec<IpNet> {
     fn read(value: &Value) -> Result<Self, String> {
         let Value::Array(list) = value else {
             return Err(format!(
@@ -272,8 +272,9 @@ impl Written for Vec<Network> {
             ));
         };
         let network = |value| {
-            let written = text(value, "a network such as \"10.0.0.0/8\"")?;
-            Network::from_str(&written).map_err(|error| error.to_string())
+            let wanted = "an address and how many of its bits are fixed, as in \"10.0.0.0/8\"";
+            let written = text(value, wanted)?;
+            IpNet::from_str(&written).map_err(|_| format!("`{written}` is not {wanted}"))
         };
         list.iter().map(network).collect()
     }

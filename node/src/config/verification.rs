@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use leader::verification::egress::Network;
+use ipnet::IpNet;
 
-use super::file::File;
+use super::{NETWORKS_MAX, file::File};
 
 /// How hostnames are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Verification {
     /// Whether the cluster's addresses alone prove a first claim.
     pub addresses_prove: bool,
     /// Networks that probes may reach although they are not public.
-    pub egress_allow: Vec<Network>,
+    pub egress_allow: Vec<IpNet>,
     /// Longest time of one look at a record.
     pub timeout: Duration,
     /// Shortest wait between two looks at what is not as it should be.
@@ -27,8 +27,6 @@ pub struct Verification {
 
 /// Most resolvers: each is asked every question.
 const RESOLVERS_MAX: usize = 8;
-/// Most networks: each is gone through for every address.
-const NETWORKS_MAX: usize = 64;
 
 const SECTION: &str = "verification";
 
@@ -41,7 +39,7 @@ impl Verification {
             let message = format!("{count} resolvers; 1 to {RESOLVERS_MAX} are wanted");
             file.fault(SECTION, "resolvers", &message);
         }
-        let egress_allow: Vec<Network> = file.read(SECTION, "egress_allow").unwrap_or_default();
+        let egress_allow: Vec<IpNet> = file.read(SECTION, "egress_allow").unwrap_or_default();
         if egress_allow.len() > NETWORKS_MAX {
             let message = format!("{} networks; at most {NETWORKS_MAX}", egress_allow.len());
             file.fault(SECTION, "egress_allow", &message);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use state::{NodeId, State};
 
 use super::Invariant;
-use crate::deed::{Deed, Effect};
+use crate::deed::{Deed, Effect, Posted};
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
 use crate::views::takes_part;
@@ -47,9 +47,9 @@ impl Invariant for ChallengeVisible {
                 self.disturbed = event.tick;
             }
             What::Restarted { .. } | What::Entered { .. } => self.disturbed = event.tick,
-            What::Ca(Deed::Posted {
+            What::Ca(Deed::Posted(Posted {
                 path, status: 200, ..
-            }) if Deed::effect(path) == Some(Effect::Challenge) => {
+            })) if Deed::effect(path) == Some(Effect::Challenge) => {
                 let calm = self.present.is_empty() && event.tick > self.disturbed + SETTLED;
                 if calm {
                     return self.ready(path);
@@ -103,7 +103,7 @@ mod tests {
     use state::NodeId;
 
     use super::ChallengeVisible;
-    use crate::deed::Deed;
+    use crate::deed::{Deed, Posted};
     use crate::events::What;
     use crate::invariants::sample::{applied, check, finalizing, state, violates, voting};
 
@@ -114,11 +114,12 @@ mod tests {
         let mut events = vec![applied(late, &before), applied(3, &voting(there))];
         let waiting = What::Resumed { node: NodeId(1) };
         events.extend(std::iter::repeat_n(waiting, 5001));
-        events.push(What::Ca(Deed::Posted {
+        events.push(What::Ca(Deed::Posted(Posted {
             node: Some(NodeId(1)),
+            left: None,
             path: format!("/authorization/{id}/http-01"),
             status: 200,
-        }));
+        })));
         events
     }
 

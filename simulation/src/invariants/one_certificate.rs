@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use state::{OrderId, Stage, State};
+use state::{Hostname, OrderId, Stage, State};
 
 use super::Invariant;
 use crate::deed::Deed;
@@ -38,18 +38,24 @@ impl Invariant for OneCertificate {
         "one certificate is issued for one intent"
     }
 
-    fn check(&mut self, event: &Event, _oracle: &Oracle) -> Result<(), String> {
+    fn check(&mut self, event: &Event, oracle: &Oracle) -> Result<(), String> {
         match &event.what {
             What::Applied { state, .. } => {
                 self.intents(state);
                 Ok(())
             }
             What::Asked { operation, .. } => {
-                if let Operation::Authorize(name)
-                | Operation::Remove(name)
-                | Operation::Reissue(name) = operation
-                {
+                if let Some(name) = wants(operation) {
                     *self.asked.entry(name.as_str().to_owned()).or_default() += 1;
+                }
+                Ok(())
+            }
+            What::Answered { op, .. } => {
+                // What was refused makes nobody want one.
+                let promise = oracle.promise(*op).filter(|it| !it.may_have_happened());
+                let name = promise.and_then(|it| wants(&it.operation));
+                if let Some(asked) = name.and_then(|name| self.asked.get_mut(name.as_str())) {
+                    *asked = asked.saturating_sub(1);
                 }
                 Ok(())
             }
@@ -117,12 +123,24 @@ impl OneCertificate {
     }
 }
 
+/// Whose certificate may be wanted anew because of it.
+const fn wants(operation: &Operation) -> Option<&Hostname> {
+    match operation {
+        Operation::Authorize(name) | Operation::Remove(name) | Operation::Reissue(name) => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::OneCertificate;
     use crate::deed::Deed;
     use crate::events::What;
-    use crate::invariants::sample::{applied, asked, authorize, check, finalizing, violates};
+    use crate::invariants::sample::{
+        applied, asked, authorize, check, finalizing, refused, violates,
+    };
 
     fn checker() -> OneCertificate {
         OneCertificate::new(90 * 86_400)
@@ -172,6 +190,9 @@ mod tests {
         let again = vec![issued("1"), issued("2")];
         violates(checker(), again, "nobody asked for it");
         let asked = asked(1, authorize("a.example"));
-        check(checker(), vec![issued("1"), asked, issued("2")]).unwrap();
+        let wanted = vec![issued("1"), asked.clone(), issued("2")];
+        check(checker(), wanted).unwrap();
+        let in_vain = vec![issued("1"), asked, refused(1, 5), issued("2")];
+        violates(checker(), in_vain, "nobody asked for it");
     }
 }

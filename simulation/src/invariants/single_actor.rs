@@ -1,13 +1,14 @@
 //! Only the leader acts at the CA (I10): what has an effect there comes from a node that
-//! led when it sent it. And all leaders are one account.
+//! led when it sent it, and left before another had taken over, whatever its sender still
+//! believed. And all leaders are one account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use state::NodeId;
 use state::ports::Leadership;
+use state::{Epoch, NodeId};
 
 use super::Invariant;
-use crate::deed::Deed;
+use crate::deed::{Deed, Posted};
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
 use crate::scenario::Plague;
@@ -23,6 +24,9 @@ pub(super) struct SingleActor {
     /// Whose messages were ever held back, and came later.
     stalled: BTreeSet<NodeId>,
     account: Option<String>,
+    /// The last takeover, and when it was seen.
+    epoch: Epoch,
+    taken_over: u64,
 }
 
 impl Invariant for SingleActor {
@@ -53,9 +57,11 @@ impl Invariant for SingleActor {
                     return Err(format!("there are two accounts, {first} and {id}"));
                 }
             }
-            What::Ca(Deed::Posted { node, path, .. }) => {
-                return self.acts(*node, path, event.tick);
+            What::Applied { state, .. } if state.epoch().term > self.epoch.term => {
+                self.epoch = state.epoch();
+                self.taken_over = event.tick;
             }
+            What::Ca(Deed::Posted(posted)) => return self.acts(posted, event.tick),
             _ => {}
         }
         Ok(())
@@ -69,13 +75,20 @@ impl SingleActor {
         }
     }
 
-    fn acts(&self, node: Option<NodeId>, path: &str, now: u64) -> Result<(), String> {
-        let Some(effect) = Deed::effect(path) else {
+    fn acts(&self, posted: &Posted, now: u64) -> Result<(), String> {
+        let Some(effect) = Deed::effect(&posted.path) else {
             return Ok(());
         };
-        let Some(node) = node else {
+        let Some(node) = posted.node else {
             return Err(format!("{effect:?} came from no node"));
         };
+        let late = posted.left.filter(|left| *left > self.taken_over);
+        if let Some(left) = late.filter(|_| node != self.epoch.node) {
+            return Err(format!(
+                "{effect:?} left node {node} at {left}, and node {} had taken over at {}",
+                self.epoch.node, self.taken_over
+            ));
+        }
         if self.leads.contains(&node) || self.stalled.contains(&node) {
             return Ok(());
         }
@@ -95,16 +108,21 @@ mod tests {
     use state::NodeId;
 
     use super::SingleActor;
-    use crate::deed::Deed;
+    use crate::deed::{Deed, Posted};
     use crate::events::What;
-    use crate::invariants::sample::{check, follows, leads, violates};
+    use crate::invariants::sample::{applied, check, finalizing, follows, leads, violates};
 
     fn posted(node: u64, path: &str) -> What {
-        What::Ca(Deed::Posted {
+        sent(node, path, None)
+    }
+
+    fn sent(node: u64, path: &str, left: Option<u64>) -> What {
+        What::Ca(Deed::Posted(Posted {
             node: Some(NodeId(node)),
+            left,
             path: path.into(),
             status: 200,
-        })
+        }))
     }
 
     #[test]
@@ -130,6 +148,20 @@ mod tests {
         late.extend(std::iter::repeat_n(posted(1, "/order/7"), 1001));
         late.push(posted(1, "/authorization/7/http-01"));
         violates(SingleActor::default(), late, "which led last 1002 ms ago");
+    }
+
+    #[test]
+    fn what_leaves_after_another_has_taken_over_is_seen_and_what_is_held_back_is_not() {
+        let (_, state) = finalizing("a.example");
+        let leader = state.epoch().node;
+        assert_ne!(leader, NodeId(2));
+        let taken_over = || vec![leads(2, 1), applied(1, &state)];
+        let with = |event| taken_over().into_iter().chain([event]).collect();
+        let path = "/order/7/finalize";
+        check(SingleActor::default(), with(sent(2, path, Some(1)))).unwrap();
+        check(SingleActor::default(), with(sent(2, "/order/7", Some(2)))).unwrap();
+        let late = with(sent(2, path, Some(2)));
+        violates(SingleActor::default(), late, "had taken over at 1");
     }
 
     #[test]

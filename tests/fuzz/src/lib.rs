@@ -25,6 +25,7 @@ pub mod change;
 pub mod dns;
 pub mod hello;
 pub mod log;
+pub mod proxy;
 pub mod requests;
 pub mod resolver;
 pub mod snapshot;
@@ -35,13 +36,14 @@ pub mod upload;
 pub type Target = fn(&[u8]);
 
 /// Each target under its name, which is that of its corpus and of its main.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("acme", acme::target),
     ("admin", admin::target),
     ("change", change::target),
     ("dns", dns::target),
     ("hello", hello::target),
     ("log", log::target),
+    ("proxy", proxy::target),
     ("requests", requests::target),
     ("resolver", resolver::target),
     ("snapshot", snapshot::target),

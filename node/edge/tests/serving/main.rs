@@ -7,6 +7,7 @@ mod challenges;
 mod dns;
 mod drain;
 mod forwarding;
+mod fronts;
 mod origin;
 mod origins;
 mod parts;

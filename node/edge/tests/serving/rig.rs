@@ -20,6 +20,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ipnet::IpNet;
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
     Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, State, Term, TicketSecrets, Wants,
@@ -82,6 +83,8 @@ impl Parts {
         let config = Config {
             https: "127.0.0.1:0".parse().unwrap(),
             http: "127.0.0.1:0".parse().unwrap(),
+            https_from: options.fronts.clone(),
+            http_from: options.fronts,
             public_https_port: options.public_https_port,
             cores: NonZeroUsize::new(options.cores).unwrap(),
             origin_roots: Some(self.ca.pem().into_bytes()),
@@ -116,6 +119,8 @@ pub(crate) struct Options {
     pub(crate) lame_duck: Duration,
     pub(crate) public_https_port: Option<u16>,
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
+    /// Who stands in front of both ports.
+    pub(crate) fronts: Vec<IpNet>,
 }
 
 impl Default for Options {
@@ -127,6 +132,7 @@ impl Default for Options {
             lame_duck: Duration::ZERO,
             public_https_port: None,
             tickets: None,
+            fronts: Vec::new(),
         }
     }
 }

@@ -25,7 +25,7 @@ use fuzz::{TARGETS, Target};
 use mutation::Mutator;
 use tokio::time::Instant;
 
-/// How long each target is mutated if nobody says: eleven of them on two cores are done in
+/// How long each target is mutated if nobody says: a dozen of them on two cores are done in
 /// some seconds.
 const MILLIS: u64 = 1000;
 

@@ -23,6 +23,7 @@ fn every_corpus_begins_with_real_messages() {
         ("dns", names::queries()),
         ("hello", tls::hellos()),
         ("log", entries()),
+        ("proxy", headers()),
         ("requests", texts::requests()),
         ("resolver", names::replies()),
         ("snapshot", snapshots()),
@@ -42,6 +43,25 @@ fn every_corpus_begins_with_real_messages() {
             );
         }
     }
+}
+
+/// As load balancers write them, with a TLV after the addresses as AWS's do.
+fn headers() -> Seeds {
+    let v4 = fuzz::proxy::written("203.0.113.9:4711".parse().unwrap());
+    let v6 = fuzz::proxy::written("[2001:db8::9]:4711".parse().unwrap());
+    let mut with_tlv = v4.clone();
+    with_tlv[15] += 6;
+    with_tlv.extend([0xea, 0, 3, 1, b'v', b'p']);
+    let mut local = v4[..16].to_vec();
+    local[12..].copy_from_slice(&[0x20, 0, 0, 0]);
+    [
+        ("v4", v4),
+        ("v6", v6),
+        ("v4-tlv", with_tlv),
+        ("local", local),
+    ]
+    .map(|(name, bytes)| (name.to_owned(), bytes))
+    .to_vec()
 }
 
 /// `first` before what a target reads: how it is to be read.
