@@ -2,7 +2,7 @@
 # Installs what the tests need besides a Rust toolchain: Pebble, the ACME server
 # of Let's Encrypt for tests, with its DNS double; libfaketime, for a cluster that
 # was off for a week; unbound and dig, which ask our DNS server; ip, for a network of the
-# tests' own; mkfs.ext4 and python3, for disks whose power can be cut; and a C++ compiler,
+# tests' own; openssl, as a client that resumes; mkfs.ext4 and python3, for disks whose power can be cut; and a C++ compiler,
 # for libFuzzer. Does nothing if they are there.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ command -v unbound >/dev/null || packages+=(unbound)
 command -v ip >/dev/null || packages+=(iproute2)
 command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
 command -v python3 >/dev/null || packages+=(python3)
+command -v openssl >/dev/null || packages+=(openssl)
 command -v dig >/dev/null || packages+=(bind9-dnsutils)
 command -v c++ >/dev/null || packages+=(g++)
 if [ "${#packages[@]}" -eq 0 ]; then

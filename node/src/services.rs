@@ -77,7 +77,7 @@ impl Open {
             roster,
             own,
             rooms.clock.clone(),
-            &*rooms.entropy,
+            rooms.entropy.clone(),
         ));
         let challenges = Arc::new(Challenges::new(
             serving.clone(),
@@ -86,12 +86,18 @@ impl Open {
             rooms.replica.leadership(),
         ));
         let asking = Arc::new(AskLeader(challenges.clone()));
-        let edge = rooms.edge(config, asking, abreast::watch(rooms, serving.clone()))?;
+        let edge = rooms.edge(
+            config,
+            asking,
+            serving.ticket_secrets(),
+            abreast::watch(rooms, serving.clone()),
+        )?;
         tokio::spawn(forward(edge.published(), publish));
         tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);
         raft.spawn(peers(rooms, listeners.peer, service));
         tokio::spawn(serving.clone().tell_members(rooms.links.clone()));
+        tokio::spawn(serving.clone().keep_tickets(rooms.links.clone()));
         let links = rooms.links.clone();
         tokio::spawn(async move { links.enforce_removals().await });
         let upkeep = Upkeep {

@@ -19,7 +19,7 @@ use cluster::{
 };
 use consensus::{Dial, Replica};
 use state::{
-    Secret,
+    Secret, TicketSecrets,
     ports::{Clock, Leadership, Propose},
 };
 use tokio::{net::TcpListener, runtime::Handle, sync::watch};
@@ -148,6 +148,7 @@ impl Rooms {
         &self,
         config: &Config,
         challenges: Arc<dyn edge::ChallengeSource>,
+        tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
         behind: edge::dns::Behind,
     ) -> Result<OpenEdge> {
         let cores = match usize::try_from(config.edge.threads) {
@@ -187,6 +188,8 @@ impl Rooms {
                 states: self.replica.state(),
                 bodies: self.replica.clone(),
                 seal: self.keyring.clone(),
+                tickets,
+                clock: self.clock.clone(),
                 challenges,
                 reach: self.keyring.clone(),
                 behind,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{admin, cluster};
+use crate::{admin, cluster, peer};
 
 /// Stands in the place of a secret, so that its absence can be told from its presence.
 struct Held(bool);
@@ -63,6 +63,16 @@ impl fmt::Debug for admin::v1::CreateInvitationResponse {
     }
 }
 
+impl fmt::Debug for peer::v1::ShareTicketSecretReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShareTicketSecretReply")
+            .field("lineage", &self.lineage)
+            .field("epoch", &self.epoch)
+            .field("secret", &Held(!self.secret.is_empty()))
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +114,13 @@ mod tests {
                 admin::v1::CreateInvitationResponse {
                     invitation: None,
                     token: secret.clone(),
+                }
+            ),
+            format!(
+                "{:?}",
+                peer::v1::ShareTicketSecretReply {
+                    secret: secret.clone().into(),
+                    ..Default::default()
                 }
             ),
         ];

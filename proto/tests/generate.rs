@@ -14,12 +14,13 @@ const FILES: [&str; 5] = [
 ];
 
 /// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
-const SECRET: [&str; 5] = [
+const SECRET: [&str; 6] = [
     ".hostquorum.admin.v1.CreateInvitationResponse",
     ".hostquorum.admin.v1.ExternalAccount",
     ".hostquorum.admin.v1.OriginIdentity",
     ".hostquorum.admin.v1.UploadCertificateRequest",
     ".hostquorum.cluster.v1.ExternalAccount",
+    ".hostquorum.peer.v1.ShareTicketSecretReply",
 ];
 
 #[test]

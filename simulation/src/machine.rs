@@ -90,7 +90,8 @@ pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
     seat.note_part();
     roster.follow(replica.state());
     let (published, own) = own();
-    let serving = Serving::new(Arc::clone(&roster), own, clock, &Seeded::new(seat.fork()));
+    let chance = Arc::new(Seeded::new(seat.fork()));
+    let serving = Serving::new(Arc::clone(&roster), own, clock, chance);
     let serving = Arc::new(serving);
     let challenges = Arc::new(Challenges::new(
         Arc::clone(&serving),
@@ -103,7 +104,8 @@ pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
         challenges.clone(),
     ));
     let service = ServingService::new(Arc::clone(&serving), challenges);
-    tokio::spawn(Arc::clone(&serving).tell_members(dialer));
+    tokio::spawn(Arc::clone(&serving).tell_members(dialer.clone()));
+    tokio::spawn(Arc::clone(&serving).keep_tickets(dialer));
     tokio::spawn(serve(
         listen().await?,
         Arc::clone(&replica),

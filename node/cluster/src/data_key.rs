@@ -102,6 +102,12 @@ fn bound(cluster: ClusterId, context: &SealContext) -> Vec<u8> {
     aad
 }
 
+impl From<Zeroizing<[u8; 32]>> for KeyBytes {
+    fn from(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Debug for KeyBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyBytes")

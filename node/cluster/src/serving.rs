@@ -1,11 +1,12 @@
 //! The serving set: what each member's edge has published, how far its clock is
-//! off, and how it does. Each member tells all others, often and at once when it
-//! publishes; nothing of it enters the log.
+//! off, how it does, and which secret it seals session tickets with. Each member tells all
+//! others, often and at once when it publishes; nothing of it enters the log.
 
 pub mod challenge;
 mod report;
 mod service;
 mod table;
+mod tickets;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,6 +28,7 @@ pub use self::service::ServingService;
 use self::{
     report::difference,
     table::{Moment, Table},
+    tickets::Tickets,
 };
 use crate::{
     entropy::{Entropy, random},
@@ -68,6 +70,7 @@ pub struct Serving {
     started: Instant,
     table: Mutex<Table>,
     heard: watch::Sender<u64>,
+    tickets: Tickets,
 }
 
 impl Serving {
@@ -76,16 +79,17 @@ impl Serving {
         roster: Arc<Roster>,
         own: Own,
         clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
+        entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
             roster,
             clock,
             own,
-            incarnation: u64::from_be_bytes(random(entropy)),
+            incarnation: u64::from_be_bytes(random(&*entropy)),
             started: Instant::now(),
             table: Mutex::default(),
             heard: watch::Sender::new(0),
+            tickets: Tickets::new(entropy),
         }
     }
 
@@ -100,6 +104,7 @@ impl Serving {
             faults: health.faults,
             draining: health.draining,
             incarnation: self.incarnation,
+            tickets: self.tickets.name().map(tickets::Name::message),
         }
     }
 

@@ -15,8 +15,8 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
-use rustls::AlertDescription;
-use state::Hostname;
+use rustls::{AlertDescription, HandshakeKind};
+use state::{Certificate, Hostname, Index};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -41,6 +41,7 @@ use crate::{
         replay::Replay,
         resolver::{self, Choice},
         server::{self, Protocol},
+        tickets::{self, Scope},
     },
     view::{Known, View},
     worker::Worker,
@@ -86,14 +87,14 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         return;
     }
     let address = admitted.address;
-    let (read, name, config) = match greet(&worker, &mut stream, deadline).await {
-        Some(Greeted::Client { read, name, config }) => (read, name, config),
+    let (read, name, served) = match greet(&worker, &mut stream, deadline).await {
+        Some(Greeted::Client { read, name, served }) => (read, name, served),
         Some(Greeted::Validation { read, name, config }) => {
             return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
         }
         None => return,
     };
-    let let_in = match let_in(&worker, &name, config) {
+    let let_in = match let_in(&worker, &name, served) {
         Ok(let_in) => let_in,
         Err(alert) => return refuse(&mut stream, alert).await,
     };
@@ -112,6 +113,9 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
             }
         };
     worker.counters.handshakes.add();
+    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+        worker.counters.handshakes_resumed.add();
+    }
     let activity = Activity::new(protocol == Protocol::Http1);
     let asked = policy.handshake.asked();
     let shown = asked
@@ -215,15 +219,30 @@ struct LetIn {
 
 /// What the settings of `name` make of the key that was found; an alert if they want
 /// nobody more.
-fn let_in(worker: &Worker, name: &str, config: Ready) -> Result<LetIn, AlertDescription> {
+fn let_in(worker: &Worker, name: &str, served: Served) -> Result<LetIn, AlertDescription> {
     let view = worker.view.load();
     // It may have been removed since the hello was read.
     let known = view.known(name).ok_or(AlertDescription::UnrecognisedName)?;
     let policy = worker.policies.of(&worker.upstream, &view, &known, name);
-    let config = policy.handshake.config(config).ok_or_else(|| {
+    let config = policy.handshake.config(served.config).ok_or_else(|| {
         worker.counters.handshakes_failed.add();
         AlertDescription::InternalError
     })?;
+    let config = match policy.handshake.resumes() {
+        None => config,
+        Some(terms) => {
+            let scope = Scope {
+                name,
+                claim: served.claim,
+                policy: tickets::Policy {
+                    certificate: served.certificate.id,
+                    terms,
+                },
+            };
+            let until = served.certificate.not_after;
+            worker.tickets.offer(config, &scope, until)
+        }
+    };
     let most = policy.more.as_ref().and_then(|more| more.connections);
     let connected = most.map(|most| {
         let hostname = known.hostname(name);
@@ -264,7 +283,7 @@ enum Greeted {
     Client {
         read: Bytes,
         name: String,
-        config: Ready,
+        served: Served,
     },
     /// A CA, for tls-alpn-01.
     Validation {
@@ -272,6 +291,13 @@ enum Greeted {
         name: String,
         config: Ready,
     },
+}
+
+/// What a client's name is served with.
+struct Served {
+    certificate: Arc<Certificate>,
+    claim: Index,
+    config: Ready,
 }
 
 /// Reads the hello and finds the key. `None`: the connection has ended.
@@ -284,12 +310,21 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
         }
     };
     let alert = match choice {
-        Choice::Serve { name, certificate } => {
-            match timeout_at(deadline, worker.keys.get(&certificate)).await {
-                Ok(Ok(config)) => return Some(Greeted::Client { read, name, config }),
-                Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
+        Choice::Serve {
+            name,
+            certificate,
+            claim,
+        } => match timeout_at(deadline, worker.keys.get(&certificate)).await {
+            Ok(Ok(config)) => {
+                let served = Served {
+                    certificate,
+                    claim,
+                    config,
+                };
+                return Some(Greeted::Client { read, name, served });
             }
-        }
+            Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
+        },
         Choice::Prove { name, digest } => match worker.proofs.get(&name, digest) {
             Ok(config) => return Some(Greeted::Validation { read, name, config }),
             Err(error) => {

@@ -10,7 +10,8 @@
 //! cores on the road of a request.
 //!
 //! ```text
-//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys -> tls/server
+//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
+//!          -> tls/tickets -> tls/server
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
 //!
@@ -26,7 +27,8 @@
 //! only while a CA validates: on the http port, or in a handshake that offers
 //! `acme-tls/1` alone. To a CA that validates by TLS it shows what the
 //! cluster agreed on (`tls/alpn`), and to nobody else. It never guesses a protocol
-//! from bytes, never resumes TLS sessions, and never forwards a head as it came.
+//! from bytes, never keeps TLS sessions (clients do, in tickets that any node opens), and
+//! never forwards a head as it came.
 
 mod connection;
 pub mod dns;

@@ -96,6 +96,18 @@ pub(crate) const HELLO: usize = 16 << 10;
 /// The records that carry a ClientHello. Fragments of a few bytes are seen only
 /// in attacks and tests.
 pub(crate) const HELLO_RECORDS: usize = 64;
+/// Tickets for a client after a handshake. It should use each once (RFC 8446 appendix C.4)
+/// and gets as many for each that it uses; two, so that one that is lost with a connection
+/// does not cost a full handshake.
+pub(crate) const TICKETS: usize = 2;
+/// How long a session may be resumed after its full handshake, however often: then the
+/// certificate's key is proven again. In TLS 1.2 all that is resumed has one secret.
+pub(crate) const SESSION: Duration = Duration::from_secs(12 * 3600);
+/// A ticket. Ours have 150 bytes and the name.
+pub(crate) const TICKET: usize = 1024;
+/// Tickets that are tried in one handshake: clients offer one or two, and a hello has room
+/// for hundreds.
+pub(crate) const TICKETS_TRIED: usize = 4;
 /// A request's target (RFC 9112 section 3 recommends at least 8000 octets).
 pub(crate) const TARGET: usize = 8 << 10;
 /// One header field's value.

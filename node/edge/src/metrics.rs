@@ -85,6 +85,8 @@ counters! {
     Counter fronts_refused,
     /// TLS handshakes completed.
     Counter handshakes,
+    /// TLS handshakes that resumed a session, of those completed.
+    Counter handshakes_resumed,
     /// TLS handshakes that failed or took too long.
     Counter handshakes_failed,
     /// Connections that did not begin with a ClientHello.

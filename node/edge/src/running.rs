@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use ipnet::IpNet;
 use state::{
-    Index, State,
-    ports::{Bodies, Reach, Seal},
+    Index, State, TicketSecrets,
+    ports::{Bodies, Clock, Reach, Seal},
 };
 use tokio::{
     runtime::{self, Runtime},
@@ -22,7 +22,7 @@ use crate::{
     listener::{self, Sockets},
     metrics::{Counters, Snapshot},
     policy::allowance::Allowances,
-    tls::keys::Opener,
+    tls::{keys::Opener, tickets::Tickets},
     upstream::{Checks, Dialer, RootsError},
     view::{self, View},
     worker::{self, Fronts, Phase, Shared, Worker},
@@ -65,6 +65,10 @@ pub struct Inputs {
     pub bodies: Arc<dyn Bodies>,
     /// Opens their keys.
     pub seal: Arc<dyn Seal>,
+    /// What session tickets are sealed with; none are given while it is absent.
+    pub tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
+    /// Tells when tickets are too old.
+    pub clock: Arc<dyn Clock>,
     /// Who may know a challenge that the state does not hold yet.
     pub challenges: Arc<dyn ChallengeSource>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
@@ -181,6 +185,8 @@ impl Edge {
             .dns
             .map(|config| dns::Running::start(config, answers()));
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
+        let tickets = Tickets::new(inputs.tickets.borrow().clone(), inputs.clock);
+        background.spawn(tickets.clone().follow(inputs.tickets));
         let opener = Opener {
             bodies: inputs.bodies,
             seal: inputs.seal,
@@ -192,6 +198,7 @@ impl Edge {
             opener: Arc::new(opener),
             checks: Checks::new(Arc::clone(&dialer), Arc::clone(&limits)),
             allowances: Allowances::new(),
+            tickets,
             dialer,
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,

@@ -8,3 +8,4 @@ pub(crate) mod keys;
 pub(crate) mod replay;
 pub(crate) mod resolver;
 pub(crate) mod server;
+pub(crate) mod tickets;

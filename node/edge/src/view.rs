@@ -23,7 +23,12 @@ pub enum Served {
     /// Authorized, but without a certificate yet.
     Pending,
     /// To be served with this certificate.
-    With(Arc<Certificate>),
+    With {
+        /// Which.
+        certificate: Arc<Certificate>,
+        /// Whose the name is: the claim of its hostname, else of the one above.
+        claim: Index,
+    },
 }
 
 /// A name that is served, and how its traffic is.
@@ -76,10 +81,15 @@ impl View {
     /// for all names beside it.
     pub fn served(&self, name: &str) -> Served {
         let record = self.state.hostname(name);
-        let own = record.and_then(|record| self.state.certificate(&record.certificate?));
-        let covering = || self.covering(name).map(|(_, certificate)| certificate);
-        match own.or_else(covering) {
-            Some(certificate) => Served::With(Arc::clone(certificate)),
+        let own = record.and_then(|record| {
+            let certificate = self.state.certificate(&record.certificate?)?;
+            Some((record, certificate))
+        });
+        match own.or_else(|| self.covering(name)) {
+            Some((served, certificate)) => Served::With {
+                certificate: Arc::clone(certificate),
+                claim: record.unwrap_or(served).claim,
+            },
             None if record.is_some() => Served::Pending,
             None => Served::Unknown,
         }

@@ -1,5 +1,6 @@
 //! One core's world: everything that a connection of that core needs. Only the
-//! present view and the guards of challenges are shared with other cores.
+//! present view, the secrets of tickets and the guards of challenges are shared with other
+//! cores.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::{
     tls::{
         alpn::Proofs,
         keys::{Keys, Opener},
+        tickets::Tickets,
     },
     upstream::{Checks, Dialer, Upstream},
     view::Present,
@@ -34,6 +36,7 @@ pub(crate) struct Worker {
     pub(crate) view: Present,
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
+    pub(crate) tickets: Tickets,
     pub(crate) upstream: Upstream,
     pub(crate) policies: Policies,
     pub(crate) allowances: Arc<Allowances>,
@@ -57,6 +60,7 @@ pub(crate) struct Worker {
 pub(crate) struct Shared {
     pub(crate) view: Present,
     pub(crate) opener: Arc<Opener>,
+    pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) allowances: Arc<Allowances>,
@@ -90,6 +94,7 @@ impl Worker {
         let Shared {
             view,
             opener,
+            tickets,
             dialer,
             checks,
             allowances,
@@ -104,6 +109,7 @@ impl Worker {
             proofs: Proofs::new(Arc::clone(&opener.provider)),
             policies: Policies::new(Arc::clone(&opener.provider)),
             allowances,
+            tickets,
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
             upstream: Upstream::new(dialer, checks, Arc::clone(&limits), Arc::clone(&counters)),
             challenges,

@@ -9,6 +9,8 @@ use super::{HOSTNAMES, LIVE_WITHIN, Times, say, show, world::World};
 
 /// From the leader's death to the next acknowledged write; beyond it the check fails.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// By then all nodes have one secret of session tickets.
+const ALIKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Verifies, kills the leader, brings in one more hostname. True if all was well.
 pub(crate) async fn run(world: &mut World, times: Times) -> Result<bool> {
@@ -19,6 +21,7 @@ pub(crate) async fn run(world: &mut World, times: Times) -> Result<bool> {
     for name in HOSTNAMES {
         served_by_all(world, name, &mut report).await;
     }
+    resumed_by_all(world, HOSTNAMES[0], &mut report).await;
     match failover(world, &mut report).await {
         Ok(()) => report.good("one more hostname came in without the old leader"),
         Err(error) => report.bad(&format!("failover: {error:#}")),
@@ -49,6 +52,24 @@ async fn served_by_all(world: &World, name: &str, report: &mut Report) {
         several => report.bad(&format!(
             "{name}: {several} different certificates are served"
         )),
+    }
+}
+
+async fn resumed_by_all(world: &World, name: &str, report: &mut Report) {
+    let deadline = Instant::now() + ALIKE_WITHIN;
+    loop {
+        let mut resumed = true;
+        for node in world.running() {
+            let answer = world.https().get(node.https(), name, "/").await;
+            resumed &= answer.is_ok_and(|answer| answer.resumed);
+        }
+        if resumed {
+            return report.good("a TLS session goes on at whichever node");
+        }
+        if Instant::now() >= deadline {
+            return report.bad("a TLS session does not go on at every node");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, HandshakeKind, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::{
@@ -30,6 +30,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The leaf that was presented (DER); its chain and name were verified.
     pub leaf: CertificateDer<'static>,
+    /// A session from before went on, at whatever node that was.
+    pub resumed: bool,
 }
 
 /// A client that trusts one root.
@@ -77,6 +79,7 @@ impl HttpsClient {
             .peer_certificates()
             .and_then(|chain| chain.first())
             .cloned();
+        let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
         let leaf = leaf
             .ok_or_else(|| io::Error::other("no certificate was presented"))?
             .into_owned();
@@ -88,7 +91,12 @@ impl HttpsClient {
             .await
             .map_err(io::Error::other)?
             .to_bytes();
-        Ok(Answer { status, body, leaf })
+        Ok(Answer {
+            status,
+            body,
+            leaf,
+            resumed,
+        })
     }
 }
 

@@ -52,6 +52,7 @@ pub mod sealed;
 pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tickets;
 pub mod timestamp;
 pub mod traffic;
 pub mod wants;
@@ -85,6 +86,7 @@ pub use outcome::{Done, Outcome, Refusal};
 pub use ownership::{Contest, Ownership, OwnershipToken, Proof, ProofMethod, Tombstone};
 pub use sealed::{Sealed, Secret};
 pub use tenant::Tenant;
+pub use tickets::TicketSecrets;
 pub use timestamp::Timestamp;
 pub use traffic::Traffic;
 pub use wants::{Algorithms, ChallengeKind, KeyAlgorithm, Wants};

@@ -193,6 +193,43 @@ pub struct NodeReport {
     /// Distinguishes one run of the process from the next.
     #[prost(uint64, tag = "7")]
     pub incarnation: u64,
+    /// Which secret it seals session tickets with; absent if it has none.
+    #[prost(message, optional, tag = "8")]
+    pub tickets: ::core::option::Option<TicketLineage>,
+}
+/// A secret and all that follow from it, by name. It tells nothing of the secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TicketLineage {
+    /// Of the serving data key that the cluster had when it began.
+    #[prost(uint32, tag = "1")]
+    pub generation: u32,
+    /// When it began, milliseconds since the Unix epoch, by its maker's clock.
+    #[prost(uint64, tag = "2")]
+    pub begun_ms: u64,
+    /// 16 random bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub id: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShareTicketSecretRequest {
+    #[prost(message, optional, tag = "1")]
+    pub envelope: ::core::option::Option<Envelope>,
+    /// Of what lineage: of the cluster's present serving data key.
+    #[prost(uint32, tag = "2")]
+    pub generation: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ShareTicketSecretReply {
+    /// Absent if the one asked has none of that generation.
+    #[prost(message, optional, tag = "1")]
+    pub lineage: ::core::option::Option<TicketLineage>,
+    /// The secret's epoch.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// 32 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub secret: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindChallengeRequest {
@@ -1258,6 +1295,34 @@ pub mod serving_client {
                 .insert(GrpcMethod::new("hostquorum.peer.v1.Serving", "FindChallenge"));
             self.inner.unary(req, path, codec).await
         }
+        /// The secret that session tickets are sealed with, for a member that has none or
+        /// another. It lives in memory only, at both ends.
+        pub async fn share_ticket_secret(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShareTicketSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShareTicketSecretReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.peer.v1.Serving/ShareTicketSecret",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.peer.v1.Serving", "ShareTicketSecret"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1284,6 +1349,15 @@ pub mod serving_server {
             request: tonic::Request<super::FindChallengeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::FindChallengeReply>,
+            tonic::Status,
+        >;
+        /// The secret that session tickets are sealed with, for a member that has none or
+        /// another. It lives in memory only, at both ends.
+        async fn share_ticket_secret(
+            &self,
+            request: tonic::Request<super::ShareTicketSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShareTicketSecretReply>,
             tonic::Status,
         >;
     }
@@ -1437,6 +1511,51 @@ pub mod serving_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FindChallengeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.peer.v1.Serving/ShareTicketSecret" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShareTicketSecretSvc<T: Serving>(pub Arc<T>);
+                    impl<
+                        T: Serving,
+                    > tonic::server::UnaryService<super::ShareTicketSecretRequest>
+                    for ShareTicketSecretSvc<T> {
+                        type Response = super::ShareTicketSecretReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShareTicketSecretRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Serving>::share_ticket_secret(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShareTicketSecretSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

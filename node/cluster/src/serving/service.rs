@@ -87,4 +87,18 @@ impl wire::serving_server::Serving for ServingService {
         };
         Ok(Response::new(reply))
     }
+
+    async fn share_ticket_secret(
+        &self,
+        request: Request<wire::ShareTicketSecretRequest>,
+    ) -> Result<Response<wire::ShareTicketSecretReply>, Status> {
+        let from = self.caller(&request, request.get_ref().envelope.as_ref())?;
+        // A link may be older than a removal, or of somebody that only a later state knows.
+        let state = self.serving.roster.state();
+        if state.member(from).is_none() || state.is_removed(from) {
+            return Err(Status::permission_denied("this is for members only"));
+        }
+        let generation = request.get_ref().generation;
+        Ok(Response::new(self.serving.tickets.share(generation)))
+    }
 }

@@ -6,6 +6,8 @@ use proto::peer::v1 as wire;
 use state::{Index, NodeId, ports::NodeReport};
 use tokio::time::Instant;
 
+use super::{HEARD_WITHIN, tickets::Name};
+
 /// Faults kept of a report, and bytes of each text: a report is from a member, but
 /// its program may be at fault.
 const FAULTS_MAX: usize = 16;
@@ -43,6 +45,8 @@ struct Entry {
     version: String,
     faults: Vec<String>,
     draining: bool,
+    /// Which secret of session tickets it has.
+    tickets: Option<Name>,
     heard: Instant,
 }
 
@@ -84,6 +88,7 @@ impl Table {
                 .map(cut)
                 .collect(),
             draining: report.draining,
+            tickets: report.tickets.as_ref().and_then(Name::read),
             heard: now.instant,
         };
         self.0.insert(from, entry);
@@ -103,6 +108,13 @@ impl Table {
             draining: entry.draining,
             silent: now.instant.saturating_duration_since(entry.heard),
         })
+    }
+
+    /// Who was heard lately, and which secret of session tickets it has.
+    pub(super) fn tickets(&self, now: Instant) -> Vec<(NodeId, Option<Name>)> {
+        let lately = |entry: &Entry| now.saturating_duration_since(entry.heard) < HEARD_WITHIN;
+        let heard = self.0.iter().filter(|(_, entry)| lately(entry));
+        heard.map(|(node, entry)| (*node, entry.tickets)).collect()
     }
 
     /// Forgets who is a member no more.

@@ -13,3 +13,4 @@ mod links;
 mod rest;
 mod serving;
 mod support;
+mod tickets;

@@ -249,7 +249,12 @@ impl Node {
             health: health.subscribe(),
             version: "test".to_owned(),
         };
-        let serving = Arc::new(Serving::new(roster.clone(), own, clock, &SystemEntropy));
+        let serving = Arc::new(Serving::new(
+            roster.clone(),
+            own,
+            clock,
+            Arc::new(SystemEntropy),
+        ));
         let leadership = leadership(identity.public.node);
         let challenges = Arc::new(Challenges::new(
             serving.clone(),
@@ -273,6 +278,7 @@ impl Node {
             tokio::spawn(async move { server.await.unwrap() }),
             tokio::spawn(async move { enforcer.enforce_removals().await }),
             tokio::spawn(serving.clone().tell_members(links.clone())),
+            tokio::spawn(serving.clone().keep_tickets(links.clone())),
         ];
         Self {
             links,

@@ -17,17 +17,26 @@ use state::{
     traffic::{Ciphers, Switch, TlsVersion},
 };
 
-use crate::tls::server::{H2, HTTP_1_1};
+use crate::tls::{
+    server::{H2, HTTP_1_1},
+    tickets::Terms,
+};
 
 /// How handshakes are made.
 pub(crate) enum Handshake {
     /// As by default.
     Usual,
-    /// As this, but for the certificate. No tickets, no early data, as ever.
-    So(Box<ServerConfig>, Asked),
+    /// As this, but for the certificate and tickets. No early data, as ever.
+    So(Box<ServerConfig>, Asked, Terms),
     /// It cannot be made: nobody is let in.
     Never,
 }
+
+/// What sessions are by default.
+const USUAL: Terms = Terms {
+    min_tls: TlsVersion::V12,
+    ciphers: Ciphers::Default,
+};
 
 /// Whose certificates clients must show; compared to tell whether a connection that
 /// stands was asked for the same.
@@ -36,19 +45,15 @@ pub(crate) type Asked = Option<Arc<[bytes::Bytes]>>;
 impl Handshake {
     pub(super) fn new(provider: &Arc<CryptoProvider>, traffic: &Traffic) -> Self {
         let roots = traffic.client_roots.as_ref().and_then(Switch::on);
-        let usual = roots.is_none()
-            && traffic.http2.unwrap_or(true)
-            && traffic
-                .min_tls
-                .is_none_or(|version| version == TlsVersion::V12)
-            && traffic
-                .ciphers
-                .is_none_or(|ciphers| ciphers == Ciphers::Default);
-        if usual {
+        let terms = Terms {
+            min_tls: traffic.min_tls.unwrap_or(USUAL.min_tls),
+            ciphers: traffic.ciphers.unwrap_or(USUAL.ciphers),
+        };
+        if roots.is_none() && traffic.http2.unwrap_or(true) && terms == USUAL {
             return Self::Usual;
         }
         match template(provider, traffic, roots.map(|roots| &**roots)) {
-            Ok(config) => Self::So(Box::new(config), roots.cloned()),
+            Ok(config) => Self::So(Box::new(config), roots.cloned(), terms),
             // What the API lets in can be made; this is for what it may let in one day.
             Err(error) => {
                 tracing::error!(%error, "settings of TLS with clients cannot be used");
@@ -60,8 +65,18 @@ impl Handshake {
     /// Whose certificates clients must show.
     pub(crate) fn asked(&self) -> Asked {
         match self {
-            Self::So(_, asked) => asked.clone(),
+            Self::So(_, asked, _) => asked.clone(),
             Self::Usual | Self::Never => None,
+        }
+    }
+
+    /// What a session that is resumed must have been begun with; none if clients are asked
+    /// for certificates: who resumes would not show one again.
+    pub(crate) fn resumes(&self) -> Option<Terms> {
+        match self {
+            Self::Usual => Some(USUAL),
+            Self::So(_, None, terms) => Some(*terms),
+            Self::So(_, Some(_), _) | Self::Never => None,
         }
     }
 
@@ -70,8 +85,8 @@ impl Handshake {
         match self {
             Self::Never => false,
             Self::Usual => true,
-            Self::So(_, None) => true,
-            Self::So(_, asked) => asked == before,
+            Self::So(_, None, _) => true,
+            Self::So(_, asked, _) => asked == before,
         }
     }
 
@@ -81,7 +96,7 @@ impl Handshake {
         match self {
             Self::Usual => Some(usual),
             Self::Never => None,
-            Self::So(template, _) => {
+            Self::So(template, ..) => {
                 // Shares all that is large: about a microsecond beside a handshake's 200.
                 let mut config = (**template).clone();
                 config.cert_resolver = Arc::clone(&usual.cert_resolver);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::AlertDescription;
-use state::{Certificate, Hostname};
+use state::{Certificate, Hostname, Index};
 
 use super::hello::{Hello, Name};
 use crate::{
@@ -20,6 +20,7 @@ pub(crate) enum Choice {
     Serve {
         name: String,
         certificate: Arc<Certificate>,
+        claim: Index,
     },
     /// Show a CA that the name is ours, and nothing else.
     Prove { name: String, digest: [u8; 32] },
@@ -53,7 +54,11 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
         }
     };
     match view.served(&name) {
-        Served::With(certificate) => Choice::Serve { name, certificate },
+        Served::With { certificate, claim } => Choice::Serve {
+            name,
+            certificate,
+            claim,
+        },
         Served::Pending => {
             counters.names_without_certificate.add();
             Choice::Alert(AlertDescription::UnrecognisedName)

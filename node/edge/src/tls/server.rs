@@ -33,9 +33,8 @@ pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 /// What connections of one certificate are served with: TLS 1.2 and 1.3, `h2`
 /// before `http/1.1`, no early data, no client certificates.
 ///
-/// No resumption: a session kept on one core of one node is worth little behind
-/// an anycast address, and without tickets none can be replayed for another name
-/// or outlive a revocation. A client that offers `h2` needs few handshakes.
+/// No sessions are kept: one on one core of one node is worth little behind an anycast
+/// address. What is resumed is in tickets, see [`super::tickets`].
 ///
 /// # Errors
 ///

@@ -11,6 +11,7 @@ mod fronts;
 mod origin;
 mod origins;
 mod parts;
+mod resumption;
 mod rig;
 mod strictness;
 mod timeouts;

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     num::NonZeroUsize,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +23,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use ipnet::IpNet;
 use rustls::{ClientConfig, pki_types::ServerName};
 use state::{
-    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, Term, Traffic, Wants,
+    Actor, ChallengeKind, Change, KeyPurpose, Origin, Placed, State, Term, TicketSecrets, Traffic,
+    Wants,
     challenge::alpn_digest,
     order::{PlacedAuthorization, PlacedChallenge},
     ports::{Bodies, Clock, Seal},
@@ -50,12 +52,65 @@ pub(crate) type Secure = TlsStream<TcpStream>;
 
 pub(crate) struct Rig {
     pub(crate) edge: Running,
+    pub(crate) parts: Parts,
+    pub(crate) tickets: watch::Sender<Option<Arc<TicketSecrets>>>,
+}
+
+/// What an edge is started with.
+pub(crate) struct Parts {
+    states: watch::Receiver<Arc<State>>,
     pub(crate) alone: Arc<Alone>,
     pub(crate) ca: Arc<Ca>,
     pub(crate) store: Arc<Store>,
     /// What the edge is told of itself.
     pub(crate) behind: Arc<AtomicBool>,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Deref for Rig {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Parts {
+    fn edge(
+        &self,
+        options: Options,
+        tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
+    ) -> Running {
+        let config = Config {
+            https: "127.0.0.1:0".parse().unwrap(),
+            http: "127.0.0.1:0".parse().unwrap(),
+            https_from: options.fronts.clone(),
+            http_from: options.fronts,
+            public_https_port: options.public_https_port,
+            cores: NonZeroUsize::new(options.cores).unwrap(),
+            origin_roots: Some(self.ca.pem().into_bytes()),
+            lame_duck: options.lame_duck,
+            limits: options.limits,
+            dns: Some(edge::dns::Config {
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
+                ..edge::dns::Config::default()
+            }),
+        };
+        let inputs = Inputs {
+            states: self.states.clone(),
+            bodies: Arc::clone(&self.store) as Arc<dyn Bodies>,
+            seal: Arc::new(MaskSeal),
+            tickets,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            challenges: options.leader,
+            reach: Arc::new(Known),
+            behind: Arc::new({
+                let behind = Arc::clone(&self.behind);
+                move || behind.load(Ordering::Relaxed)
+            }),
+        };
+        Edge::start(config, inputs).unwrap()
+    }
 }
 
 pub(crate) struct Options {
@@ -64,6 +119,7 @@ pub(crate) struct Options {
     pub(crate) leader: Arc<dyn ChallengeSource>,
     pub(crate) lame_duck: Duration,
     pub(crate) public_https_port: Option<u16>,
+    pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
     pub(crate) fronts: Vec<IpNet>,
 }
@@ -76,6 +132,7 @@ impl Default for Options {
             leader: Arc::new(NoLeader),
             lame_duck: Duration::ZERO,
             public_https_port: None,
+            tickets: None,
             fronts: Vec::new(),
         }
     }
@@ -97,44 +154,30 @@ impl Rig {
         let ca = Arc::new(Ca::new());
         let behind = Arc::new(AtomicBool::new(false));
         let store = Arc::new(Store::new(Arc::clone(&alone)));
-        let config = Config {
-            https: "127.0.0.1:0".parse().unwrap(),
-            http: "127.0.0.1:0".parse().unwrap(),
-            https_from: options.fronts.clone(),
-            http_from: options.fronts,
-            public_https_port: options.public_https_port,
-            cores: NonZeroUsize::new(options.cores).unwrap(),
-            origin_roots: Some(ca.pem().into_bytes()),
-            lame_duck: options.lame_duck,
-            limits: options.limits,
-            dns: Some(edge::dns::Config {
-                listen: vec!["127.0.0.1:0".parse().unwrap()],
-                ..edge::dns::Config::default()
-            }),
-        };
-        let inputs = Inputs {
+        let (tickets, given) = watch::channel(options.tickets.clone());
+        let parts = Parts {
             states: watched,
-            bodies: Arc::clone(&store) as Arc<dyn Bodies>,
-            seal: Arc::new(MaskSeal),
-            challenges: options.leader,
-            reach: Arc::new(Known),
-            behind: Arc::new({
-                let behind = Arc::clone(&behind);
-                move || behind.load(Ordering::Relaxed)
-            }),
-        };
-        let edge = Edge::start(config, inputs).unwrap();
-        let rig = Self {
-            edge,
-            behind,
             alone,
             ca,
             store,
+            behind,
             clock,
+        };
+        let edge = parts.edge(options, given);
+        let rig = Self {
+            edge,
+            parts,
+            tickets,
         };
         rig.alone.register(Term(1), "thumb");
         rig.serve(HOST);
         rig
+    }
+
+    /// Another node's edge, which serves the same.
+    pub(crate) fn another(&self) -> Running {
+        self.parts
+            .edge(Options::default(), self.tickets.subscribe())
     }
 
     /// Authorizes a hostname and installs a certificate for it.
@@ -259,8 +302,12 @@ impl Rig {
 
     /// Waits until new connections see the present state.
     pub(crate) async fn settled(&self) {
+        self.settled_at(&self.edge).await;
+    }
+
+    async fn settled_at(&self, edge: &Running) {
         let index = self.alone.state().index();
-        let mut published = self.edge.published();
+        let mut published = edge.published();
         timeout(PATIENCE, published.wait_for(|at| *at >= index))
             .await
             .unwrap()
@@ -281,8 +328,18 @@ impl Rig {
         name: &str,
         config: ClientConfig,
     ) -> std::io::Result<Secure> {
-        self.settled().await;
-        let stream = TcpStream::connect(self.https()).await?;
+        self.connect_to(&self.edge, name, config).await
+    }
+
+    /// The same to an edge, this one's or another's.
+    pub(crate) async fn connect_to(
+        &self,
+        edge: &Running,
+        name: &str,
+        config: ClientConfig,
+    ) -> std::io::Result<Secure> {
+        self.settled_at(edge).await;
+        let stream = TcpStream::connect(edge.addresses().https).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         timeout(

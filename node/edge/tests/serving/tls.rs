@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::rig::{HOST, Options, PATIENCE, Rig, eventually, read_for};
+use crate::rig::{HOST, Options, PATIENCE, Parts, Rig, eventually, read_for};
 
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
@@ -217,30 +217,6 @@ async fn names_one_label_below_a_wildcard_are_served_with_its_certificate() {
 }
 
 #[tokio::test]
-async fn no_session_is_resumed() {
-    let rig = Rig::start();
-    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let config = rig.ca.client_of(&["http/1.1"], &[version]);
-        for _ in 0..2 {
-            let mut stream = rig.connect(HOST, config.clone()).await.unwrap();
-            stream
-                .write_all(format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n").as_bytes())
-                .await
-                .unwrap();
-            assert!(
-                read_for(&mut stream, Duration::from_millis(50))
-                    .await
-                    .starts_with("HTTP/1.1 503")
-            );
-            assert_eq!(
-                stream.get_ref().1.handshake_kind(),
-                Some(rustls::HandshakeKind::Full)
-            );
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_revoked_name_is_refused_at_once() {
     let rig = Rig::start();
     rig.secure(&[]).await;
@@ -371,13 +347,10 @@ async fn serving_needs_nobody() {
     let rig = Rig::start();
     rig.secure(&[]).await;
     // The replica is gone, and with it the states.
-    let Rig {
-        edge,
-        alone,
-        ca,
-        store,
-        ..
-    } = rig;
+    let Rig { edge, parts, .. } = rig;
+    let Parts {
+        alone, ca, store, ..
+    } = parts;
     let name = ServerName::try_from(HOST).unwrap();
     let published = *edge.published().borrow();
     drop((alone, store));

@@ -17,6 +17,7 @@ mod join;
 mod operators;
 mod renewal;
 mod restart;
+mod resumption;
 mod secrets;
 mod traffic;
 mod verification;

@@ -4,8 +4,10 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use cluster::{Channels as _, IdentityStore, KeySource, Links, NodeCredential, Roster};
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use harness::{
     Cluster, Options,
@@ -14,6 +16,8 @@ use harness::{
     proto::{KeyAlgorithms, Wants},
     request,
 };
+use node::{dev::process::NodeFiles, environment::SystemClock};
+use proto::peer::v1::{Envelope, ShareTicketSecretRequest, serving_client::ServingClient};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 /// How every unencrypted P-256 private key begins in PKCS #8 (DER), whatever the key:
@@ -135,6 +139,33 @@ impl Sinks {
     }
 }
 
+/// The secret that session tickets are sealed with. No file has it: it is asked of `from`
+/// as the member whose files these are would, which must not run.
+async fn ticket_secret(files: &NodeFiles, from: u64) -> Vec<u8> {
+    let (entropy, source) = (
+        Arc::new(cluster::SystemEntropy),
+        KeySource::File(files.key()),
+    );
+    let store = IdentityStore::open(&files.data(), &source, entropy).unwrap();
+    let identity = store.load().unwrap().expect("it is a member");
+    let credential = Arc::new(NodeCredential::new(&identity).unwrap());
+    let roster = Arc::new(Roster::new(&identity));
+    let tcp = Box::new(cluster::wire::Tcp);
+    let links = Links::new(roster, credential, tcp, Arc::new(SystemClock)).unwrap();
+    let mut client = ServingClient::new(Arc::new(links).channel(state::NodeId(from)));
+    let envelope = Envelope {
+        cluster_id: identity.public.cluster.0.to_vec().into(),
+        from: identity.public.node.0,
+        to: from,
+    };
+    let request = ShareTicketSecretRequest {
+        envelope: Some(envelope),
+        generation: 1,
+    };
+    let given = client.share_ticket_secret(request).await.unwrap();
+    given.into_inner().secret.to_vec()
+}
+
 /// All that an operator reads of what was done with secrets, errors among it.
 async fn told(cluster: &Cluster, sinks: &mut Sinks) {
     for arguments in [
@@ -224,15 +255,22 @@ async fn no_secret_lies_in_logs_data_snapshots_metrics_or_errors() {
         Canary::text("a key in PEM", "PRIVATE KEY"),
         Canary::text("the PEM that was brought", key.lines().nth(1).unwrap()),
     ];
-    for node in &mut cluster.nodes {
+    let metrics = request::plain(cluster.nodes[2].files.health(), "/metrics").await;
+    sinks.add("metrics of the third", metrics.unwrap().1.to_vec());
+    cluster.nodes[2].stop(SOON).await.unwrap();
+    let tickets = ticket_secret(&cluster.nodes[2].files, 1).await;
+    canaries.push(Canary::new("the secret of session tickets", &tickets));
+    for node in &mut cluster.nodes[..2] {
         let (_, metrics) = request::plain(node.files.health(), "/metrics")
             .await
             .unwrap();
         sinks.add(format!("metrics of {}", node.files.name), metrics.to_vec());
+        node.stop(SOON).await.unwrap();
+    }
+    for node in &cluster.nodes {
         // The key file itself must be there, and must be what wraps the rest.
         let key = fs::read(node.files.key()).unwrap();
         canaries.push(Canary::new("a node's own key", &key));
-        node.stop(SOON).await.unwrap();
         sinks.add_file(node.files.log());
         sinks.add_files(&node.files.data());
     }

@@ -3,19 +3,23 @@
 use bytes::Bytes;
 use http::Request;
 use rustls::{
-    CipherSuite, ClientConfig, ProtocolVersion, RootCertStore,
+    CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use state::{
     Traffic,
     traffic::{Ciphers, Switch, TlsVersion},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::served;
 use crate::{
     parts::Ca,
-    rig::{HOST, Rig, empty, whole},
+    resumption,
+    rig::{HOST, PATIENCE, Rig, empty, whole},
 };
 
 #[tokio::test]
@@ -187,15 +191,20 @@ async fn client_certificates_are_required_and_told() {
 async fn sessions_are_not_resumed_where_certificates_are_required() {
     let (rig, _app) = served().await;
     let tenant = Ca::new();
-    rig.own(roots(&tenant)).await;
     let config = identified(&rig, &tenant, "robot.tenant.example");
-    for _ in 0..3 {
+    let resumes = async || {
         let mut stream = rig.connect(HOST, config.clone()).await.unwrap();
         let request = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.unwrap();
-        let kind = stream.get_ref().1.handshake_kind();
-        assert_ne!(kind, Some(rustls::HandshakeKind::Resumed));
+        stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    };
+    rig.tickets.send_replace(Some(resumption::secrets(1)));
+    let begun = timeout(PATIENCE, async { while !resumes().await {} });
+    assert!(begun.await.is_ok(), "elsewhere they are resumed");
+    rig.own(roots(&tenant)).await;
+    for _ in 0..3 {
+        assert!(!resumes().await);
     }
 }
 
