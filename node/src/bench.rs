@@ -22,7 +22,7 @@ use state::{Hostname, Origin};
 use tokio::sync::watch;
 
 use self::standalone::Standalone;
-use crate::run::Stop;
+use crate::{environment::SystemClock, run::Stop};
 
 /// How long requests may take to end once it was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -73,6 +73,9 @@ pub async fn run(options: &Options) -> Result<()> {
             states,
             bodies: Arc::new(alone.into_bodies()),
             seal: keyring.clone(),
+            // None, as the others are told.
+            tickets: watch::channel(None).1,
+            clock: Arc::new(SystemClock),
             challenges: Arc::new(NoLeader),
             reach: keyring,
             behind: Arc::new(|| false),
