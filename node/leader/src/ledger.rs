@@ -105,7 +105,7 @@ mod tests {
         let moment = (START, Duration::from_secs(1));
         let change = Change::CorrectLimit { bucket };
         let planned = watch.plan(&alone.state(), moment, TOLERANCE);
-        assert_eq!(planned, [change.clone()]);
+        assert_eq!(planned, std::slice::from_ref(&change));
         alone.duty(TERM, change);
         watch.doubt();
         assert_eq!(watch.plan(&alone.state(), moment, TOLERANCE), []);
