@@ -21,7 +21,7 @@ mkdir -p "$tree"
 
 # What is tracked, as it is now, changes that are not committed yet included.
 base=$(git -c user.name=teeth -c user.email=teeth@localhost stash create)
-base=${base:-HEAD}
+base=${base:-$(git rev-parse HEAD)}
 git_dir=$(git rev-parse --absolute-git-dir)
 in_tree() { GIT_INDEX_FILE=$work/index git -C "$tree" --git-dir="$git_dir" --work-tree=. "$@"; }
 
