@@ -40,9 +40,12 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
 
-slices: ## What CI runs besides: a little of `make fuzz` and of `make faults`. Needs root.
+slices: ## What CI runs besides: a little of the long suites, with what `make test` built. Needs root.
 	scripts/fuzz.sh 5
 	$(CARGO) test --locked --workspace --test faults
+	mkdir -p target/simulation
+	target/debug/simulation --seed $$(date +%s) --minutes 6 --log-dir target/simulation
+	PROFILE=dev SOME=1 scripts/teeth.sh some
 
 format:
 	$(CARGO) fmt --all -- --check
@@ -74,14 +77,14 @@ simulate: ## Whole clusters on virtual time; SEED=1 MINUTES=10. A failing one le
 	mkdir -p target/simulation
 	$(CARGO) simulate --seed $(SEED) --minutes $(MINUTES) --log-dir target/simulation
 
-fresh-seeds: ## What no run has seen yet: six minutes of simulation from a seed that the clock gives.
+fresh-seeds: ## What no run has seen yet: simulation from a seed that the clock gives; MINUTES=10.
 	mkdir -p target/simulation
-	$(CARGO) simulate --seed $$(date +%s) --minutes 6 --log-dir target/simulation
+	$(CARGO) simulate --seed $$(date +%s) --minutes $(MINUTES) --log-dir target/simulation
 
 teeth: ## Bugs planted in a copy of the tree: seeds until the simulation notices each. An hour and a half.
 	scripts/teeth.sh
 
-some-teeth: ## Two of them, others in each hour; what CI can run.
+some-teeth: ## SOME=2 of them, others in each hour.
 	scripts/teeth.sh some
 
 fuzz: ## What strangers, peers and CAs can send, by libFuzzer; SECONDS=60 for each target. Needs a C++ compiler.

@@ -8,6 +8,7 @@
 #   scripts/teeth.sh NAME...    those
 #
 # Fails if one is not noticed within SEEDS=300, cannot be planted or does not build.
+# PROFILE=dev takes what `make test` has built already: sooner begun, and slower.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=${SEEDS:-300}
@@ -17,7 +18,14 @@ tree=$work/tree
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$work/target}
 # The flags of .cargo/config.toml, which the copy would inherit a second time.
 export RUSTFLAGS="--cfg tokio_unstable"
+profile=${PROFILE:-simulation}
+programs=$CARGO_TARGET_DIR/${profile/dev/debug}
 mkdir -p "$tree"
+if [[ $profile == dev && -d target/debug/deps && ! -d $programs ]]; then
+    mkdir -p "$programs"
+    # Links: what is the same in the copy is not built again.
+    cp -al target/debug/{deps,build,.fingerprint} "$programs"
+fi
 
 # What is tracked, as it is now, changes that are not committed yet included.
 base=$(git -c user.name=teeth -c user.email=teeth@localhost stash create)
@@ -32,8 +40,12 @@ restore() {
 }
 
 build() {
-    (cd "$tree" && cargo build --locked --quiet --profile simulation --package simulation --bin simulation) \
-        >"$work/$1.build" 2>&1
+    local what=(build --package simulation --bin simulation --profile "$profile")
+    if [[ $profile == dev ]]; then
+        # With the features that `make test` builds all with.
+        what=(test --no-run --workspace --exclude e2e --test seeds)
+    fi
+    (cd "$tree" && cargo "${what[@]}" --locked --quiet) >"$work/$1.build" 2>&1
 }
 
 # Prints the seed that shows it and the words of the violation; nothing if none does.
@@ -41,7 +53,7 @@ simulate() {
     local name=$1 status=0
     shift
     mkdir -p "$work/$name"
-    "$CARGO_TARGET_DIR/simulation/simulation" "$@" --shrink 0 --log-dir "$work/$name" \
+    "$programs/simulation" "$@" --shrink 0 --log-dir "$work/$name" \
         >"$work/$name.out" 2>"$work/$name.err" || status=$?
     # 1 is a violation, or that it could not run at all; 0 is neither.
     if ((status > 1)) || ! grep -q '^seed ' "$work/$name.out" || grep -q '^Error' "$work/$name.err"; then
