@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use consensus::store::Engine;
+use futures_util::future::{join, join_all};
 use state::NodeId;
-use state::ports::{Bodies, Members};
+use state::ports::{Bodies, Leadership, Members};
 
 use crate::world::{World, name, short_logs, until};
 
@@ -107,5 +108,44 @@ async fn what_an_interrupted_install_left_is_removed_at_the_next_start() {
     world.write(1, 1000).await.unwrap();
     for leftover in leftovers {
         assert!(!leftover.exists(), "{}", leftover.display());
+    }
+}
+
+/// openraft never answers for an entry that a snapshot of the next leader passes over. As
+/// many as may be in flight are lost so, and all the same the node leads as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_entries_a_snapshot_passed_over_leads_again() {
+    let world = World::founded(3, short_logs()).await;
+    let (old, _) = world.leader().await;
+    world.write(old, 0).await.unwrap();
+    world.gates.isolate(old);
+    let lost = join_all((1..=4).map(|number| world.write(old, number)));
+    let next = async {
+        let others = || (1..=3).filter(|id| *id != old);
+        let leads = |id: &u64| {
+            let leadership = world.replica(*id).leadership();
+            matches!(*leadership.borrow(), Leadership::Leading(_))
+        };
+        until("another leads", || others().any(|id| leads(&id))).await;
+        let next = others().find(leads).unwrap();
+        for number in 100..200 {
+            world.write(next, number).await.unwrap();
+        }
+        let leader = world.replica(next);
+        until("the log is purged", || {
+            leader.figures().purged > leader.figures().applied.saturating_sub(40)
+        })
+        .await;
+        next
+    };
+    let (lost, next) = join(lost, next).await;
+    assert!(lost.iter().all(Result::is_err), "{lost:?}");
+    world.gates.heal();
+    let index = world.write(next, 300).await.unwrap().index;
+    world.converge(&[1, 2, 3], index).await;
+    let back = world.replica(next).transfer(Some(NodeId(old))).await;
+    assert_eq!(back.unwrap(), NodeId(old));
+    for number in 400..410 {
+        world.write(old, number).await.unwrap();
     }
 }
