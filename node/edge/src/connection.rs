@@ -23,9 +23,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub(crate) use self::activity::{Activity, OpenRequest};
-use self::{
-    supervise::{End, Graceful, supervise},
+use self::supervise::{End, Graceful, supervise};
+pub(crate) use self::{
+    activity::{Activity, OpenRequest},
     watched::Watched,
 };
 use crate::{
@@ -130,17 +130,19 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         policy: ArcSwapOption::from(Some(policy)),
         _connected: connected,
     });
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({
         let worker = Arc::clone(&worker);
         move |request| forward::serve(Arc::clone(&worker), Arc::clone(&client), request)
     });
     let end = match protocol {
         Protocol::Http1 => {
+            let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));
             let connection = worker.http1.serve_connection(io, service).with_upgrades();
             supervise(connection, &activity, &worker.limits, &worker.draining).await
         }
         Protocol::Http2 => {
+            let counters = Arc::clone(&worker.counters);
+            let io = TokioIo::new(Watched::http2(stream, Arc::clone(&activity), counters));
             let connection = worker.http2.serve_connection(io, service);
             supervise(connection, &activity, &worker.limits, &worker.draining).await
         }
@@ -166,7 +168,7 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
         identity: None,
         _connected: None,
     });
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));
     let service = service_fn({
         let worker = Arc::clone(&worker);
         move |request| plain::serve(Arc::clone(&worker), Arc::clone(&client), request)

@@ -135,6 +135,15 @@ pub(crate) const H2_SEND_BUFFER: usize = 64 << 10;
 pub(crate) const H2_REMOTE_RESETS: usize = 20;
 /// See [`H2_REMOTE_RESETS`].
 pub(crate) const H2_LOCAL_RESETS: usize = 1024;
+/// PING, SETTINGS, PRIORITY and unknown frames that a client may send at once, on an HTTP/2
+/// connection: each costs an answer or a look, and moves nothing.
+pub(crate) const IDLE_FRAMES: u32 = 2_000;
+/// How many more of them each second allows. A client that measures the way or keeps it open
+/// sends some in a minute.
+pub(crate) const IDLE_FRAMES_A_SECOND: u32 = 50;
+/// One more of them is allowed for so many bytes that the client takes: gRPC's clients send a
+/// PING each round trip while a body comes in.
+pub(crate) const WRITTEN_FOR_IDLE_FRAME: usize = 4096;
 /// Streams on one HTTP/2 connection to an origin before another is opened.
 pub(crate) const ORIGIN_STREAMS: usize = 100;
 /// HTTP/2 connections of one core to one origin.

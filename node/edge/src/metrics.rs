@@ -105,6 +105,8 @@ counters! {
     Counter keys_evicted,
     /// Parsed keys held now.
     Gauge keys_held,
+    /// HTTP/2 connections ended for frames that move nothing.
+    Counter floods,
     /// Requests on either port.
     Counter requests,
     /// Requests being served now.

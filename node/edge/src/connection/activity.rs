@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -15,6 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    http::lines::Fault,
     limits::{CLOSING, Limits},
     metrics::Counters,
 };
@@ -39,6 +40,12 @@ pub(crate) struct Activity {
     stalled: AtomicU64,
     /// When the connection was told to end; 0: it was not.
     ending: AtomicU64,
+    /// Requests whose heads have arrived, in HTTP/1.1 the number of the present one.
+    requests: AtomicU32,
+    /// The request whose head has a fault, 0 while there is none; and which, among all.
+    faulty: AtomicU32,
+    fault: AtomicUsize,
+    tunnel: AtomicBool,
 }
 
 /// What the deadline means.
@@ -63,6 +70,10 @@ impl Activity {
             moved: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             ending: AtomicU64::new(0),
+            requests: AtomicU32::new(0),
+            faulty: AtomicU32::new(0),
+            fault: AtomicUsize::new(0),
+            tunnel: AtomicBool::new(false),
         })
     }
 
@@ -137,6 +148,33 @@ impl Activity {
         }
     }
 
+    /// The head of an HTTP/1.1 request, counted from 1, has a fault. hyper may be at an
+    /// earlier one.
+    pub(crate) fn found(&self, request: u32, fault: Fault) {
+        let number = Fault::ALL.iter().position(|other| *other == fault);
+        self.fault.store(number.unwrap_or_default(), Relaxed);
+        self.faulty.store(request, Relaxed);
+    }
+
+    /// What is wrong with the head of the request that is served now.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let faulty = self.faulty.load(Relaxed);
+        let present = faulty != 0 && faulty == self.requests.load(Relaxed);
+        present
+            .then(|| Fault::ALL.get(self.fault.load(Relaxed)).copied())
+            .flatten()
+    }
+
+    /// What follows is no HTTP.
+    pub(crate) fn became_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    /// True once what follows is no HTTP.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Relaxed)
+    }
+
     /// A request's body or its response moved.
     pub(crate) fn moved(&self) {
         self.moved.store(self.now(), Relaxed);
@@ -158,6 +196,7 @@ impl Activity {
         counters.requests.add();
         counters.requests_open.add();
         self.requests_open.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
         self.head_begun.store(false, Relaxed);
         self.moved();
         OpenRequest {

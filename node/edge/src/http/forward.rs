@@ -57,6 +57,9 @@ async fn handle(
     open: OpenRequest,
 ) -> Result<Response<ResponseBody>, Refused> {
     let (mut head, body) = request.into_parts();
+    if let Some(fault) = client.activity.fault() {
+        return Err((fault.reason(), open));
+    }
     let (policy, host) = match decided(worker, client, &head) {
         Ok(Decided::Forward(policy, host)) => (policy, host),
         Ok(Decided::Nothing) => return Ok(nothing_to_say(open)),
@@ -283,6 +286,7 @@ fn respond(
             return Err((reason, open));
         }
         head.headers.remove(header::CONTENT_LENGTH);
+        open.activity().became_tunnel();
         tunnel::open(worker, Arc::clone(client), ours, origins);
         worker.counters.forwarded.add();
         return Ok(assemble(head, ResponseBody::ours(Bytes::new(), Some(open))));

@@ -26,7 +26,11 @@ pub(crate) async fn serve(
     let open = client.activity.request(&worker.counters);
     let (head, body) = request.into_parts();
     drop(body);
-    let answer = match answer(&worker, &head).await {
+    let answer = match client.activity.fault() {
+        Some(fault) => Err(fault.reason()),
+        None => answer(&worker, &head).await,
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(reason) => refusal(&worker, reason),
     };
