@@ -95,6 +95,8 @@ pub struct Edge {
     pub lame_duck: Duration,
     /// How long connections may then take to end.
     pub grace: Duration,
+    /// How long handshakes wait for a hostname's first certificate.
+    pub wait_for_certificate: Duration,
 }
 
 /// The replicated log.
@@ -393,6 +395,12 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             "grace",
             Duration::ZERO..=Duration::from_secs(3600),
             Duration::from_secs(30),
+        ),
+        wait_for_certificate: file.bounded(
+            "edge",
+            "wait_for_certificate",
+            Duration::ZERO..=Duration::from_secs(60),
+            Duration::ZERO,
         ),
     }
 }

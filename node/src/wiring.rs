@@ -166,6 +166,7 @@ impl Rooms {
         let limits = edge::Limits {
             connections: each(config.edge.connections).div_ceil(cores.get()),
             keys: each(config.edge.cached_keys),
+            wait_for_certificate: config.edge.wait_for_certificate,
             ..edge::Limits::default()
         };
         let running = edge::Edge::start(

@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its end.
 
 mod activity;
+mod pending;
 mod supervise;
 mod watched;
 
@@ -87,8 +88,13 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         return;
     }
     let address = admitted.address;
-    let (read, name, served) = match greet(&worker, &mut stream, deadline).await {
-        Some(Greeted::Client { read, name, served }) => (read, name, served),
+    let (read, name, served, deadline) = match greet(&worker, &mut stream, deadline).await {
+        Some(Greeted::Client {
+            read,
+            name,
+            served,
+            deadline,
+        }) => (read, name, served, deadline),
         Some(Greeted::Validation { read, name, config }) => {
             return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
         }
@@ -286,6 +292,8 @@ enum Greeted {
         read: Bytes,
         name: String,
         served: Served,
+        /// For what is left of the handshake.
+        deadline: Instant,
     },
     /// A CA, for tls-alpn-01.
     Validation {
@@ -311,6 +319,14 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             return None;
         }
     };
+    let (choice, deadline) = match choice {
+        Choice::Pending(name) => {
+            let choice = pending::wait(worker, stream, name).await;
+            // The client has waited for us: its own time begins anew.
+            (choice, Instant::now() + worker.limits.handshake)
+        }
+        choice => (choice, deadline),
+    };
     let alert = match choice {
         Choice::Serve {
             name,
@@ -323,7 +339,12 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
                     claim,
                     config,
                 };
-                return Some(Greeted::Client { read, name, served });
+                return Some(Greeted::Client {
+                    read,
+                    name,
+                    served,
+                    deadline,
+                });
             }
             Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
         },
@@ -338,7 +359,7 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             refuse(stream, alert).await;
             return None;
         }
-        Choice::More | Choice::Ask(_) | Choice::Close => return None,
+        Choice::More | Choice::Ask(_) | Choice::Pending(_) | Choice::Close => return None,
     };
     worker.counters.handshakes_failed.add();
     refuse(stream, alert).await;

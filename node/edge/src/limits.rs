@@ -20,6 +20,11 @@ pub struct Limits {
     /// From `accept` to the end of the TLS handshake. A full handshake over a
     /// satellite link takes 2 s.
     pub handshake: Duration,
+    /// How long a handshake for a hostname whose first certificate is being ordered waits for
+    /// it. Zero: it ends at once, with an alert.
+    pub wait_for_certificate: Duration,
+    /// Handshakes that a core lets wait so at once.
+    pub waiting: usize,
     /// From a request's first byte (on a new connection: from the handshake) to
     /// the end of its head. Absolute, so that one byte a second gains nothing.
     pub head: Duration,
@@ -64,6 +69,8 @@ impl Default for Limits {
             connections: 16_384,
             plain_connections: 1024,
             handshake: Duration::from_secs(10),
+            wait_for_certificate: Duration::ZERO,
+            waiting: 256,
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             body_idle: Duration::from_secs(30),

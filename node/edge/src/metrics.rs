@@ -89,6 +89,10 @@ counters! {
     Counter handshakes_resumed,
     /// TLS handshakes that failed or took too long.
     Counter handshakes_failed,
+    /// TLS handshakes that waited for their name's first certificate, and got it.
+    Counter handshakes_waited,
+    /// TLS handshakes that wait so now.
+    Gauge handshakes_waiting,
     /// Connections that did not begin with a ClientHello.
     Counter not_tls,
     /// Connections refused for an absent or unknown server name.

@@ -195,6 +195,7 @@ impl Edge {
         };
         let shared = Shared {
             view: present,
+            published: published.clone(),
             opener: Arc::new(opener),
             checks: Checks::new(Arc::clone(&dialer), Arc::clone(&limits)),
             allowances: Allowances::new(),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
 use ipnet::IpNet;
-use state::ports::Reach;
+use state::{Index, ports::Reach};
 use tokio::{
     runtime,
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
     time::{Instant, interval, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,6 +34,10 @@ use crate::{
 /// What a core works with.
 pub(crate) struct Worker {
     pub(crate) view: Present,
+    /// Moves with each view.
+    pub(crate) published: watch::Receiver<Index>,
+    /// Places for handshakes that wait for a certificate.
+    pub(crate) waiting: Semaphore,
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
     pub(crate) tickets: Tickets,
@@ -59,6 +63,7 @@ pub(crate) struct Worker {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) view: Present,
+    pub(crate) published: watch::Receiver<Index>,
     pub(crate) opener: Arc<Opener>,
     pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
@@ -93,6 +98,7 @@ impl Worker {
     pub(crate) fn new(shared: Shared, counters: Arc<Counters>) -> Arc<Self> {
         let Shared {
             view,
+            published,
             opener,
             tickets,
             dialer,
@@ -106,6 +112,8 @@ impl Worker {
         } = shared;
         Arc::new(Self {
             view,
+            published,
+            waiting: Semaphore::new(limits.waiting),
             proofs: Proofs::new(Arc::clone(&opener.provider)),
             policies: Policies::new(Arc::clone(&opener.provider)),
             allowances,

@@ -11,6 +11,7 @@ mod fronts;
 mod origin;
 mod origins;
 mod parts;
+mod pending;
 mod resumption;
 mod rig;
 mod strictness;
