@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use devca::{Endpoint, Fault, Mishap};
 use harness::{
     Cluster, Options,
     admin::{self, Admin},
@@ -79,12 +80,16 @@ fn name(number: usize) -> String {
 pub(crate) async fn measure(count: usize) {
     let mut cluster = Cluster::start(Options {
         nodes: 1,
-        // Their certificates are brought: nothing is to be ordered.
-        road: true,
         ..Options::default()
     })
     .await;
-    cluster.road().cut();
+    // Their certificates are brought: nothing is to be ordered.
+    let away = Mishap::Status {
+        status: 503,
+        html: false,
+    };
+    let control = cluster.ca.control();
+    control.inject(Fault::every(Endpoint::NewOrder, away));
     let issuer = Arc::new(Issuer::new());
     let began = Instant::now();
     bring(&cluster, &issuer, count).await;
