@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-use devca::{Endpoint, Fault, Mishap};
 use harness::{
     Cluster, Options,
     admin::{self, Admin},
     cluster::SOON,
 };
+use proto::admin::v1::Wants;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -83,13 +83,6 @@ pub(crate) async fn measure(count: usize) {
         ..Options::default()
     })
     .await;
-    // Their certificates are brought: nothing is to be ordered.
-    let away = Mishap::Status {
-        status: 503,
-        html: false,
-    };
-    let control = cluster.ca.control();
-    control.inject(Fault::every(Endpoint::NewOrder, away));
     let issuer = Arc::new(Issuer::new());
     let began = Instant::now();
     bring(&cluster, &issuer, count).await;
@@ -181,8 +174,20 @@ async fn bring(cluster: &Cluster, issuer: &Arc<Issuer>, count: usize) {
 
 async fn bring_one(channel: &Channel, issuer: &Issuer, name: &str) {
     let (chain, key) = issuer.issue(name);
-    while !is_done(admin::authorize(channel, name).await) {
-        sleep(BUSY).await;
+    loop {
+        // Its certificate is brought: nothing is to be ordered.
+        let wants = Wants {
+            manual: true,
+            ..Wants::default()
+        };
+        match admin::create(channel, name, wants).await {
+            Ok(_) => break,
+            Err(status) if status.code() == Code::AlreadyExists => break,
+            Err(status) => {
+                is_done(Err(status));
+                sleep(BUSY).await;
+            }
+        }
     }
     while !is_done(admin::upload(channel, name, &chain, &key).await) {
         sleep(BUSY).await;
