@@ -3,6 +3,7 @@
 
 mod file;
 mod issuance;
+mod observation;
 mod verification;
 
 use std::{
@@ -15,6 +16,7 @@ pub use file::Fault;
 use file::File;
 use ipnet::IpNet;
 pub use issuance::Issuance;
+pub use observation::{AccessLog, AccessOutput, Stats, Trace};
 pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
@@ -57,6 +59,12 @@ pub struct Config {
     pub verification: Verification,
     /// What is written to standard error.
     pub log: Log,
+    /// A line for each request; absent: none.
+    pub access_log: Option<AccessLog>,
+    /// The sums of hostnames.
+    pub stats: Stats,
+    /// Ids of requests and traces.
+    pub trace: Trace,
 }
 
 /// An address to bind and the one that others are told.
@@ -145,7 +153,7 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 15] = [
     "key",
     "https",
     "http",
@@ -158,6 +166,9 @@ const SECTIONS: [&str; 12] = [
     "issuance",
     "verification",
     "log",
+    "access_log",
+    "stats",
+    "trace",
 ];
 
 impl Config {
@@ -203,6 +214,9 @@ impl Config {
             issuance: Issuance::read(&mut file),
             verification: Verification::read(&mut file),
             log: log(&mut file),
+            access_log: AccessLog::read(&mut file, base),
+            stats: Stats::read(&mut file),
+            trace: Trace::read(&mut file),
         };
         config.check_ports(&mut file);
         let faults = file.finish(&SECTIONS);

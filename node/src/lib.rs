@@ -6,6 +6,7 @@
 //! loopback; `bench` is the edge alone, to be measured.
 
 mod abreast;
+mod access_log;
 pub mod bench;
 mod checks;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod metrics;
 mod run;
 mod services;
 pub mod socket;
+mod stats;
 pub mod telemetry;
 mod verification;
 mod wiring;

@@ -5,7 +5,12 @@ mod pending;
 mod supervise;
 mod watched;
 
-use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
@@ -33,6 +38,7 @@ use crate::{
     http::{body::ResponseBody, forward, plain},
     limits,
     listener::Admitted,
+    observe::{Session, tally::Tally},
     policy::{Policy, allowance::Connected, client::Asked},
     proxy_protocol,
     tls::{
@@ -61,6 +67,10 @@ pub(crate) struct Client {
     pub(crate) asked: Asked,
     /// Whom it has proven to be.
     pub(crate) identity: Option<Identity>,
+    /// How its TLS came about; absent without, and where nobody asks.
+    pub(crate) session: Option<Box<Session>>,
+    /// Where its requests are added up, and whether that is for the name above.
+    tally: OnceLock<(bool, Arc<Tally>)>,
     /// Held as long as `admitted`, where connections are counted.
     _connected: Option<Connected>,
 }
@@ -77,6 +87,22 @@ impl Client {
         let policy = policies.of(&worker.upstream, view, known, &self.name);
         self.policy.store(Some(Arc::clone(&policy)));
         policy
+    }
+
+    /// Where its requests are added up now.
+    pub(crate) fn tally(&self, worker: &Worker, known: &Known) -> Arc<Tally> {
+        let find = || {
+            worker
+                .hostnames
+                .tally(worker.core, known.hostname(&self.name))
+        };
+        let (below, tally) = self.tally.get_or_init(|| (known.below, find()));
+        if *below == known.below {
+            Arc::clone(tally)
+        } else {
+            // The name has become, or was, a hostname of its own meanwhile.
+            find()
+        }
     }
 }
 
@@ -127,6 +153,8 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
     let shown = asked
         .as_ref()
         .and_then(|_| stream.get_ref().1.peer_certificates());
+    let session = worker.access_log.as_ref();
+    let session = session.map(|_| Box::new(Session::of(stream.get_ref().1)));
     let client = Arc::new(Client {
         admitted,
         name,
@@ -134,6 +162,8 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         identity: shown.and_then(|chain| chain.first()).map(Identity::of),
         asked,
         policy: ArcSwapOption::from(Some(policy)),
+        session,
+        tally: OnceLock::new(),
         _connected: connected,
     });
     let service = service_fn({
@@ -172,6 +202,8 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
         policy: ArcSwapOption::empty(),
         asked: None,
         identity: None,
+        session: None,
+        tally: OnceLock::new(),
         _connected: None,
     });
     let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));

@@ -196,6 +196,16 @@ pub(crate) const FAILOVERS: u32 = 3;
 pub(crate) const EJECTION_TIMES: u32 = 10;
 /// A client certificate's names as a field's value; longer ones are left out.
 pub(crate) const IDENTITY: usize = 4 << 10;
+/// Bytes of lines of the access log that a core hands on at once: some hundred lines, so
+/// that who writes them is woken seldom.
+pub(crate) const ACCESS_LOG_CHUNK: usize = 32 << 10;
+/// After which lines are handed on though there are few.
+pub(crate) const ACCESS_LOG_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of one core's lines that may wait for being written: a third of a second of what
+/// a core can serve. Beyond it lines are dropped.
+pub(crate) const ACCESS_LOG_WAITING: usize = 4 << 20;
+/// Bytes of a text of a client's choice in a line of the access log.
+pub(crate) const ACCESS_LOG_TEXT: usize = 2 << 10;
 /// Keys being opened for one core at once: beyond it the store is stuck, and
 /// waiting longer would only fill memory.
 pub(crate) const KEYS_OPENING: usize = 256;

@@ -149,6 +149,10 @@ counters! {
     Counter validations,
     /// Such handshakes refused, because the name has no such challenge.
     Counter validations_refused,
+    /// Lines of the access log that requests have left.
+    Counter access_log_lines,
+    /// Lines of the access log that were dropped, because those before were not taken in time.
+    Counter access_log_dropped,
 }
 
 impl Counters {

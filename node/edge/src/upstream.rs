@@ -76,6 +76,8 @@ pub(crate) struct Answer {
     pub(crate) connection: Lent,
     /// The same.
     pub(crate) flight: Option<InFlight>,
+    /// Whose it is, of the targets that were given.
+    pub(crate) place: usize,
 }
 
 impl Upstream {
@@ -198,7 +200,11 @@ impl Upstream {
                 let gone = matches!(answer.response.status().as_u16(), 502..=504);
                 verdict.is(!gone);
                 let flight = Some(flight);
-                Ok(Answer { flight, ..answer })
+                Ok(Answer {
+                    flight,
+                    place,
+                    ..answer
+                })
             }
             Err((failure, unsent)) => {
                 if failure.blames_the_origin() {

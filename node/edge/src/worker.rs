@@ -18,9 +18,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     connection::{self, http1_settings, http2_settings},
     http::challenge::Challenges,
-    limits::{Limits, SWEEP},
+    limits::{ACCESS_LOG_PAUSE, Limits, SWEEP},
     listener::{self, Sockets},
     metrics::Counters,
+    observe::{access_log::CoreLog, tally::Hostnames, trace::Tracer},
     policy::{Policies, allowance::Allowances},
     tls::{
         alpn::Proofs,
@@ -49,6 +50,13 @@ pub(crate) struct Worker {
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) hostnames: Arc<Hostnames>,
+    /// Absent: none is kept.
+    pub(crate) access_log: Option<Arc<CoreLog>>,
+    /// Absent: requests are not marked.
+    pub(crate) tracer: Option<Tracer>,
+    /// Which of all it is.
+    pub(crate) core: usize,
     /// Where clients reach the https port.
     pub(crate) https_port: u16,
     pub(crate) http1: http1::Builder,
@@ -73,7 +81,16 @@ pub(crate) struct Shared {
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
+    pub(crate) hostnames: Arc<Hostnames>,
     pub(crate) https_port: u16,
+}
+
+/// What each core has for itself from the beginning.
+pub(crate) struct Own {
+    pub(crate) core: usize,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) access_log: Option<Arc<CoreLog>>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// Who stands in front of each port and says who clients are; nobody if empty.
@@ -95,7 +112,13 @@ pub(crate) enum Phase {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Shared, counters: Arc<Counters>) -> Arc<Self> {
+    pub(crate) fn new(shared: Shared, own: Own) -> Arc<Self> {
+        let Own {
+            core,
+            counters,
+            access_log,
+            tracer,
+        } = own;
         let Shared {
             view,
             published,
@@ -108,6 +131,7 @@ impl Worker {
             reach,
             limits,
             fronts,
+            hostnames,
             https_port,
         } = shared;
         Arc::new(Self {
@@ -125,6 +149,10 @@ impl Worker {
             limits,
             fronts,
             counters,
+            hostnames,
+            access_log,
+            tracer,
+            core,
             https_port,
             http1: http1_settings(),
             http2: http2_settings(),
@@ -165,6 +193,10 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
     );
     let accepting = [tokio::spawn(https), tokio::spawn(http)];
     let sweeping = tokio::spawn(sweep(Arc::clone(&worker)));
+    let flushing = worker
+        .access_log
+        .clone()
+        .map(|log| tokio::spawn(flush(log)));
     let deadline = draining(&mut phase).await;
     worker.draining.cancel();
     for task in accepting {
@@ -176,6 +208,9 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
         () = sleep_until(deadline) => {}
     }
     sweeping.abort();
+    if let Some(flushing) = flushing {
+        flushing.abort();
+    }
     worker.tasks.len()
 }
 
@@ -188,6 +223,15 @@ async fn draining(phase: &mut watch::Receiver<Phase>) -> Instant {
         if phase.changed().await.is_err() {
             return Instant::now(); // nobody holds the edge any more
         }
+    }
+}
+
+/// Hands lines of the access log on that wait for others.
+async fn flush(log: Arc<CoreLog>) {
+    let mut ticks = interval(ACCESS_LOG_PAUSE);
+    loop {
+        ticks.tick().await;
+        log.flush();
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     http::lines::Fault,
     limits::{CLOSING, Limits},
     metrics::Counters,
+    observe::Observed,
 };
 
 /// Notes of one connection. All are written and read on one core; they are
@@ -122,9 +123,13 @@ impl Activity {
         self.begun + Duration::from_millis(at) + duration
     }
 
-    /// Milliseconds since the beginning, at least 1 so that 0 can mean never.
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis())
+        self.at(Instant::now())
+    }
+
+    /// Milliseconds since the beginning, at least 1 so that 0 can mean never.
+    fn at(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.begun).as_millis())
             .unwrap_or(u64::MAX)
             .max(1)
     }
@@ -177,7 +182,12 @@ impl Activity {
 
     /// A request's body or its response moved.
     pub(crate) fn moved(&self) {
-        self.moved.store(self.now(), Relaxed);
+        self.moved_at(Instant::now());
+    }
+
+    /// The same, by who has just looked at the clock.
+    pub(crate) fn moved_at(&self, now: Instant) {
+        self.moved.store(self.at(now), Relaxed);
     }
 
     /// The connection was asked to end.
@@ -198,10 +208,12 @@ impl Activity {
         self.requests_open.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.head_begun.store(false, Relaxed);
-        self.moved();
+        let now = Instant::now();
+        self.moved_at(now);
         OpenRequest {
             activity: Arc::clone(self),
             counters: Arc::clone(counters),
+            observed: Some(Observed::new(now)),
         }
     }
 }
@@ -211,9 +223,21 @@ impl Activity {
 pub(crate) struct OpenRequest {
     activity: Arc<Activity>,
     counters: Arc<Counters>,
+    /// Until something else goes on with it.
+    observed: Option<Observed>,
 }
 
 impl OpenRequest {
+    /// What is noted down of it; nothing once it was taken over.
+    pub(crate) const fn observed(&mut self) -> Option<&mut Observed> {
+        self.observed.as_mut()
+    }
+
+    /// To be ended by who goes on with the request, after this was dropped.
+    pub(crate) const fn hand_over(&mut self) -> Option<Observed> {
+        self.observed.take()
+    }
+
     /// Of which connection.
     pub(crate) const fn activity(&self) -> &Arc<Activity> {
         &self.activity
@@ -224,9 +248,13 @@ impl Drop for OpenRequest {
     fn drop(&mut self) {
         let activity = &self.activity;
         activity.served_any.store(true, Relaxed);
-        activity.since.store(activity.now(), Relaxed);
+        let now = Instant::now();
+        activity.since.store(activity.at(now), Relaxed);
         activity.requests_open.fetch_sub(1, Relaxed);
         self.counters.requests_open.sub();
+        if let Some(observed) = self.observed.take() {
+            observed.end(now);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod dns;
 mod drain;
 mod forwarding;
 mod fronts;
+mod observation;
 mod origin;
 mod origins;
 mod parts;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running};
+use edge::{AccessLog, ChallengeSource, Config, Edge, Inputs, Limits, Running, Trace};
 use futures_util::Stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -95,6 +95,9 @@ impl Parts {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
                 ..edge::dns::Config::default()
             }),
+            hostnames_counted: options.hostnames_counted,
+            access_log: options.access_log,
+            trace: options.trace,
         };
         let inputs = Inputs {
             states: self.states.clone(),
@@ -122,6 +125,9 @@ pub(crate) struct Options {
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
     pub(crate) fronts: Vec<IpNet>,
+    pub(crate) hostnames_counted: usize,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) trace: Trace,
 }
 
 impl Default for Options {
@@ -134,6 +140,9 @@ impl Default for Options {
             public_https_port: None,
             tickets: None,
             fronts: Vec::new(),
+            hostnames_counted: 1000,
+            access_log: None,
+            trace: Trace::default(),
         }
     }
 }
