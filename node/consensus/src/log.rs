@@ -243,7 +243,17 @@ impl RaftLogReader<TypeConfig> for Log {
         start: u64,
         end: u64,
     ) -> Result<Vec<Entry>, StorageError> {
-        self.read(start, end, MAX_READ_BYTES).await
+        let mut entries = self.read(start, end, MAX_READ_BYTES).await?;
+        // openraft sends them as what follows entry `start - 1`, whatever they are: of a range
+        // whose beginning was purged meanwhile, what is left would leave a gap in the
+        // follower's log. Nothing at all is sent as a heartbeat, and then a snapshot.
+        if entries
+            .first()
+            .is_some_and(|first| first.log_id.index != start)
+        {
+            entries.clear();
+        }
+        Ok(entries)
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::testing::{StoreBuilder, Suite};
-use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
+use openraft::{CommittedLeaderId, EntryPayload, RaftLogReader, RaftSnapshotBuilder};
 use state::{Actor, Change, ClusterId, Command, Index, NodeId, Timestamp, codec};
 
 use crate::fence::{Fence, Halt};
@@ -161,6 +162,25 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
             .unwrap()
             .is_some()
     );
+}
+
+#[tokio::test]
+async fn entries_of_a_range_whose_beginning_was_purged_are_not_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(directory.path()));
+    let (mut log, ..) = open(store, 1, &Fence::new());
+    let id = |index| LogId::new(CommittedLeaderId::new(1, 1), index);
+    let entries = (1..=10).map(|index| Entry {
+        log_id: id(index),
+        payload: EntryPayload::Blank,
+    });
+    log.blocking_append(entries).await.unwrap();
+    log.purge(id(5)).await.unwrap();
+    for (start, end, expected) in [(3, 9, 0), (5, 9, 0), (6, 9, 3), (10, 11, 1), (11, 12, 0)] {
+        let sent = log.limited_get_log_entries(start, end).await.unwrap();
+        assert_eq!(sent.len(), expected, "{start} to {end}");
+        assert!(sent.first().is_none_or(|first| first.log_id.index == start));
+    }
 }
 
 #[tokio::test]
