@@ -4,7 +4,7 @@
 # once, and is rarer than that, names the scenario that was kept of it.
 #
 #   scripts/teeth.sh            all of them, and then the tree as it is
-#   scripts/teeth.sh some       SOME=2 of them, others in each hour
+#   scripts/teeth.sh some       SOME=2 of those that are noticed soon, others in each hour
 #   scripts/teeth.sh NAME...    those
 #
 # Fails if one is not noticed within SEEDS=300, cannot be planted or does not build.
@@ -140,9 +140,11 @@ case ${1:-} in
         control=yes
         ;;
     some)
-        count=$(all | wc -l)
+        # Rare ones take too long for CI.
+        often() { all | while read -r name; do grep -q '^Rare: ' "simulation/teeth/$name.patch" || echo "$name"; done; }
+        count=$(often | wc -l)
         first=$(($(date +%s) / 3600 * ${SOME:-2} % count))
-        names=$({ all; all; } | tail -n +$((first + 1)) | head -n "${SOME:-2}")
+        names=$({ often; often; } | tail -n +$((first + 1)) | head -n "${SOME:-2}")
         ;;
     *) names="$*" ;;
 esac
