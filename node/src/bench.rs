@@ -56,6 +56,12 @@ pub async fn run(options: &Options) -> Result<()> {
     let (_states, states) = watch::channel(alone.state());
     let keyring = alone.keyring();
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    // One client makes all the load.
+    let limits = edge::Limits {
+        connections_each: None,
+        rate_each: None,
+        ..edge::Limits::default()
+    };
     let edge = Edge::start(
         edge::Config {
             https: options.listen,
@@ -66,7 +72,7 @@ pub async fn run(options: &Options) -> Result<()> {
             cores,
             origin_roots: None,
             lame_duck: Duration::ZERO,
-            limits: edge::Limits::default(),
+            limits,
             dns: None,
         },
         Inputs {
@@ -78,6 +84,7 @@ pub async fn run(options: &Options) -> Result<()> {
             clock: Arc::new(SystemClock),
             challenges: Arc::new(NoLeader),
             reach: keyring,
+            memory: Arc::new(|| 0),
             behind: Arc::new(|| false),
         },
     )?;

@@ -7,6 +7,7 @@
 
 mod abreast;
 pub mod bench;
+mod bounds;
 mod checks;
 pub mod config;
 pub mod data_dir;

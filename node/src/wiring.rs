@@ -25,6 +25,7 @@ use state::{
 use tokio::{net::TcpListener, runtime::Handle, sync::watch};
 
 use crate::{
+    bounds,
     config::{Config, KeyProvider, StoreKind},
     health::Readiness,
 };
@@ -162,12 +163,7 @@ impl Rooms {
                     .with_context(|| format!("{} cannot be read", path.display()))?,
             ),
         };
-        let each = |total: u64| usize::try_from(total).unwrap_or(usize::MAX);
-        let limits = edge::Limits {
-            connections: each(config.edge.connections).div_ceil(cores.get()),
-            keys: each(config.edge.cached_keys),
-            ..edge::Limits::default()
-        };
+        let limits = bounds::limits(&config.edge);
         let running = edge::Edge::start(
             edge::Config {
                 https: config.https,
@@ -192,6 +188,7 @@ impl Rooms {
                 clock: self.clock.clone(),
                 challenges,
                 reach: self.keyring.clone(),
+                memory: bounds::memory_used(),
                 behind,
             },
         )?;

@@ -10,7 +10,7 @@
 //! cores on the road of a request.
 //!
 //! ```text
-//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
+//! listener -> admission -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
 //!          -> tls/tickets -> tls/server
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
@@ -30,6 +30,7 @@
 //! from bytes, never keeps TLS sessions (clients do, in tickets that any node opens), and
 //! never forwards a head as it came.
 
+mod admission;
 mod connection;
 pub mod dns;
 mod http;
@@ -47,12 +48,13 @@ mod worker;
 #[cfg(feature = "fuzzing")]
 pub use self::http::fuzzing;
 pub use self::{
+    admission::MemoryUsed,
     http::{
         answer::Reason,
         challenge::{ChallengeSource, Unreachable},
         route,
     },
-    limits::Limits,
+    limits::{Limits, Shares},
     metrics::{Figure, Kind, Snapshot},
     running::{Addresses, Config, Drained, Edge, Health, Inputs, Running, StartError},
     tls::hello,

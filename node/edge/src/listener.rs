@@ -1,5 +1,5 @@
 //! Listening sockets: one pair a core on the same two addresses
-//! (SO_REUSEPORT), accepted from under a permit.
+//! (SO_REUSEPORT).
 
 use std::{
     future::Future,
@@ -10,15 +10,14 @@ use std::{
 
 use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
-};
+use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
+    admission::{Network, Place, Refused},
+    connection::{Activity, Entry},
     limits::{ACCEPT_PAUSE, BACKLOG},
     metrics::Counters,
+    policy::allowance::Connected,
     worker::Worker,
 };
 
@@ -59,14 +58,17 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Https,
+    Http,
+}
+
 /// Accepts until the core drains, then takes what the kernel has queued already
 /// and closes the listener: those clients were told that they are connected.
-pub(crate) async fn accept<F, Fut>(
-    worker: Arc<Worker>,
-    listener: TcpListener,
-    connections: usize,
-    serve: F,
-) where
+pub(crate) async fn accept<F, Fut>(worker: Arc<Worker>, listener: TcpListener, port: Port, serve: F)
+where
     F: Fn(Arc<Worker>, TcpStream, Admitted) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
@@ -77,75 +79,150 @@ pub(crate) async fn accept<F, Fut>(
             return;
         }
     };
-    let permits = Arc::new(Semaphore::new(connections));
     loop {
-        let permit = tokio::select! {
-            biased;
-            () = worker.draining.cancelled() => break,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { break };
         let accepted = tokio::select! {
             biased;
             () = worker.draining.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => spawn(&worker, stream, address, permit, &serve),
+            Ok((stream, address)) => take(&worker, stream, address, port, &serve),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 worker.counters.accept_failures.add();
-                tracing::warn!(%error, "cannot accept");
+                tracing::debug!(%error, "cannot accept");
+                worker.shed_resting();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            break;
-        };
-        spawn(&worker, stream, address, permit, &serve);
+        take(&worker, stream, address, port, &serve);
     }
 }
 
-fn spawn<F, Fut>(
-    worker: &Arc<Worker>,
-    stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    serve: &F,
-) where
+fn take<F, Fut>(worker: &Arc<Worker>, stream: TcpStream, address: SocketAddr, port: Port, serve: &F)
+where
     F: Fn(Arc<Worker>, TcpStream, Admitted) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    if stream.set_nodelay(true).is_err() {
-        return; // it has gone already
-    }
     worker.counters.connections.add();
-    worker.counters.connections_open.add();
-    let admitted = Admitted {
-        address,
-        counters: Arc::clone(&worker.counters),
-        _permit: permit,
-    };
-    worker
-        .tasks
-        .spawn(serve(Arc::clone(worker), stream, admitted));
+    match Admitted::of(worker, address, port) {
+        Ok(admitted) => {
+            if stream.set_nodelay(true).is_err() {
+                return; // it has gone already
+            }
+            let served = serve(Arc::clone(worker), stream, admitted);
+            worker.tasks.spawn(served);
+        }
+        Err(refused) => worker.refuse(stream, refused),
+    }
 }
 
-/// A connection's place among those that a core may hold, until it and its
+impl Worker {
+    /// Ends a connection at once, and leaves nothing of it behind in the kernel.
+    pub(crate) fn refuse(&self, stream: TcpStream, refused: Refused) {
+        let counters = &self.counters;
+        match refused {
+            Refused::Full => counters.refused_full.add(),
+            Refused::Memory => counters.refused_memory.add(),
+            Refused::Client => counters.refused_client.add(),
+            Refused::Handshakes => counters.refused_handshakes.add(),
+        }
+        // If it does not work, the end is only less sudden.
+        let _ = stream.set_zero_linger();
+    }
+}
+
+/// A connection's place among those that the node may hold, until it and its
 /// tunnel have ended.
-#[derive(Debug)]
 pub(crate) struct Admitted {
     /// The client: the other end of the socket, or who that says it is.
     pub(crate) address: SocketAddr,
+    pub(crate) activity: Arc<Activity>,
     counters: Arc<Counters>,
-    _permit: OwnedSemaphorePermit,
+    handshake: Option<Handshake>,
+    _client: Option<Connected<Network>>,
+    _place: Place,
+    _entry: Entry,
+}
+
+impl Admitted {
+    fn of(worker: &Worker, address: SocketAddr, port: Port) -> Result<Self, Refused> {
+        let admission = &worker.admission;
+        let (room, fronts) = match port {
+            Port::Https => (&admission.https, &worker.fronts.https),
+            Port::Http => (&admission.http, &worker.fronts.http),
+        };
+        if admission.is_crowded(room) {
+            worker.shed_resting();
+        }
+        let place = admission.enter(room)?;
+        // A listener for both families shows IPv4 as ::ffff:a.b.c.d.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        // Where somebody stands in front, its client is not known yet.
+        let client = match fronts.is_empty() {
+            true => admission.know(address, &worker.limits)?,
+            false => None,
+        };
+        let handshake = match port {
+            Port::Https => Some(Handshake::begin(worker)?),
+            Port::Http => None,
+        };
+        let activity = Activity::new();
+        worker.counters.connections_open.add();
+        Ok(Self {
+            address,
+            counters: Arc::clone(&worker.counters),
+            handshake,
+            _client: client,
+            _place: place,
+            _entry: worker.roll.enter(&activity),
+            activity,
+        })
+    }
+
+    /// Somebody in front has said who the client is.
+    pub(crate) fn introduce(&mut self, worker: &Worker, client: SocketAddr) -> Result<(), Refused> {
+        self.address = client;
+        self._client = worker.admission.know(client, &worker.limits)?;
+        Ok(())
+    }
+
+    /// It is ready for requests.
+    pub(crate) fn serves(&mut self, times_heads: bool) {
+        self.handshake = None;
+        self.activity.serves(times_heads);
+    }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.counters.connections_open.sub();
+    }
+}
+
+/// A handshake under way, until it is dropped.
+struct Handshake(Arc<Counters>);
+
+impl Handshake {
+    fn begin(worker: &Worker) -> Result<Self, Refused> {
+        let open = &worker.counters.handshakes_open;
+        if open.get() >= worker.limits.handshakes {
+            worker.shed_silent();
+            // They leave a moment from now; until then there is room for as many again.
+            if open.get() >= worker.limits.handshakes.saturating_mul(2) {
+                return Err(Refused::Handshakes);
+            }
+        }
+        open.add();
+        Ok(Self(Arc::clone(&worker.counters)))
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.0.handshakes_open.sub();
     }
 }
 

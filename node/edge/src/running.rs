@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    admission::{self, Admission, MemoryUsed},
     dns,
     http::challenge::{ChallengeSource, Challenges},
     limits::{Limits, OPENERS},
@@ -73,6 +74,8 @@ pub struct Inputs {
     pub challenges: Arc<dyn ChallengeSource>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
     pub reach: Arc<dyn Reach>,
+    /// How much memory the process has in use, against [`Limits::memory`].
+    pub memory: MemoryUsed,
     /// Whether others may have published what this node has not: asked for DNS
     /// queries that would be denied.
     pub behind: dns::Behind,
@@ -187,6 +190,8 @@ impl Edge {
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
         let tickets = Tickets::new(inputs.tickets.borrow().clone(), inputs.clock);
         background.spawn(tickets.clone().follow(inputs.tickets));
+        let admission = Admission::new(&limits);
+        background.spawn(Arc::clone(&admission).watch_memory(limits.memory, inputs.memory));
         let opener = Opener {
             bodies: inputs.bodies,
             seal: inputs.seal,
@@ -202,6 +207,7 @@ impl Edge {
             dialer,
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,
+            admission: Arc::clone(&admission),
             limits,
             fronts: Arc::new(Fronts {
                 https: config.https_from,
@@ -224,6 +230,8 @@ impl Edge {
         for (https, http) in https.into_iter().zip(http) {
             running.start_core(shared.clone(), Sockets { https, http }, watched.clone())?;
         }
+        let counters = running.counters.clone();
+        running._background.spawn(admission::report(counters));
         Ok(running)
     }
 }
@@ -339,6 +347,7 @@ impl Background {
             .worker_threads(1)
             .max_blocking_threads(OPENERS)
             .thread_name("edge-background")
+            .enable_time()
             .build()?;
         let handle = runtime.handle().clone();
         Ok(Self(Some(runtime), handle))

@@ -16,16 +16,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    connection::{self, http1_settings, http2_settings},
+    admission::Admission,
+    connection::{self, Idle, Roll, http1_settings, http2_settings},
     http::challenge::Challenges,
     limits::{Limits, SWEEP},
-    listener::{self, Sockets},
+    listener::{self, Port, Sockets},
     metrics::Counters,
     policy::{Policies, allowance::Allowances},
     tls::{
         alpn::Proofs,
         keys::{Keys, Opener},
         tickets::Tickets,
+        turns::Turns,
     },
     upstream::{Checks, Dialer, Upstream},
     view::Present,
@@ -39,11 +41,14 @@ pub(crate) struct Worker {
     pub(crate) tickets: Tickets,
     pub(crate) upstream: Upstream,
     pub(crate) policies: Policies,
-    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) allowances: Arc<Allowances<Box<str>>>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) roll: Arc<Roll>,
+    pub(crate) turns: Turns,
     pub(crate) counters: Arc<Counters>,
     /// Where clients reach the https port.
     pub(crate) https_port: u16,
@@ -63,11 +68,12 @@ pub(crate) struct Shared {
     pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) checks: Arc<Checks>,
-    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) allowances: Arc<Allowances<Box<str>>>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) https_port: u16,
 }
 
@@ -102,6 +108,7 @@ impl Worker {
             reach,
             limits,
             fronts,
+            admission,
             https_port,
         } = shared;
         Arc::new(Self {
@@ -111,11 +118,20 @@ impl Worker {
             allowances,
             tickets,
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
-            upstream: Upstream::new(dialer, checks, Arc::clone(&limits), Arc::clone(&counters)),
+            upstream: Upstream::new(
+                dialer,
+                checks,
+                Arc::clone(&admission.origins),
+                Arc::clone(&limits),
+                Arc::clone(&counters),
+            ),
             challenges,
             reach,
             limits,
             fronts,
+            admission,
+            roll: Arc::default(),
+            turns: Turns::new(),
             counters,
             https_port,
             http1: http1_settings(),
@@ -123,6 +139,32 @@ impl Worker {
             draining: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Asks those who rest, or say nothing, to make room, if it is needed.
+    pub(crate) fn make_room(&self) {
+        let admission = &self.admission;
+        if admission.is_crowded(&admission.https) || admission.is_crowded(&admission.http) {
+            self.shed_resting();
+        }
+        if self.counters.handshakes_open.get() > self.limits.handshakes {
+            self.shed_silent();
+        }
+    }
+
+    pub(crate) fn shed_silent(&self) {
+        let open = self.counters.handshakes_open.get();
+        let too_many = open.saturating_sub(self.limits.handshakes);
+        let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+        for _ in 0..self.roll.shed(Idle::Silent, too_many) {
+            self.counters.handshakes_shed.add();
+        }
+    }
+
+    pub(crate) fn shed_resting(&self) {
+        for _ in 0..self.roll.shed(Idle::Resting, 0) {
+            self.counters.connections_shed.add();
+        }
     }
 }
 
@@ -142,17 +184,16 @@ pub(crate) fn run(
 }
 
 async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver<Phase>) -> usize {
-    let limits = &worker.limits;
     let https = listener::accept(
         Arc::clone(&worker),
         sockets.https,
-        limits.connections,
+        Port::Https,
         connection::secure,
     );
     let http = listener::accept(
         Arc::clone(&worker),
         sockets.http,
-        limits.plain_connections,
+        Port::Http,
         connection::plain,
     );
     let accepting = [tokio::spawn(https), tokio::spawn(http)];
@@ -187,6 +228,7 @@ async fn sweep(worker: Arc<Worker>) {
     let mut ticks = interval(SWEEP);
     loop {
         ticks.tick().await;
+        worker.make_room();
         worker.policies.sweep();
         worker.upstream.sweep();
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
 mod challenges;
+mod crowds;
 mod dns;
 mod drain;
 mod forwarding;

@@ -6,7 +6,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -64,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     /// What the edge is told of itself.
     pub(crate) behind: Arc<AtomicBool>,
+    /// The memory that it is told it has in use.
+    pub(crate) memory: Arc<AtomicU64>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -104,6 +106,10 @@ impl Parts {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             challenges: options.leader,
             reach: Arc::new(Known),
+            memory: Arc::new({
+                let memory = Arc::clone(&self.memory);
+                move || memory.load(Ordering::Relaxed)
+            }),
             behind: Arc::new({
                 let behind = Arc::clone(&self.behind);
                 move || behind.load(Ordering::Relaxed)
@@ -161,6 +167,7 @@ impl Rig {
             ca,
             store,
             behind,
+            memory: Arc::default(),
             clock,
         };
         let edge = parts.edge(options, given);
