@@ -71,7 +71,6 @@ pub async fn run(options: &Options) -> Result<()> {
             public_https_port: None,
             cores,
             origin_roots: None,
-            lame_duck: Duration::ZERO,
             limits,
             dns: None,
         },

@@ -408,7 +408,7 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             "edge",
             "lame_duck",
             Duration::ZERO..=Duration::from_secs(600),
-            Duration::from_secs(10),
+            Duration::from_secs(45),
         ),
         grace: file.bounded(
             "edge",

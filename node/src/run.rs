@@ -122,11 +122,13 @@ async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -
             config.data_dir.display()
         );
     }
-    tracing::info!("asked to stop: draining");
     services::notify_stopping();
-    open.draining();
-    hand_over(&rooms).await;
-    open.edge.drain(config.edge.grace).await;
+    // Before anything that takes time: until then clients are sent here.
+    readiness.send_replace(Readiness::NotReady(wiring::DRAINING.to_owned()));
+    tokio::select! {
+        () = leave(config, &rooms, &open) => {}
+        () = stop.asked() => tracing::warn!("asked to stop again: ending at once"),
+    }
     rooms.replica.shutdown().await;
     tracing::info!("stopped");
     Ok(())
@@ -158,6 +160,17 @@ async fn answer_calls(
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Serves on while those in front learn that this node is about to end, and then lets
+/// clients end what they have begun.
+async fn leave(config: &Config, rooms: &Rooms, open: &services::Open) {
+    let wait = config.edge.lame_duck;
+    tracing::info!(lame_duck = ?wait, grace = ?config.edge.grace, "asked to stop: draining");
+    open.edge.lame_duck();
+    open.draining();
+    tokio::join!(hand_over(rooms), tokio::time::sleep(wait));
+    open.edge.drain(config.edge.grace).await;
 }
 
 /// A leader that stops hands over first, so that writes wait for no election.

@@ -173,7 +173,6 @@ impl Rooms {
                 public_https_port: Some(config.https_public_port),
                 cores,
                 origin_roots: roots,
-                lame_duck: config.edge.lame_duck,
                 limits,
                 dns: (!config.dns.is_empty()).then(|| edge::dns::Config {
                     listen: config.dns.clone(),
@@ -298,6 +297,14 @@ impl OpenEdge {
             .and_then(edge::Running::dns_metrics)
     }
 
+    /// Says that it is about to end, and serves on.
+    pub(crate) fn lame_duck(&self) {
+        let running = self.running.lock();
+        if let Some(running) = &*running.unwrap_or_else(PoisonError::into_inner) {
+            running.lame_duck();
+        }
+    }
+
     /// Ends it.
     pub(crate) async fn drain(&self, grace: Duration) {
         let running = self
@@ -350,10 +357,11 @@ pub(crate) async fn watch_readiness(
         } else {
             match edge.health() {
                 Some(health) if health.is_ready() => Readiness::Ready,
+                Some(health) if health.draining => not_ready(DRAINING),
                 Some(_) => {
                     not_ready("a thread that serves clients or DNS has ended: restart this node")
                 }
-                None => not_ready("draining"),
+                None => not_ready(DRAINING),
             }
         };
         readiness.send_if_modified(|was| {
@@ -367,6 +375,9 @@ pub(crate) async fn watch_readiness(
         tokio::time::sleep(LOOK).await;
     }
 }
+
+/// What `/readyz` says of a node that is about to end.
+pub(crate) const DRAINING: &str = "draining";
 
 fn not_ready(why: &str) -> Readiness {
     Readiness::NotReady(why.to_owned())

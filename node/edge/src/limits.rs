@@ -258,6 +258,14 @@ pub(crate) const KEYS_FAILED: usize = 1024;
 /// Threads that read the store and open keys, for all cores. Two, so that one
 /// hanging read does not end new names.
 pub(crate) const OPENERS: usize = 2;
+/// Connections that a draining core tells to end in a second: all of them come back to the
+/// other nodes, with handshakes. In at most half of the time there is.
+pub(crate) const TOLD_PER_SECOND: u32 = 1000;
+/// They are told so many at once.
+pub(crate) const TOLD_AT_ONCE: u32 = 10;
+/// How long a draining core takes connections on, each for what it asks first: who was just
+/// told to go may come back before it is led elsewhere. At most half of the time there is.
+pub(crate) const LISTEN_ON: Duration = Duration::from_secs(1);
 /// After a connection was told to end and has nothing in flight.
 pub(crate) const CLOSING: Duration = Duration::from_secs(5);
 /// Asking the leader for a challenge: the CA's own patience is 10 s, and the

@@ -65,7 +65,7 @@ pub(crate) enum Port {
     Http,
 }
 
-/// Accepts until the core drains, then takes what the kernel has queued already
+/// Accepts until the core closes its listeners, then takes what the kernel has queued already
 /// and closes the listener: those clients were told that they are connected.
 pub(crate) async fn accept<F, Fut>(worker: Arc<Worker>, listener: TcpListener, port: Port, serve: F)
 where
@@ -82,7 +82,7 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.draining.cancelled() => break,
+            () = worker.closing.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -12,7 +12,7 @@ use state::{
 use tokio::{
     runtime::{self, Runtime},
     sync::{oneshot, watch},
-    time::{Instant, sleep},
+    time::Instant,
 };
 
 use crate::{
@@ -49,9 +49,6 @@ pub struct Config {
     pub cores: NonZeroUsize,
     /// Roots (PEM) that origins' certificates may chain to besides the system's.
     pub origin_roots: Option<Vec<u8>>,
-    /// How long a drain goes on accepting while health says draining, so that
-    /// those in front can prefer others first.
-    pub lame_duck: Duration,
     /// Bounds.
     pub limits: Limits,
     /// Where DNS queries are answered; absent: nowhere.
@@ -107,12 +104,12 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Edge;
 
-/// A serving edge. Dropping it cuts everything off; see [`Running::drain`].
+/// A serving edge. Dropping it cuts everything off; see [`Running::lame_duck`] and
+/// [`Running::drain`].
 pub struct Running {
     addresses: Addresses,
     published: watch::Receiver<Index>,
     phase: watch::Sender<Phase>,
-    lame_duck: Duration,
     counters: Vec<Arc<Counters>>,
     cores: Vec<oneshot::Receiver<usize>>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -220,7 +217,6 @@ impl Edge {
             addresses,
             published,
             phase,
-            lame_duck: config.lame_duck,
             counters: Vec::new(),
             cores: Vec::new(),
             threads: Vec::new(),
@@ -301,12 +297,15 @@ impl Running {
         self.dns.as_ref().map(dns::Running::metrics)
     }
 
-    /// Says that it is draining; after the configured time stops to accept and to
-    /// answer DNS queries, ends each connection after what it has begun, and after
-    /// `grace` cuts off the rest.
-    pub async fn drain(mut self, grace: Duration) -> Drained {
+    /// Says in its health that it is about to end, and serves on as before, so that those
+    /// in front can prefer others first.
+    pub fn lame_duck(&self) {
         self.phase.send_replace(Phase::LameDuck);
-        sleep(self.lame_duck).await;
+    }
+
+    /// Stops to answer DNS queries, ends each connection after what it has begun, then
+    /// stops to accept, and after `grace` cuts off the rest.
+    pub async fn drain(mut self, grace: Duration) -> Drained {
         // Resolvers ask another name server, as they do of one that is lost.
         self.dns = None;
         self.phase

@@ -2,7 +2,7 @@
 //! present view, the secrets of tickets and the guards of challenges are shared with other
 //! cores.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
@@ -11,7 +11,7 @@ use state::ports::Reach;
 use tokio::{
     runtime,
     sync::{oneshot, watch},
-    time::{Instant, interval, sleep_until},
+    time::{Instant, interval, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -19,7 +19,7 @@ use crate::{
     admission::Admission,
     connection::{self, Idle, Roll, http1_settings, http2_settings},
     http::challenge::Challenges,
-    limits::{Limits, SWEEP},
+    limits::{LISTEN_ON, Limits, SWEEP, TOLD_AT_ONCE, TOLD_PER_SECOND},
     listener::{self, Port, Sockets},
     metrics::Counters,
     policy::{Policies, allowance::Allowances},
@@ -54,8 +54,10 @@ pub(crate) struct Worker {
     pub(crate) https_port: u16,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
-    /// Cancelled when connections shall end.
+    /// Cancelled when all connections shall end.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when no more shall be accepted.
+    pub(crate) closing: CancellationToken,
     /// Connections and tunnels.
     pub(crate) tasks: TaskTracker,
 }
@@ -137,6 +139,7 @@ impl Worker {
             http1: http1_settings(),
             http2: http2_settings(),
             draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
     }
@@ -199,7 +202,7 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
     let accepting = [tokio::spawn(https), tokio::spawn(http)];
     let sweeping = tokio::spawn(sweep(Arc::clone(&worker)));
     let deadline = draining(&mut phase).await;
-    worker.draining.cancel();
+    part(&worker, deadline).await;
     for task in accepting {
         let _ = task.await;
     }
@@ -222,6 +225,26 @@ async fn draining(phase: &mut watch::Receiver<Phase>) -> Instant {
             return Instant::now(); // nobody holds the edge any more
         }
     }
+}
+
+/// Tells all connections to end, one after the other, and then the listeners.
+async fn part(worker: &Worker, deadline: Instant) {
+    let half = (deadline - Instant::now()) / 2;
+    let listen_on = LISTEN_ON.min(half);
+    let told_by = deadline - half - listen_on;
+    let present = worker.roll.present();
+    for some in present.chunks(TOLD_AT_ONCE as usize) {
+        for activity in some {
+            activity.leave();
+        }
+        if Instant::now() >= told_by {
+            break;
+        }
+        sleep(Duration::from_secs(1) * TOLD_AT_ONCE / TOLD_PER_SECOND).await;
+    }
+    worker.draining.cancel();
+    sleep(listen_on).await;
+    worker.closing.cancel();
 }
 
 async fn sweep(worker: Arc<Worker>) {

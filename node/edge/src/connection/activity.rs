@@ -210,6 +210,12 @@ impl Activity {
         self.ending.store(self.now(), Relaxed);
     }
 
+    /// Until when the client of a new connection should have sent its first request, if it
+    /// is about to end.
+    pub(crate) fn first_request_by(&self, limits: &Limits) -> Instant {
+        self.after(self.since.load(Relaxed), limits.head)
+    }
+
     /// False while the client of a new connection may yet send a first request
     /// that it has every right to see answered.
     pub(crate) fn has_been_useful(&self) -> bool {

@@ -85,6 +85,11 @@ impl Roll {
         oldest.filter(|(_, activity)| activity.leave()).count()
     }
 
+    /// All that are there, in the order of their arrival.
+    pub(crate) fn present(&self) -> Vec<Arc<Activity>> {
+        self.entered().connections.values().cloned().collect()
+    }
+
     fn entered(&self) -> MutexGuard<'_, Entered> {
         // Every change is a single step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -61,7 +61,10 @@ pub(crate) async fn supervise(
             }
             // The timer is moved only when it would ring too late: most deadlines
             // are pushed back many times before they matter.
-            let (at, expiry) = activity.deadline(limits);
+            let (mut at, expiry) = activity.deadline(limits);
+            if drain && !told {
+                at = at.min(activity.first_request_by(limits));
+            }
             if at < timer.deadline() {
                 timer.as_mut().reset(at);
             }

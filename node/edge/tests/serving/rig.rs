@@ -91,7 +91,6 @@ impl Parts {
             public_https_port: options.public_https_port,
             cores: NonZeroUsize::new(options.cores).unwrap(),
             origin_roots: Some(self.ca.pem().into_bytes()),
-            lame_duck: options.lame_duck,
             limits: options.limits,
             dns: Some(edge::dns::Config {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
@@ -123,7 +122,6 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) cores: usize,
     pub(crate) leader: Arc<dyn ChallengeSource>,
-    pub(crate) lame_duck: Duration,
     pub(crate) public_https_port: Option<u16>,
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
@@ -136,7 +134,6 @@ impl Default for Options {
             limits: Limits::default(),
             cores: 2,
             leader: Arc::new(NoLeader),
-            lame_duck: Duration::ZERO,
             public_https_port: None,
             tickets: None,
             fronts: Vec::new(),

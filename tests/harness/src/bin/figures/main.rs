@@ -12,6 +12,9 @@
 //! for each challenge three times through a balancer, until all three nodes serve all.
 //! `figures takeover-burst [COUNT]`: the same, with the leader's kill -9 amid it: how long
 //! what was in flight stood still.
+//! `figures rolling-restart [REQUESTS]`: all three nodes restarted in turn until clients that
+//! keep their connections and clients that close them have made so many requests; how many
+//! fail.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +25,7 @@
 
 mod burst;
 mod failover;
+mod rolling;
 mod takeover;
 
 use std::time::Duration;
@@ -45,10 +49,11 @@ async fn main() {
         "hung-disk" => failover::hung(count.unwrap_or(5)).await,
         "no-quorum" => failover::no_quorum(count.unwrap_or(10)).await,
         "issuance-burst" => burst::issuance(count.unwrap_or(200)).await,
+        "rolling-restart" => rolling::restart(count.unwrap_or(500_000)).await,
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(
-                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst [COUNT]"
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart [COUNT]"
             );
         }
     }
