@@ -83,6 +83,8 @@ pub async fn run(options: &Options) -> Result<()> {
             clock: Arc::new(SystemClock),
             challenges: Arc::new(NoLeader),
             reach: keyring,
+            https: Vec::new(),
+            http: Vec::new(),
             memory: Arc::new(|| 0),
             behind: Arc::new(|| false),
         },

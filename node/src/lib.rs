@@ -16,6 +16,7 @@ pub mod enter;
 pub mod environment;
 mod figures;
 pub mod health;
+mod inherited;
 pub mod metrics;
 mod run;
 mod services;
@@ -24,5 +25,6 @@ pub mod telemetry;
 mod verification;
 mod wiring;
 
+pub use inherited::Inherited;
 pub use leader::failpoint;
 pub use run::run;

@@ -17,6 +17,7 @@ use crate::{
     enter::{Entered, Newborn, read_token},
     environment::SystemClock,
     health::Readiness,
+    inherited::Inherited,
     services,
     socket::{self, InitCall},
     wiring::{self, Listeners, Rooms},
@@ -32,12 +33,12 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 const REMOVED: &str = "this node was removed from its cluster";
 
 /// Runs a node until it is asked to stop. `join` is a member's admin address and a
-/// file with a token.
-pub fn run(config: Config, join: Option<(String, PathBuf)>) -> Result<()> {
+/// file with a token; `inherited` are sockets that it need not bind.
+pub fn run(config: Config, join: Option<(String, PathBuf)>, inherited: Inherited) -> Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), name = config.name, data_dir = %config.data_dir.display(), "starting");
     let control = runtime("control", CONTROL_THREADS)?;
     let raft = runtime("raft", RAFT_THREADS)?;
-    let ended = control.block_on(live(&config, join, raft.handle()));
+    let ended = control.block_on(live(&config, join, inherited, raft.handle()));
     // A flush that hangs must not keep the process.
     raft.shutdown_timeout(LAST_WAIT);
     control.shutdown_timeout(LAST_WAIT);
@@ -53,14 +54,19 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime> {
     built.context("threads could not be started")
 }
 
-async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -> Result<()> {
+async fn live(
+    config: &Config,
+    join: Option<(String, PathBuf)>,
+    inherited: Inherited,
+    raft: &Handle,
+) -> Result<()> {
     let mut stop = Stop::listen()?;
     let _data = DataDir::open(&config.data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (readiness, ready) = watch::channel(Readiness::NotReady("starting".to_owned()));
     let health = services::Health::open(config, ready).await?;
-    let listeners = Listeners::bind(config).await?;
+    let listeners = Listeners::bind(config, inherited).await?;
     let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
     let join = match join {

@@ -28,6 +28,7 @@ use crate::{
     bounds,
     config::{Config, KeyProvider, StoreKind},
     health::Readiness,
+    inherited::Inherited,
 };
 
 /// The node's rooms while they are open.
@@ -46,10 +47,12 @@ pub(crate) struct Rooms {
 pub(crate) struct Listeners {
     pub(crate) peer: TcpListener,
     pub(crate) admin: TcpListener,
+    /// Of customers; the edge binds the others.
+    pub(crate) inherited: Inherited,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(config: &Config) -> Result<Self> {
+    pub(crate) async fn bind(config: &Config, inherited: Inherited) -> Result<Self> {
         let open = |address: SocketAddr, what: &'static str| async move {
             let bound = TcpListener::bind(address).await;
             bound.with_context(|| format!("the {what} port cannot be opened on {address}"))
@@ -57,6 +60,7 @@ impl Listeners {
         Ok(Self {
             peer: open(config.peer.listen, "peer").await?,
             admin: open(config.admin.listen, "admin").await?,
+            inherited,
         })
     }
 }
@@ -148,6 +152,7 @@ impl Rooms {
     pub(crate) fn edge(
         &self,
         config: &Config,
+        inherited: Inherited,
         challenges: Arc<dyn edge::ChallengeSource>,
         tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
         behind: edge::dns::Behind,
@@ -187,6 +192,8 @@ impl Rooms {
                 clock: self.clock.clone(),
                 challenges,
                 reach: self.keyring.clone(),
+                https: inherited.https,
+                http: inherited.http,
                 memory: bounds::memory_used(),
                 behind,
             },

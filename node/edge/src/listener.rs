@@ -1,5 +1,5 @@
 //! Listening sockets: one pair a core on the same two addresses
-//! (SO_REUSEPORT).
+//! (SO_REUSEPORT), or shared by the cores if they were inherited.
 
 use std::{
     future::Future,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
@@ -24,8 +24,43 @@ use crate::{
 /// One core's listeners.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    pub(crate) https: TcpListener,
-    pub(crate) http: TcpListener,
+    pub(crate) https: Listener,
+    pub(crate) http: Listener,
+}
+
+/// One core's listener on one port.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    /// Somebody else holds it too, and who waits in its queue may wait for our successor.
+    outlives_us: bool,
+}
+
+impl Listener {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if address.is_ipv6() {
+            // `[::]` is both families, whatever the system's default is.
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self {
+            socket: socket.into(),
+            outlives_us: false,
+        })
+    }
 }
 
 /// Binds `cores` listeners to one address. With port 0 the first draws a port
@@ -34,28 +69,44 @@ pub(crate) struct Sockets {
 /// # Errors
 ///
 /// The address is in use, not ours, or needs a privilege.
-pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Vec<TcpListener>> {
-    let first = bind_one(address)?;
-    let address = first.local_addr()?;
+pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Vec<Listener>> {
+    let first = Listener::bind(address)?;
+    let address = first.address()?;
     let mut listeners = vec![first];
     for _ in 1..cores {
-        listeners.push(bind_one(address)?);
+        listeners.push(Listener::bind(address)?);
     }
     Ok(listeners)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+/// Shares inherited sockets out to `cores`. The kernel gives each connection to one socket,
+/// and to whichever core asks first if several share it; so a socket without a core would
+/// swallow its part of the connections.
+///
+/// # Errors
+///
+/// There are more sockets than cores, or one is no listening socket.
+pub(crate) fn share(sockets: &[TcpListener], cores: usize) -> io::Result<Vec<Listener>> {
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    if sockets.len() > cores {
+        let count = sockets.len();
+        return Err(invalid(format!(
+            "{count} sockets were inherited for {cores} threads: raise edge.threads, or let there be fewer"
+        )));
+    }
+    for socket in sockets {
+        if !SockRef::from(socket).is_listener()? {
+            return Err(invalid("an inherited socket does not listen".to_owned()));
+        }
+        socket.set_nonblocking(true)?;
+    }
+    let shared = sockets.iter().cycle().take(cores).map(|socket| {
+        Ok(Listener {
+            socket: socket.try_clone()?,
+            outlives_us: true,
+        })
+    });
+    shared.collect()
 }
 
 /// Which of the two.
@@ -66,13 +117,18 @@ pub(crate) enum Port {
 }
 
 /// Accepts until the core closes its listeners, then takes what the kernel has queued already
-/// and closes the listener: those clients were told that they are connected.
-pub(crate) async fn accept<F, Fut>(worker: Arc<Worker>, listener: TcpListener, port: Port, serve: F)
+/// and closes the listener: those clients were told that they are connected. A socket that
+/// outlives us is let go of when the core begins to drain, and its queue left.
+pub(crate) async fn accept<F, Fut>(worker: Arc<Worker>, listener: Listener, port: Port, serve: F)
 where
     F: Fn(Arc<Worker>, TcpStream, Admitted) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
+    let (outlives_us, end) = match listener.outlives_us {
+        true => (true, &worker.draining),
+        false => (false, &worker.closing),
+    };
+    let listener = match tokio::net::TcpListener::from_std(listener.socket) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "a listener cannot be used");
@@ -82,7 +138,7 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.closing.cancelled() => break,
+            () = end.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -95,6 +151,9 @@ where
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    if outlives_us {
+        return;
     }
     while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
         take(&worker, stream, address, port, &serve);
@@ -233,4 +292,46 @@ fn is_the_clients(error: &io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ports of an edge may be 0: SO_REUSEPORT must not let them be the same.
+    #[test]
+    fn ports_that_are_drawn_are_all_different() {
+        let mut held = Vec::new();
+        for _ in 0..500 {
+            for text in ["127.0.0.1:0", "[::]:0"] {
+                held.extend(bind(text.parse().unwrap(), 1).unwrap());
+            }
+        }
+        let mut ports: Vec<u16> = held
+            .iter()
+            .map(|listener| listener.address().unwrap().port())
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), held.len());
+    }
+
+    #[test]
+    fn cores_share_what_they_inherit() {
+        let one = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (first, second) = (one(), one());
+        let ports: Vec<u16> = [&first, &second, &first]
+            .map(|socket| socket.local_addr().unwrap().port())
+            .to_vec();
+        let shared = share(&[first, second], 3).unwrap();
+        let got: Vec<u16> = shared
+            .iter()
+            .map(|listener| listener.address().unwrap().port())
+            .collect();
+        assert_eq!(got, ports);
+        let error = share(&[one(), one()], 1).unwrap_err().to_string();
+        assert!(error.starts_with("2 sockets were inherited"), "{error}");
+        let idle = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        assert!(share(&[idle.into()], 1).is_err());
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     dns,
     http::challenge::{ChallengeSource, Challenges},
     limits::{Limits, OPENERS},
-    listener::{self, Sockets},
+    listener::{self, Listener, Sockets},
     metrics::{Counters, Snapshot},
     policy::allowance::Allowances,
     tls::{keys::Opener, tickets::Tickets},
@@ -71,6 +71,11 @@ pub struct Inputs {
     pub challenges: Arc<dyn ChallengeSource>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
     pub reach: Arc<dyn Reach>,
+    /// Listening sockets that whoever started us holds, instead of [`Config::https`]; none:
+    /// that is bound.
+    pub https: Vec<std::net::TcpListener>,
+    /// The same of [`Config::http`].
+    pub http: Vec<std::net::TcpListener>,
     /// How much memory the process has in use, against [`Limits::memory`].
     pub memory: MemoryUsed,
     /// Whether others may have published what this node has not: asked for DNS
@@ -169,8 +174,8 @@ impl Edge {
         let roots = config.origin_roots.as_deref();
         let dialer = Arc::new(Dialer::new(&provider, roots, Arc::clone(&inputs.seal))?);
         let limits = Arc::new(config.limits);
-        let https = listen(config.https, config.cores)?;
-        let http = listen(config.http, config.cores)?;
+        let https = listen(config.https, &inputs.https, config.cores)?;
+        let http = listen(config.http, &inputs.http, config.cores)?;
         let addresses = Addresses {
             https: address_of(&https)?,
             http: address_of(&http)?,
@@ -327,14 +332,19 @@ impl std::fmt::Debug for Running {
 
 fn listen(
     address: SocketAddr,
+    inherited: &[std::net::TcpListener],
     cores: NonZeroUsize,
-) -> Result<Vec<std::net::TcpListener>, StartError> {
-    listener::bind(address, cores.get()).map_err(|source| StartError::Listen { address, source })
+) -> Result<Vec<Listener>, StartError> {
+    let listeners = match inherited {
+        [] => listener::bind(address, cores.get()),
+        sockets => listener::share(sockets, cores.get()),
+    };
+    listeners.map_err(|source| StartError::Listen { address, source })
 }
 
-fn address_of(listeners: &[std::net::TcpListener]) -> Result<SocketAddr, StartError> {
+fn address_of(listeners: &[Listener]) -> Result<SocketAddr, StartError> {
     // There is one a core, and at least one core.
-    listeners[0].local_addr().map_err(StartError::Thread)
+    listeners[0].address().map_err(StartError::Thread)
 }
 
 /// The runtime beside the cores: publishes views, reads the store, opens keys.

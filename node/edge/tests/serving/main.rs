@@ -9,6 +9,7 @@ mod dns;
 mod drain;
 mod forwarding;
 mod fronts;
+mod listeners;
 mod origin;
 mod origins;
 mod parts;

@@ -1,7 +1,7 @@
 //! An edge on loopback, its cluster of one, its CA, and clients for it.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     ops::Deref,
     sync::{
@@ -84,7 +84,7 @@ impl Parts {
         tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
     ) -> Running {
         let config = Config {
-            https: "127.0.0.1:0".parse().unwrap(),
+            https: options.listen,
             http: "127.0.0.1:0".parse().unwrap(),
             https_from: options.fronts.clone(),
             http_from: options.fronts,
@@ -105,6 +105,8 @@ impl Parts {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             challenges: options.leader,
             reach: Arc::new(Known),
+            https: options.inherited,
+            http: Vec::new(),
             memory: Arc::new({
                 let memory = Arc::clone(&self.memory);
                 move || memory.load(Ordering::Relaxed)
@@ -126,6 +128,10 @@ pub(crate) struct Options {
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
     pub(crate) fronts: Vec<IpNet>,
+    /// Where TLS is served.
+    pub(crate) listen: SocketAddr,
+    /// Sockets instead of it.
+    pub(crate) inherited: Vec<TcpListener>,
 }
 
 impl Default for Options {
@@ -137,6 +143,8 @@ impl Default for Options {
             public_https_port: None,
             tickets: None,
             fronts: Vec::new(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            inherited: Vec::new(),
         }
     }
 }
@@ -180,8 +188,12 @@ impl Rig {
 
     /// Another node's edge, which serves the same.
     pub(crate) fn another(&self) -> Running {
-        self.parts
-            .edge(Options::default(), self.tickets.subscribe())
+        self.successor(Options::default())
+    }
+
+    /// An edge that serves the same otherwise.
+    pub(crate) fn successor(&self, options: Options) -> Running {
+        self.parts.edge(options, self.tickets.subscribe())
     }
 
     /// Authorizes a hostname and installs a certificate for it.
