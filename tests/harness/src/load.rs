@@ -59,6 +59,8 @@ pub struct Tally {
     requests: AtomicUsize,
     failed: AtomicUsize,
     connections: AtomicUsize,
+    /// Requests that a node said it had not begun, which were asked again.
+    unbegun: AtomicUsize,
     told: Mutex<Vec<String>>,
 }
 
@@ -138,6 +140,11 @@ impl Tally {
     /// Connections that were opened.
     pub fn connections(&self) -> usize {
         self.connections.load(Relaxed)
+    }
+
+    /// Requests that were asked again, because the node said that it had not begun them.
+    pub fn unbegun(&self) -> usize {
+        self.unbegun.load(Relaxed)
     }
 
     /// The first failures.
@@ -244,8 +251,9 @@ impl Client {
         }
     }
 
-    /// `None`: the request never left, because the connection was told to go; as all
-    /// clients do, it is then asked on another.
+    /// `None`: the connection was told to go before the request left, or the node said that
+    /// it had not begun it, which it may even of one that was on its way (RFC 9113 section
+    /// 6.8). As all clients do, it is then asked on another.
     async fn ask_on(&self, mut sender: Kept) -> Option<io::Result<u16>> {
         let request = Request::get(format!("https://{}/", self.hostname));
         let request = request.body(Empty::<Bytes>::new()).unwrap();
@@ -256,6 +264,10 @@ impl Client {
             let response = match sender.try_send_request(request).await {
                 Ok(response) => response,
                 Err(error) if error.message().is_some() => return None,
+                Err(error) if is_unbegun(error.error()) => {
+                    self.tally.unbegun.fetch_add(1, Relaxed);
+                    return None;
+                }
                 Err(error) => return Some(Err(io::Error::other(error.into_error()))),
             };
             let status = response.status().as_u16();
@@ -289,6 +301,15 @@ impl Client {
         let name = ServerName::try_from(self.hostname.clone()).map_err(io::Error::other)?;
         self.tls.connect(name, stream).await
     }
+}
+
+/// `h2` ends streams so that are above the last that a GOAWAY names.
+fn is_unbegun(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
 }
 
 fn late<T>(_: tokio::time::error::Elapsed) -> io::Result<T> {

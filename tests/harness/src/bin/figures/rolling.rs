@@ -28,11 +28,12 @@ pub(crate) async fn restart(requests: usize) {
     }
     let tally = load.stop().await;
     println!(
-        "{restarts} restarts in {:.0} s: {} of {} requests on {} connections failed {:?}",
+        "{restarts} restarts in {:.0} s: {} of {} requests on {} connections failed {:?}; {} more were never begun and asked again",
         began.elapsed().as_secs_f64(),
         tally.failed(),
         tally.requests(),
         tally.connections(),
         tally.told(),
+        tally.unbegun(),
     );
 }
