@@ -5,6 +5,7 @@ mod ca;
 mod certificate;
 mod hostname;
 mod ledger;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -23,6 +24,7 @@ pub(crate) use hostname::{
     AddHostname, Challenge, CheckHostname, Hostname, HostnameRecords, Keys, SetHostname, State,
 };
 pub(crate) use ledger::{Ledger, Override};
+pub(crate) use stats::Stats;
 pub(crate) use traffic::{Page, Said, SetTraffic, Trust};
 pub(crate) use zone::{Caa, Nameserver, Policy, SetZone, Zone};
 
@@ -126,6 +128,8 @@ pub(crate) enum Command {
     /// Look at certificates, bring them, revoke and replace them
     #[command(subcommand)]
     Certificate(Certificate),
+    /// What the answering node has served for hostnames, since it began
+    Stats(Stats),
     /// Invite nodes and operators
     #[command(subcommand)]
     Token(Token),

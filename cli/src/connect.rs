@@ -9,7 +9,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use proto::admin::v1::{
     ListMembersRequest, cas_client::CasClient, certificates_client::CertificatesClient,
     checks_client::ChecksClient, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
-    invitations_client::InvitationsClient, ledger_client::LedgerClient, zones_client::ZonesClient,
+    invitations_client::InvitationsClient, ledger_client::LedgerClient, stats_client::StatsClient,
+    zones_client::ZonesClient,
 };
 use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
 use tokio::time::{sleep, timeout};
@@ -90,6 +91,10 @@ impl Session {
 
     pub(crate) fn checks(&self) -> ChecksClient<Channel> {
         ChecksClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn stats(&self) -> StatsClient<Channel> {
+        StatsClient::new(self.channel.clone())
     }
 
     /// Waits longer for answers, unless told how long.

@@ -26,6 +26,7 @@ mod origin;
 mod output;
 mod secret;
 mod shape;
+mod stats;
 mod tokens;
 mod traffic;
 mod zone;
@@ -102,6 +103,7 @@ async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Certificate(command) => {
             certificate::run(command, &globals, &contexts, &mut output).await
         }
+        Command::Stats(asked) => stats::run(asked, &globals, &contexts, &mut output).await,
         Command::Token(command) => tokens::run(command, &globals, &contexts, &mut output).await,
         Command::Completion { shell } => {
             let mut command = Arguments::command();

@@ -10,6 +10,7 @@ pub(crate) mod hostname;
 pub(crate) mod invitation;
 pub(crate) mod ledger;
 pub(crate) mod origin;
+pub(crate) mod stats;
 pub(crate) mod traffic;
 pub(crate) mod zone;
 

@@ -24,6 +24,8 @@ use tokio::sync::watch;
 use self::standalone::Standalone;
 use crate::{environment::SystemClock, run::Stop};
 
+/// As many as by default.
+const HOSTNAMES_COUNTED: usize = 50_000;
 /// How long requests may take to end once it was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -73,6 +75,9 @@ pub async fn run(options: &Options) -> Result<()> {
             origin_roots: None,
             limits,
             dns: None,
+            hostnames_counted: HOSTNAMES_COUNTED,
+            access_log: None,
+            trace: edge::Trace::default(),
         },
         Inputs {
             states,

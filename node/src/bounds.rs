@@ -36,6 +36,7 @@ pub(crate) fn limits(config: &Edge) -> Limits {
         descriptors: number(descriptors()),
         memory,
         keys: number(config.cached_keys),
+        wait_for_certificate: config.wait_for_certificate,
         ..Limits::default()
     };
     let shares = limits.shares();

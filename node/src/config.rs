@@ -3,6 +3,7 @@
 
 mod file;
 mod issuance;
+mod observation;
 mod verification;
 
 use std::{
@@ -15,6 +16,7 @@ pub use file::Fault;
 use file::File;
 use ipnet::IpNet;
 pub use issuance::Issuance;
+pub use observation::{AccessLog, AccessOutput, Stats, Trace};
 pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
@@ -57,6 +59,12 @@ pub struct Config {
     pub verification: Verification,
     /// What is written to standard error.
     pub log: Log,
+    /// A line for each request; absent: none.
+    pub access_log: Option<AccessLog>,
+    /// The sums of hostnames.
+    pub stats: Stats,
+    /// Ids of requests and traces.
+    pub trace: Trace,
 }
 
 /// An address to bind and the one that others are told.
@@ -103,6 +111,8 @@ pub struct Edge {
     pub lame_duck: Duration,
     /// How long connections may then take to end.
     pub grace: Duration,
+    /// How long handshakes wait for a hostname's first certificate.
+    pub wait_for_certificate: Duration,
 }
 
 /// The replicated log.
@@ -151,7 +161,7 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 15] = [
     "key",
     "https",
     "http",
@@ -164,6 +174,9 @@ const SECTIONS: [&str; 12] = [
     "issuance",
     "verification",
     "log",
+    "access_log",
+    "stats",
+    "trace",
 ];
 
 impl Config {
@@ -209,6 +222,9 @@ impl Config {
             issuance: Issuance::read(&mut file),
             verification: Verification::read(&mut file),
             log: log(&mut file),
+            access_log: AccessLog::read(&mut file, base),
+            stats: Stats::read(&mut file),
+            trace: Trace::read(&mut file),
         };
         config.check_ports(&mut file);
         let faults = file.finish(&SECTIONS);
@@ -415,6 +431,12 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             "grace",
             Duration::ZERO..=Duration::from_secs(3600),
             Duration::from_secs(30),
+        ),
+        wait_for_certificate: file.bounded(
+            "edge",
+            "wait_for_certificate",
+            Duration::ZERO..=Duration::from_secs(60),
+            Duration::ZERO,
         ),
     }
 }

@@ -39,6 +39,19 @@ pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
     });
     let edge = open.edge.clone();
     metrics.add(move || {
+        let lost = edge.access_log_lost().map(|lost| {
+            Sample::counter(
+                "access_log_lost",
+                "Lines of the access log that could not be written",
+                float(lost),
+            )
+        });
+        lost.into_iter().collect()
+    });
+    let (hostnames, top) = (open.edge.hostnames().clone(), open.top);
+    metrics.add(move || hostname_figures(&hostnames, top));
+    let edge = open.edge.clone();
+    metrics.add(move || {
         edge.dns_metrics()
             .map(|snapshot| rendered("dns", snapshot.figures()))
             .unwrap_or_default()
@@ -162,6 +175,49 @@ fn edge_figures(snapshot: &edge::Snapshot) -> Vec<Sample> {
         )
         .labelled("reason", *reason)
     }));
+    samples
+}
+
+/// The sums of hostnames: of a few by name, and of none where there is no end of them.
+fn hostname_figures(hostnames: &edge::Hostnames, top: usize) -> Vec<Sample> {
+    let mut samples = vec![
+        Sample::gauge(
+            "hostnames_counted",
+            "Hostnames whose requests are added up for each of them",
+            float(hostnames.count() as u64),
+        ),
+        Sample::counter(
+            "hostnames_uncounted_requests",
+            "Requests of hostnames that there was no room to count apart",
+            float(hostnames.others().requests()),
+        ),
+    ];
+    let top = hostnames.top(top, edge::Totals::requests);
+    let mut tell = |name: &str, help: &str, figure: fn(&edge::Totals) -> u64| {
+        samples.extend(top.iter().map(|(hostname, totals)| {
+            Sample::counter(name, help, float(figure(totals))).labelled("hostname", &**hostname)
+        }));
+    };
+    tell(
+        "top_hostname_requests",
+        "Requests of the hostnames that have the most",
+        edge::Totals::requests,
+    );
+    tell(
+        "top_hostname_faults",
+        "Those of them that were answered with 5xx",
+        |totals| totals.classes[5],
+    );
+    tell(
+        "top_hostname_bytes_in",
+        "Bytes of bodies that their clients sent",
+        |totals| totals.bytes_in,
+    );
+    tell(
+        "top_hostname_bytes_out",
+        "Bytes of bodies that their clients were sent",
+        |totals| totals.bytes_out,
+    );
     samples
 }
 

@@ -6,6 +6,7 @@
 //! loopback; `bench` is the edge alone, to be measured.
 
 mod abreast;
+mod access_log;
 pub mod bench;
 mod bounds;
 mod checks;
@@ -21,6 +22,7 @@ pub mod metrics;
 mod run;
 mod services;
 pub mod socket;
+mod stats;
 pub mod telemetry;
 mod verification;
 mod wiring;

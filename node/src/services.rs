@@ -37,6 +37,7 @@ use crate::{
     figures,
     health::{self, Readiness},
     metrics::Metrics,
+    stats::Counted,
     telemetry::chain,
     verification,
     wiring::{Listeners, OpenEdge, Rooms},
@@ -53,6 +54,8 @@ pub(crate) struct Open {
     pub(crate) edge: OpenEdge,
     pub(crate) serving: Arc<Serving>,
     pub(crate) leader: Arc<leader::Running>,
+    /// How many hostnames are told in the metrics.
+    pub(crate) top: usize,
     health: watch::Sender<serving::Health>,
 }
 
@@ -114,11 +117,13 @@ impl Open {
             leader_ports(rooms, serving.clone(), surveyor.clone()),
         ));
         let (doors, heard) = (listeners.admin, serving.clone());
-        operators(rooms, doors, heard, leader.clone(), surveyor)?;
+        let stats = Counted::new(rooms, edge.hostnames().clone());
+        operators(rooms, doors, heard, leader.clone(), surveyor, stats)?;
         Ok(Self {
             edge,
             serving,
             leader,
+            top: usize::try_from(config.stats.top).unwrap_or_default(),
             health,
         })
     }
@@ -273,6 +278,7 @@ fn operators(
     serving: Arc<Serving>,
     leader: Arc<leader::Running>,
     surveyor: Surveyor,
+    stats: Counted,
 ) -> Result<()> {
     let replica = rooms.replica.clone();
     let port = AdminPort::new(
@@ -306,6 +312,7 @@ fn operators(
         seal: rooms.keyring.clone(),
         checks: Arc::new(Looks::new(surveyor)),
         requests: Arc::new(RequestedKeys),
+        stats: Arc::new(stats),
     })?;
     let sponsor = Sponsor::new(replica.clone(), replica.state(), rooms.clock.clone());
     let identify = InterceptorLayer::new(|mut request: Request<()>| {

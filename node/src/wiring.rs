@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroUsize,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -22,11 +22,17 @@ use state::{
     Secret, TicketSecrets,
     ports::{Clock, Leadership, Propose},
 };
-use tokio::{net::TcpListener, runtime::Handle, sync::watch};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
+    access_log::Writing,
     bounds,
-    config::{Config, KeyProvider, StoreKind},
+    config::{self, Config, KeyProvider, StoreKind},
     health::Readiness,
     inherited::Inherited,
 };
@@ -169,6 +175,13 @@ impl Rooms {
             ),
         };
         let limits = bounds::limits(&config.edge);
+        let (access_log, writing) = match &config.access_log {
+            None => (None, None),
+            Some(wanted) => {
+                let (log, writing) = access_log(wanted, self.identity.public.node)?;
+                (Some(log), Some(writing))
+            }
+        };
         let running = edge::Edge::start(
             edge::Config {
                 https: config.https,
@@ -183,6 +196,13 @@ impl Rooms {
                     listen: config.dns.clone(),
                     limits: edge::dns::Limits::default(),
                 }),
+                hostnames_counted: usize::try_from(config.stats.hostnames).unwrap_or(usize::MAX),
+                access_log,
+                trace: edge::Trace {
+                    request_id: config.trace.request_id,
+                    context: config.trace.traceparent,
+                    one_in: config.trace.one_in,
+                },
             },
             edge::Inputs {
                 states: self.replica.state(),
@@ -200,8 +220,31 @@ impl Rooms {
         )?;
         let addresses = running.addresses();
         tracing::info!(https = %addresses.https, http = %addresses.http, dns = ?running.dns_addresses(), threads = cores, "serving");
-        Ok(OpenEdge::new(running))
+        Ok(OpenEdge::new(running, writing))
     }
+}
+
+/// The access log that the configuration wants, and its writing, which begins. SIGHUP opens
+/// its output anew, as those who rotate files expect.
+fn access_log(
+    wanted: &config::AccessLog,
+    node: state::NodeId,
+) -> Result<(edge::AccessLog, Writing)> {
+    let (log, chunks) = edge::AccessLog::new(edge::Rules {
+        one_in: wanted.one_in,
+        query: wanted.query,
+        node,
+    });
+    let writing = Writing::start(wanted.output.clone(), chunks);
+    let writing = writing.context("no thread to write the access log")?;
+    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
+    let reopen = writing.reopen();
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            reopen.store(true, Relaxed);
+        }
+    });
+    Ok((log, writing))
 }
 
 async fn start_replica(
@@ -261,12 +304,16 @@ impl Dial for PeerDial {
 pub(crate) struct OpenEdge {
     running: Arc<Mutex<Option<edge::Running>>>,
     published: watch::Receiver<state::Index>,
+    hostnames: Arc<edge::Hostnames>,
+    writing: Arc<Mutex<Option<Writing>>>,
 }
 
 impl OpenEdge {
-    fn new(running: edge::Running) -> Self {
+    fn new(running: edge::Running, writing: Option<Writing>) -> Self {
         let published = running.published();
         Self {
+            hostnames: running.hostnames(),
+            writing: Arc::new(Mutex::new(writing)),
             running: Arc::new(Mutex::new(Some(running))),
             published,
         }
@@ -312,6 +359,20 @@ impl OpenEdge {
         }
     }
 
+    /// What was served for each hostname.
+    pub(crate) fn hostnames(&self) -> &Arc<edge::Hostnames> {
+        &self.hostnames
+    }
+
+    /// Lines of the access log that could not be written; absent if there is none.
+    pub(crate) fn access_log_lost(&self) -> Option<u64> {
+        self.writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(Writing::lost)
+    }
+
     /// Ends it.
     pub(crate) async fn drain(&self, grace: Duration) {
         let running = self
@@ -322,6 +383,15 @@ impl OpenEdge {
         if let Some(running) = running {
             let drained = running.drain(grace).await;
             tracing::info!(cut_off = drained.cut_off, "the edge has drained");
+        }
+        let writing = self
+            .writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writing) = writing {
+            // It waits on a thread's end, which must not stop the others.
+            let _ = tokio::task::spawn_blocking(|| writing.finish()).await;
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "admin.proto",
     "check.proto",
     "cluster.proto",
     "peer.proto",
+    "stats.proto",
     "traffic.proto",
 ];
 

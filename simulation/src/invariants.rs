@@ -56,7 +56,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Box<dyn Invariant>> {
         Box::new(membership::Membership),
         Box::new(forgotten::Forgotten::default()),
         Box::new(members_only::MembersOnly::default()),
-        Box::new(bounded::Bounded),
+        Box::new(bounded::Bounded::default()),
         Box::new(tokens::Tokens::default()),
         Box::new(freshness::Freshness::default()),
         Box::new(kept_serving::KeptServing::default()),

@@ -57,6 +57,11 @@ fn lines_are_parsed() {
         "hostquorum cluster init --acme https://ca/dir --acme-root r.pem --contact mailto:a@b \
          --contact c@d --agree-to-terms --admin-name alice --origin http://app --socket s",
         "hostquorum cluster status -o json",
+        "hostquorum stats",
+        "hostquorum stats shop.example -o json",
+        "hostquorum stats -",
+        "hostquorum stats --top 5",
+        "hostquorum stats --all --address a:1",
         "hostquorum -o yaml cluster members --context prod",
         "hostquorum cluster transfer",
         "hostquorum cluster transfer node-2",

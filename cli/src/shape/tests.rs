@@ -4,6 +4,7 @@
 
 mod check;
 mod issuance;
+mod stats;
 mod traffic;
 
 use std::{

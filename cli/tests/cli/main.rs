@@ -18,4 +18,5 @@ mod node;
 mod pki;
 mod program;
 mod reaching;
+mod stats;
 mod traffic;

@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 45] = [
+pub(crate) const TABLE: [(&str, Access); 48] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -134,6 +134,15 @@ pub(crate) const TABLE: [(&str, Access); 45] = [
     (
         "hostquorum.admin.v1.Invitations/RevokeInvitation",
         Access::Admin,
+    ),
+    ("hostquorum.admin.v1.Stats/GetHostnameStats", Access::Viewer),
+    (
+        "hostquorum.admin.v1.Stats/ListHostnameStats",
+        Access::Viewer,
+    ),
+    (
+        "hostquorum.admin.v1.Stats/ListTopHostnameStats",
+        Access::Viewer,
     ),
     (
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -35,6 +35,7 @@ mod removal;
 pub mod requests;
 mod selection;
 mod service;
+pub mod stats;
 pub mod tokens;
 mod upload;
 mod warnings;
@@ -45,7 +46,8 @@ use std::sync::Arc;
 use proto::admin::v1::{
     cas_server::CasServer, certificates_server::CertificatesServer, checks_server::ChecksServer,
     cluster_server::ClusterServer, hostnames_server::HostnamesServer,
-    invitations_server::InvitationsServer, ledger_server::LedgerServer, zones_server::ZonesServer,
+    invitations_server::InvitationsServer, ledger_server::LedgerServer, stats_server::StatsServer,
+    zones_server::ZonesServer,
 };
 use state::{
     State,
@@ -58,6 +60,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 pub use checks::{CheckError, Checks};
 pub use overview::{CaPause, Overview};
 pub use requests::{RequestError, Requested, Requests};
+pub use stats::Stats;
 pub use tokens::{Drawn, Tokens, TokensError};
 pub use upload::{Unusable, brought};
 
@@ -100,6 +103,8 @@ pub struct Inputs {
     pub checks: Arc<dyn Checks>,
     /// Makes keys for requests that somebody else's CA is to sign.
     pub requests: Arc<dyn Requests>,
+    /// Knows what this node has served for hostnames.
+    pub stats: Arc<dyn Stats>,
 }
 
 /// The descriptors that reflection would show are damaged: a fault of the build.
@@ -109,7 +114,7 @@ pub struct DescriptorsError(#[from] tonic_reflection::server::Error);
 
 impl Services {
     /// Builds all services: hostnames, zones, CAs, the ledger, certificates, cluster,
-    /// invitations, health and reflection.
+    /// invitations, stats, health and reflection.
     pub fn new(inputs: Inputs) -> Result<Self, DescriptorsError> {
         let desk = Arc::new(Desk::new(inputs));
         let gate = Arc::new(Gate::new(desk.clone()));
@@ -135,6 +140,7 @@ impl Services {
             .add_service(Gated::new(limited!(ChecksServer), &gate))
             .add_service(Gated::new(limited!(ClusterServer), &gate))
             .add_service(Gated::new(limited!(InvitationsServer), &gate))
+            .add_service(Gated::new(limited!(StatsServer), &gate))
             .add_service(Gated::new(
                 reflection.max_decoding_message_size(limits::REQUEST_BYTES_MAX),
                 &gate,

@@ -8,6 +8,8 @@ use crate::problem::Problem;
 
 /// The only zone's name.
 pub(crate) const ZONE: &str = "zones/default";
+/// All hostnames that have no numbers of their own.
+pub(crate) const OTHER_HOSTNAMES: &str = "hostnames/-";
 
 pub(crate) fn hostname_name(hostname: &Hostname) -> String {
     format!("hostnames/{hostname}")

@@ -66,6 +66,16 @@ pub(crate) fn reissue_after(token: &str, filter: u32) -> Result<Option<Hostname>
     after_hostname(token, Kind::Reissue(filter))
 }
 
+/// The token after which `last` was the last hostname whose numbers were told.
+pub(crate) fn stats_token(last: &Hostname) -> String {
+    seal(Kind::Stats, last.as_str().as_bytes())
+}
+
+/// The hostname after which numbers are told; none at the beginning.
+pub(crate) fn stats_after(token: &str) -> Result<Option<Hostname>, Problem> {
+    after_hostname(token, Kind::Stats)
+}
+
 fn after_hostname(token: &str, kind: Kind) -> Result<Option<Hostname>, Problem> {
     let Some(last) = open(token, kind)? else {
         return Ok(None);
@@ -142,6 +152,7 @@ enum Kind {
     Buckets(u32),
     /// Of the certificates that these conditions mean.
     Reissue(u32),
+    Stats,
 }
 
 impl Kind {
@@ -152,6 +163,7 @@ impl Kind {
             Self::Certificates(filter) => (3, filter),
             Self::Buckets(filter) => (4, filter),
             Self::Reissue(filter) => (5, filter),
+            Self::Stats => (6, 0),
         };
         let [a, b, c, d] = filter.to_be_bytes();
         [VERSION, kind, a, b, c, d]

@@ -9,6 +9,7 @@ mod hostnames;
 mod invitations;
 mod ledger;
 mod reissue;
+mod stats;
 mod tally;
 mod zones;
 
@@ -28,7 +29,7 @@ use tokio::{
 use tonic::{Code, Request};
 
 use crate::{
-    Checks, Inputs, Overview, Requests, Tokens,
+    Checks, Inputs, Overview, Requests, Stats, Tokens,
     audit::{Asked, Audit},
     budget::Budget,
     gate::Caller,
@@ -50,6 +51,7 @@ pub(crate) struct Desk {
     seal: Arc<dyn Seal>,
     checks: Arc<dyn Checks>,
     requests: Arc<dyn Requests>,
+    stats: Arc<dyn Stats>,
     pub(crate) audit: Arc<Audit>,
     watches: Arc<Budget>,
     timelines: Arc<Semaphore>,
@@ -80,6 +82,7 @@ impl Desk {
             seal,
             checks,
             requests,
+            stats,
         } = inputs;
         Self {
             audit: Arc::new(Audit::new(clock.clone())),
@@ -100,6 +103,7 @@ impl Desk {
             seal,
             checks,
             requests,
+            stats,
         }
     }
 

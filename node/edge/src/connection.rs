@@ -1,11 +1,17 @@
 //! One connection, from its first byte to its end.
 
 mod activity;
+mod pending;
 mod roll;
 mod supervise;
 mod watched;
 
-use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
@@ -24,12 +30,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use self::supervise::{End, Graceful, supervise};
 pub(crate) use self::{
     activity::{Activity, OpenRequest},
     roll::{Entry, Idle, Roll},
-};
-use self::{
-    supervise::{End, Graceful, supervise},
     watched::Watched,
 };
 use crate::{
@@ -37,6 +41,7 @@ use crate::{
     http::{body::ResponseBody, forward, plain},
     limits,
     listener::Admitted,
+    observe::{Session, tally::Tally},
     policy::{Policy, allowance::Connected, client::Asked},
     proxy_protocol,
     tls::{
@@ -65,6 +70,10 @@ pub(crate) struct Client {
     pub(crate) asked: Asked,
     /// Whom it has proven to be.
     pub(crate) identity: Option<Identity>,
+    /// How its TLS came about; absent without, and where nobody asks.
+    pub(crate) session: Option<Box<Session>>,
+    /// Where its requests are added up, and whether that is for the name above.
+    tally: OnceLock<(bool, Arc<Tally>)>,
     /// Held as long as `admitted`, where connections are counted.
     _connected: Option<Connected<Box<str>>>,
 }
@@ -81,6 +90,22 @@ impl Client {
         let policy = policies.of(&worker.upstream, view, known, &self.name);
         self.policy.store(Some(Arc::clone(&policy)));
         policy
+    }
+
+    /// Where its requests are added up now.
+    pub(crate) fn tally(&self, worker: &Worker, known: &Known) -> Arc<Tally> {
+        let find = || {
+            worker
+                .hostnames
+                .tally(worker.core, known.hostname(&self.name))
+        };
+        let (below, tally) = self.tally.get_or_init(|| (known.below, find()));
+        if *below == known.below {
+            Arc::clone(tally)
+        } else {
+            // The name has become, or was, a hostname of its own meanwhile.
+            find()
+        }
     }
 }
 
@@ -102,8 +127,13 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         // Others need its place.
         () = activity.asked_to_leave() => None,
     };
-    let (read, name, served) = match greeted {
-        Some(Greeted::Client { read, name, served }) => (read, name, served),
+    let (read, name, served, deadline) = match greeted {
+        Some(Greeted::Client {
+            read,
+            name,
+            served,
+            deadline,
+        }) => (read, name, served, deadline),
         Some(Greeted::Validation { read, name, config }) => {
             return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
         }
@@ -140,6 +170,8 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
     let shown = asked
         .as_ref()
         .and_then(|_| stream.get_ref().1.peer_certificates());
+    let session = worker.access_log.as_ref();
+    let session = session.map(|_| Box::new(Session::of(stream.get_ref().1)));
     let client = Arc::new(Client {
         admitted,
         name,
@@ -147,19 +179,23 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         identity: shown.and_then(|chain| chain.first()).map(Identity::of),
         asked,
         policy: ArcSwapOption::from(Some(policy)),
+        session,
+        tally: OnceLock::new(),
         _connected: connected,
     });
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let service = service_fn({
         let worker = Arc::clone(&worker);
         move |request| forward::serve(Arc::clone(&worker), Arc::clone(&client), request)
     });
     let end = match protocol {
         Protocol::Http1 => {
+            let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));
             let connection = worker.http1.serve_connection(io, service).with_upgrades();
             supervise(connection, &activity, &worker.limits, &worker.draining).await
         }
         Protocol::Http2 => {
+            let counters = Arc::clone(&worker.counters);
+            let io = TokioIo::new(Watched::http2(stream, Arc::clone(&activity), counters));
             let connection = worker.http2.serve_connection(io, service);
             supervise(connection, &activity, &worker.limits, &worker.draining).await
         }
@@ -186,9 +222,11 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
         policy: ArcSwapOption::empty(),
         asked: None,
         identity: None,
+        session: None,
+        tally: OnceLock::new(),
         _connected: None,
     });
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));
     let service = service_fn({
         let worker = Arc::clone(&worker);
         move |request| plain::serve(Arc::clone(&worker), Arc::clone(&client), request)
@@ -303,6 +341,8 @@ enum Greeted {
         read: Bytes,
         name: String,
         served: Served,
+        /// For what is left of the handshake.
+        deadline: Instant,
     },
     /// A CA, for tls-alpn-01.
     Validation {
@@ -330,6 +370,14 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             return None;
         }
     };
+    let (choice, deadline) = match choice {
+        Choice::Pending(name) => {
+            let choice = pending::wait(worker, stream, name).await;
+            // The client has waited for us: its own time begins anew.
+            (choice, Instant::now() + worker.limits.handshake)
+        }
+        choice => (choice, deadline),
+    };
     let alert = match choice {
         Choice::Serve {
             name,
@@ -342,7 +390,12 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
                     claim,
                     config,
                 };
-                return Some(Greeted::Client { read, name, served });
+                return Some(Greeted::Client {
+                    read,
+                    name,
+                    served,
+                    deadline,
+                });
             }
             Ok(Err(_)) | Err(_) => AlertDescription::InternalError,
         },
@@ -357,7 +410,7 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             refuse(stream, alert).await;
             return None;
         }
-        Choice::More | Choice::Ask(_) | Choice::Close => return None,
+        Choice::More | Choice::Ask(_) | Choice::Pending(_) | Choice::Close => return None,
     };
     worker.counters.handshakes_failed.add();
     refuse(stream, alert).await;

@@ -5,10 +5,12 @@ pub(crate) mod authority;
 pub(crate) mod body;
 pub(crate) mod challenge;
 pub(crate) mod forward;
+pub(crate) mod frames;
 mod framing;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod headers;
+pub(crate) mod lines;
 mod patience;
 pub(crate) mod plain;
 pub mod route;

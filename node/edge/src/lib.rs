@@ -18,6 +18,9 @@
 //! How a name is served where that is not as by default is decided in the state and made
 //! ready in `policy`, which handshake, request and upstream look at.
 //!
+//! Each request is noted down as it goes (`observe`): in sums for each hostname, and in lines
+//! of the access log, which another writes.
+//!
 //! Beside them one thread answers DNS for what customers delegate to us ([`dns`]),
 //! from the same view.
 //!
@@ -37,6 +40,7 @@ mod http;
 mod limits;
 mod listener;
 mod metrics;
+mod observe;
 mod policy;
 pub mod proxy_protocol;
 mod running;
@@ -56,6 +60,12 @@ pub use self::{
     },
     limits::{Limits, Shares},
     metrics::{Figure, Kind, Snapshot},
+    observe::{
+        access_log::{AccessLog, Chunk, Chunks, Rules},
+        latency::{Bucket, Latency},
+        tally::{CLASSES, Hostnames, Totals},
+        trace::{Trace, TraceContext},
+    },
     running::{Addresses, Config, Drained, Edge, Health, Inputs, Running, StartError},
     tls::hello,
     upstream::RootsError,

@@ -33,6 +33,11 @@ pub struct Limits {
     /// From `accept` to the end of the TLS handshake. A full handshake over a
     /// satellite link takes 2 s.
     pub handshake: Duration,
+    /// How long a handshake for a hostname whose first certificate is being ordered waits for
+    /// it. Zero: it ends at once, with an alert.
+    pub wait_for_certificate: Duration,
+    /// Handshakes that a core lets wait so at once.
+    pub waiting: usize,
     /// From a request's first byte (on a new connection: from the handshake) to
     /// the end of its head. Absolute, so that one byte a second gains nothing.
     pub head: Duration,
@@ -85,6 +90,8 @@ impl Default for Limits {
             descriptors: usize::MAX,
             memory: u64::MAX,
             handshake: Duration::from_secs(10),
+            wait_for_certificate: Duration::ZERO,
+            waiting: 256,
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             body_idle: Duration::from_secs(30),
@@ -202,6 +209,15 @@ pub(crate) const H2_SEND_BUFFER: usize = 64 << 10;
 pub(crate) const H2_REMOTE_RESETS: usize = 20;
 /// See [`H2_REMOTE_RESETS`].
 pub(crate) const H2_LOCAL_RESETS: usize = 1024;
+/// PING, SETTINGS, PRIORITY and unknown frames that a client may send at once, on an HTTP/2
+/// connection: each costs an answer or a look, and moves nothing.
+pub(crate) const IDLE_FRAMES: u32 = 2_000;
+/// How many more of them each second allows. A client that measures the way or keeps it open
+/// sends some in a minute.
+pub(crate) const IDLE_FRAMES_A_SECOND: u32 = 50;
+/// One more of them is allowed for so many bytes that the client takes: gRPC's clients send a
+/// PING each round trip while a body comes in.
+pub(crate) const WRITTEN_FOR_IDLE_FRAME: usize = 4096;
 /// Streams on one HTTP/2 connection to an origin before another is opened.
 pub(crate) const ORIGIN_STREAMS: usize = 100;
 /// HTTP/2 connections of one core to one origin.
@@ -247,6 +263,16 @@ pub(crate) const FAILOVERS: u32 = 3;
 pub(crate) const EJECTION_TIMES: u32 = 10;
 /// A client certificate's names as a field's value; longer ones are left out.
 pub(crate) const IDENTITY: usize = 4 << 10;
+/// Bytes of lines of the access log that a core hands on at once: some hundred lines, so
+/// that who writes them is woken seldom.
+pub(crate) const ACCESS_LOG_CHUNK: usize = 32 << 10;
+/// After which lines are handed on though there are few.
+pub(crate) const ACCESS_LOG_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of one core's lines that may wait for being written: a third of a second of what
+/// a core can serve. Beyond it lines are dropped.
+pub(crate) const ACCESS_LOG_WAITING: usize = 4 << 20;
+/// Bytes of a text of a client's choice in a line of the access log.
+pub(crate) const ACCESS_LOG_TEXT: usize = 2 << 10;
 /// Keys being opened for one core at once: beyond it the store is stuck, and
 /// waiting longer would only fill memory.
 pub(crate) const KEYS_OPENING: usize = 256;

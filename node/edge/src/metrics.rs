@@ -103,6 +103,10 @@ counters! {
     Gauge handshakes_open,
     /// Connections that had said nothing yet when others needed their place.
     Counter handshakes_shed,
+    /// TLS handshakes that waited for their name's first certificate, and got it.
+    Counter handshakes_waited,
+    /// TLS handshakes that wait so now.
+    Gauge handshakes_waiting,
     /// Connections that did not begin with a ClientHello.
     Counter not_tls,
     /// Connections refused for an absent or unknown server name.
@@ -119,6 +123,8 @@ counters! {
     Counter keys_evicted,
     /// Parsed keys held now.
     Gauge keys_held,
+    /// HTTP/2 connections ended for frames that move nothing.
+    Counter floods,
     /// Requests on either port.
     Counter requests,
     /// Requests being served now.
@@ -157,6 +163,10 @@ counters! {
     Counter validations,
     /// Such handshakes refused, because the name has no such challenge.
     Counter validations_refused,
+    /// Lines of the access log that requests have left.
+    Counter access_log_lines,
+    /// Lines of the access log that were dropped, because those before were not taken in time.
+    Counter access_log_dropped,
 }
 
 impl Counters {

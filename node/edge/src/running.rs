@@ -22,11 +22,16 @@ use crate::{
     limits::{Limits, OPENERS},
     listener::{self, Listener, Sockets},
     metrics::{Counters, Snapshot},
+    observe::{
+        access_log::AccessLog,
+        tally::Hostnames,
+        trace::{Trace, Tracer},
+    },
     policy::allowance::Allowances,
     tls::{keys::Opener, tickets::Tickets},
     upstream::{Checks, Dialer, RootsError},
     view::{self, View},
-    worker::{self, Fronts, Phase, Shared, Worker},
+    worker::{self, Fronts, Own, Phase, Shared, Worker},
 };
 
 /// How the edge listens and what it may use.
@@ -53,6 +58,13 @@ pub struct Config {
     pub limits: Limits,
     /// Where DNS queries are answered; absent: nowhere.
     pub dns: Option<dns::Config>,
+    /// Hostnames whose requests are added up for each of them, about 1 KB each and core;
+    /// those of the rest are added up together.
+    pub hostnames_counted: usize,
+    /// Who gets a line for each request; absent: nobody.
+    pub access_log: Option<AccessLog>,
+    /// How requests are told apart on their way to origins.
+    pub trace: Trace,
 }
 
 /// What the edge reads. It has no other way to the rest of the node.
@@ -116,6 +128,7 @@ pub struct Running {
     published: watch::Receiver<Index>,
     phase: watch::Sender<Phase>,
     counters: Vec<Arc<Counters>>,
+    hostnames: Arc<Hostnames>,
     cores: Vec<oneshot::Receiver<usize>>,
     threads: Vec<thread::JoinHandle<()>>,
     dns: Option<dns::Running>,
@@ -190,7 +203,7 @@ impl Edge {
             .dns
             .map(|config| dns::Running::start(config, answers()));
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
-        let tickets = Tickets::new(inputs.tickets.borrow().clone(), inputs.clock);
+        let tickets = Tickets::new(inputs.tickets.borrow().clone(), Arc::clone(&inputs.clock));
         background.spawn(tickets.clone().follow(inputs.tickets));
         let admission = Admission::new(&limits);
         background.spawn(Arc::clone(&admission).watch_memory(limits.memory, inputs.memory));
@@ -202,6 +215,7 @@ impl Edge {
         };
         let shared = Shared {
             view: present,
+            published: published.clone(),
             opener: Arc::new(opener),
             checks: Checks::new(Arc::clone(&dialer), Arc::clone(&limits)),
             allowances: Allowances::new(),
@@ -215,6 +229,7 @@ impl Edge {
                 https: config.https_from,
                 http: config.http_from,
             }),
+            hostnames: Hostnames::new(config.cores.get(), config.hostnames_counted),
             https_port: config.public_https_port.unwrap_or(addresses.https.port()),
         };
         let (phase, watched) = watch::channel(Phase::Serving);
@@ -223,13 +238,24 @@ impl Edge {
             published,
             phase,
             counters: Vec::new(),
+            hostnames: Arc::clone(&shared.hostnames),
             cores: Vec::new(),
             threads: Vec::new(),
             dns: dns.transpose()?,
             _background: background,
         };
         for (https, http) in https.into_iter().zip(http) {
-            running.start_core(shared.clone(), Sockets { https, http }, watched.clone())?;
+            let counters = Arc::<Counters>::default();
+            let access_log = config.access_log.as_ref();
+            let own = Own {
+                core: running.threads.len(),
+                access_log: access_log
+                    .map(|log| log.of_core(Arc::clone(&inputs.clock), Arc::clone(&counters))),
+                tracer: Tracer::new(config.trace),
+                counters,
+            };
+            let sockets = Sockets { https, http };
+            running.start_core(shared.clone(), own, sockets, watched.clone())?;
         }
         let counters = running.counters.clone();
         running._background.spawn(admission::report(counters));
@@ -241,6 +267,7 @@ impl Running {
     fn start_core(
         &mut self,
         shared: Shared,
+        own: Own,
         sockets: Sockets,
         phase: watch::Receiver<Phase>,
     ) -> Result<(), StartError> {
@@ -249,8 +276,8 @@ impl Running {
             .max_blocking_threads(4) // looking up origins' names
             .build()
             .map_err(StartError::Thread)?;
-        let counters = Arc::new(Counters::default());
-        let worker = Worker::new(shared, Arc::clone(&counters));
+        let counters = Arc::clone(&own.counters);
+        let worker = Worker::new(shared, own);
         let (done, cut_off) = oneshot::channel();
         let thread = thread::Builder::new()
             .name(format!("edge-{}", self.threads.len()))
@@ -295,6 +322,11 @@ impl Running {
     /// What was counted so far.
     pub fn metrics(&self) -> Snapshot {
         Snapshot::of(&self.counters)
+    }
+
+    /// What was served for each hostname so far.
+    pub fn hostnames(&self) -> Arc<Hostnames> {
+        Arc::clone(&self.hostnames)
     }
 
     /// What the DNS server counted so far; absent if there is none.

@@ -78,6 +78,8 @@ pub(crate) struct Answer {
     pub(crate) connection: Lent,
     /// The same.
     pub(crate) flight: Option<InFlight>,
+    /// Whose it is, of the targets that were given.
+    pub(crate) place: usize,
 }
 
 impl Upstream {
@@ -202,7 +204,11 @@ impl Upstream {
                 let gone = matches!(answer.response.status().as_u16(), 502..=504);
                 verdict.is(!gone);
                 let flight = Some(flight);
-                Ok(Answer { flight, ..answer })
+                Ok(Answer {
+                    flight,
+                    place,
+                    ..answer
+                })
             }
             Err((failure, unsent)) => {
                 if failure.blames_the_origin() {

@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
 use ipnet::IpNet;
-use state::ports::Reach;
+use state::{Index, ports::Reach};
 use tokio::{
     runtime,
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
     time::{Instant, interval, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,9 +19,10 @@ use crate::{
     admission::Admission,
     connection::{self, Idle, Roll, http1_settings, http2_settings},
     http::challenge::Challenges,
-    limits::{LISTEN_ON, Limits, SWEEP, TOLD_AT_ONCE, TOLD_PER_SECOND},
+    limits::{ACCESS_LOG_PAUSE, LISTEN_ON, Limits, SWEEP, TOLD_AT_ONCE, TOLD_PER_SECOND},
     listener::{self, Port, Sockets},
     metrics::Counters,
+    observe::{access_log::CoreLog, tally::Hostnames, trace::Tracer},
     policy::{Policies, allowance::Allowances},
     tls::{
         alpn::Proofs,
@@ -36,6 +37,10 @@ use crate::{
 /// What a core works with.
 pub(crate) struct Worker {
     pub(crate) view: Present,
+    /// Moves with each view.
+    pub(crate) published: watch::Receiver<Index>,
+    /// Places for handshakes that wait for a certificate.
+    pub(crate) waiting: Semaphore,
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
     pub(crate) tickets: Tickets,
@@ -50,6 +55,13 @@ pub(crate) struct Worker {
     pub(crate) roll: Arc<Roll>,
     pub(crate) turns: Turns,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) hostnames: Arc<Hostnames>,
+    /// Absent: none is kept.
+    pub(crate) access_log: Option<Arc<CoreLog>>,
+    /// Absent: requests are not marked.
+    pub(crate) tracer: Option<Tracer>,
+    /// Which of all it is.
+    pub(crate) core: usize,
     /// Where clients reach the https port.
     pub(crate) https_port: u16,
     pub(crate) http1: http1::Builder,
@@ -66,6 +78,7 @@ pub(crate) struct Worker {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) view: Present,
+    pub(crate) published: watch::Receiver<Index>,
     pub(crate) opener: Arc<Opener>,
     pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
@@ -76,7 +89,16 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) hostnames: Arc<Hostnames>,
     pub(crate) https_port: u16,
+}
+
+/// What each core has for itself from the beginning.
+pub(crate) struct Own {
+    pub(crate) core: usize,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) access_log: Option<Arc<CoreLog>>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// Who stands in front of each port and says who clients are; nobody if empty.
@@ -98,9 +120,16 @@ pub(crate) enum Phase {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Shared, counters: Arc<Counters>) -> Arc<Self> {
+    pub(crate) fn new(shared: Shared, own: Own) -> Arc<Self> {
+        let Own {
+            core,
+            counters,
+            access_log,
+            tracer,
+        } = own;
         let Shared {
             view,
+            published,
             opener,
             tickets,
             dialer,
@@ -111,10 +140,13 @@ impl Worker {
             limits,
             fronts,
             admission,
+            hostnames,
             https_port,
         } = shared;
         Arc::new(Self {
             view,
+            published,
+            waiting: Semaphore::new(limits.waiting),
             proofs: Proofs::new(Arc::clone(&opener.provider)),
             policies: Policies::new(Arc::clone(&opener.provider)),
             allowances,
@@ -135,6 +167,10 @@ impl Worker {
             roll: Arc::default(),
             turns: Turns::new(),
             counters,
+            hostnames,
+            access_log,
+            tracer,
+            core,
             https_port,
             http1: http1_settings(),
             http2: http2_settings(),
@@ -201,6 +237,10 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
     );
     let accepting = [tokio::spawn(https), tokio::spawn(http)];
     let sweeping = tokio::spawn(sweep(Arc::clone(&worker)));
+    let flushing = worker
+        .access_log
+        .clone()
+        .map(|log| tokio::spawn(flush(log)));
     let deadline = draining(&mut phase).await;
     part(&worker, deadline).await;
     for task in accepting {
@@ -212,6 +252,9 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
         () = sleep_until(deadline) => {}
     }
     sweeping.abort();
+    if let Some(flushing) = flushing {
+        flushing.abort();
+    }
     worker.tasks.len()
 }
 
@@ -245,6 +288,15 @@ async fn part(worker: &Worker, deadline: Instant) {
     worker.draining.cancel();
     sleep(listen_on).await;
     worker.closing.cancel();
+}
+
+/// Hands lines of the access log on that wait for others.
+async fn flush(log: Arc<CoreLog>) {
+    let mut ticks = interval(ACCESS_LOG_PAUSE);
+    loop {
+        ticks.tick().await;
+        log.flush();
+    }
 }
 
 async fn sweep(worker: Arc<Worker>) {

@@ -153,6 +153,70 @@ fn who_stands_in_front_is_a_list_of_networks() {
 }
 
 #[test]
+fn an_access_log_is_off_until_it_has_somewhere_to_go() {
+    let read = |more: &str| Config::parse(&format!("{LEAST}{more}"), Path::new("/base"));
+    assert_eq!(read("").unwrap().access_log, None);
+    assert_eq!(
+        read("[access_log]\nsample = 10\n").unwrap().access_log,
+        None
+    );
+    assert_eq!(
+        read("[access_log]\nstderr = false\n").unwrap().access_log,
+        None
+    );
+    let config = read(
+        "[access_log]\nfile = \"access.log\"\nsample = 100\nsample_4xx = 10\nsample_3xx = 0\n",
+    );
+    let log = config.unwrap().access_log.unwrap();
+    assert_eq!(log.output, AccessOutput::File("/base/access.log".into()));
+    assert_eq!(log.one_in, [1, 100, 100, 0, 10, 1]);
+    assert!(!log.query);
+    for (line, output) in [
+        ("stderr = true", AccessOutput::Stderr),
+        ("stream_socket = \"/s\"", AccessOutput::Stream("/s".into())),
+        (
+            "datagram_socket = \"/d\"",
+            AccessOutput::Datagram("/d".into()),
+        ),
+    ] {
+        let log = read(&format!("[access_log]\n{line}\n")).unwrap();
+        assert_eq!(log.access_log.unwrap().output, output);
+    }
+    assert_eq!(
+        faults(&format!(
+            "{LEAST}[access_log]\nstderr = true\nfile = \"a\"\nsample = 2000000\n[stats]\ntop = 101\n"
+        )),
+        [
+            "line 11: access_log.stderr: at most one of stderr, file, stream_socket and datagram_socket is wanted",
+            "line 13: access_log.sample: 2000000 is not between 0 and 1000000",
+            "line 15: stats.top: 101 is not between 0 and 100",
+        ]
+    );
+}
+
+#[test]
+fn traces_are_left_alone_unless_it_is_said() {
+    let read = |more: &str| Config::parse(&format!("{LEAST}{more}"), Path::new("/base")).unwrap();
+    let usual = Trace {
+        request_id: false,
+        traceparent: edge::TraceContext::Pass,
+        one_in: 1,
+    };
+    assert_eq!(read("").trace, usual);
+    let said = "[trace]\nrequest_id = true\ntraceparent = \"accept\"\nsample = 0\n";
+    let expected = Trace {
+        request_id: true,
+        traceparent: edge::TraceContext::Accept,
+        one_in: 0,
+    };
+    assert_eq!(read(said).trace, expected);
+    assert_eq!(
+        faults(&format!("{LEAST}[trace]\ntraceparent = \"on\"\n")),
+        ["line 11: trace.traceparent: `on` is none of \"pass\", \"drop\", \"new\" and \"accept\""]
+    );
+}
+
+#[test]
 fn a_key_beside_the_data_is_refused() {
     let text = LEAST.replace("/etc/hostquorum/key", "data/key");
     assert!(faults(&text)[0].contains("must not lie in data_dir"));

@@ -7138,3 +7138,583 @@ pub mod checks_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Who counts, and since when.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Counting {
+    /// The node's id.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// Drawn anew whenever the node starts: numbers of another boot began at zero.
+    #[prost(string, tag = "2")]
+    pub boot: ::prost::alloc::string::String,
+    /// When they did.
+    #[prost(message, optional, tag = "3")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// When they were read.
+    #[prost(message, optional, tag = "4")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostnameStats {
+    /// `hostnames/{a-label}`, or `hostnames/-` for all that have no numbers of their own.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// All requests: the sum of those that follow.
+    #[prost(uint64, tag = "2")]
+    pub requests: u64,
+    /// Those whose client left before there was an answer.
+    #[prost(uint64, tag = "3")]
+    pub requests_unanswered: u64,
+    /// Those answered with 1xx: tunnels.
+    #[prost(uint64, tag = "4")]
+    pub requests_1xx: u64,
+    #[prost(uint64, tag = "5")]
+    pub requests_2xx: u64,
+    #[prost(uint64, tag = "6")]
+    pub requests_3xx: u64,
+    #[prost(uint64, tag = "7")]
+    pub requests_4xx: u64,
+    #[prost(uint64, tag = "8")]
+    pub requests_5xx: u64,
+    /// Bytes of requests' bodies, and what clients sent through tunnels.
+    #[prost(uint64, tag = "9")]
+    pub bytes_in: u64,
+    /// Bytes of answers' bodies, and what tunnels carried to clients.
+    #[prost(uint64, tag = "10")]
+    pub bytes_out: u64,
+    /// From a request's head to the end of its answer, without tunnels: buckets in ascending
+    /// order, those that are empty left out. Buckets of the same bound add up, over nodes too.
+    #[prost(message, repeated, tag = "11")]
+    pub latency: ::prost::alloc::vec::Vec<LatencyBucket>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LatencyBucket {
+    /// Requests that took at least so many microseconds,
+    #[prost(uint64, tag = "1")]
+    pub from_us: u64,
+    /// and less than so many, which is at most a quarter more from 64 us on; 0: there is no
+    /// bound.
+    #[prost(uint64, tag = "2")]
+    pub below_us: u64,
+    #[prost(uint64, tag = "3")]
+    pub requests: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHostnameStatsRequest {
+    /// `hostnames/{a-label}`, or `hostnames/-`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetHostnameStatsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub counting: ::core::option::Option<Counting>,
+    #[prost(message, optional, tag = "2")]
+    pub stats: ::core::option::Option<HostnameStats>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHostnameStatsRequest {
+    /// 1 to 1000; 0 for 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// From the last page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHostnameStatsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub counting: ::core::option::Option<Counting>,
+    /// On the last page, `hostnames/-` comes last if it has served something.
+    #[prost(message, repeated, tag = "2")]
+    pub stats: ::prost::alloc::vec::Vec<HostnameStats>,
+    /// Empty on the last page.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTopHostnameStatsRequest {
+    /// How many: 1 to 1000; 0 for 100.
+    #[prost(int32, tag = "1")]
+    pub size: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTopHostnameStatsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub counting: ::core::option::Option<Counting>,
+    #[prost(message, repeated, tag = "2")]
+    pub stats: ::prost::alloc::vec::Vec<HostnameStats>,
+}
+/// Generated client implementations.
+pub mod stats_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the node that answers has served for hostnames, since it began. Each node counts for
+    /// itself and tells of itself only: for all of a cluster, ask each of its nodes and add up.
+    /// Numbers never go back while `Counting.boot` is the same.
+    #[derive(Debug, Clone)]
+    pub struct StatsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl StatsClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> StatsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> StatsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            StatsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Of one hostname, or of `hostnames/-`: all that have no numbers of their own, together.
+        /// A hostname that this node has served nothing for has zeros. Roles: admin, viewer.
+        pub async fn get_hostname_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHostnameStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Stats/GetHostnameStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Stats", "GetHostnameStats"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Of all hostnames that this node has served something for, by their names, in pages.
+        /// Roles: admin, viewer.
+        pub async fn list_hostname_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHostnameStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Stats/ListHostnameStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Stats", "ListHostnameStats"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Of those with the most requests, the most first. Roles: admin, viewer.
+        pub async fn list_top_hostname_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTopHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTopHostnameStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Stats/ListTopHostnameStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Stats", "ListTopHostnameStats"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod stats_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with StatsServer.
+    #[async_trait]
+    pub trait Stats: std::marker::Send + std::marker::Sync + 'static {
+        /// Of one hostname, or of `hostnames/-`: all that have no numbers of their own, together.
+        /// A hostname that this node has served nothing for has zeros. Roles: admin, viewer.
+        async fn get_hostname_stats(
+            &self,
+            request: tonic::Request<super::GetHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHostnameStatsResponse>,
+            tonic::Status,
+        >;
+        /// Of all hostnames that this node has served something for, by their names, in pages.
+        /// Roles: admin, viewer.
+        async fn list_hostname_stats(
+            &self,
+            request: tonic::Request<super::ListHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHostnameStatsResponse>,
+            tonic::Status,
+        >;
+        /// Of those with the most requests, the most first. Roles: admin, viewer.
+        async fn list_top_hostname_stats(
+            &self,
+            request: tonic::Request<super::ListTopHostnameStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTopHostnameStatsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What the node that answers has served for hostnames, since it began. Each node counts for
+    /// itself and tells of itself only: for all of a cluster, ask each of its nodes and add up.
+    /// Numbers never go back while `Counting.boot` is the same.
+    #[derive(Debug)]
+    pub struct StatsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> StatsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for StatsServer<T>
+    where
+        T: Stats,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hostquorum.admin.v1.Stats/GetHostnameStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHostnameStatsSvc<T: Stats>(pub Arc<T>);
+                    impl<
+                        T: Stats,
+                    > tonic::server::UnaryService<super::GetHostnameStatsRequest>
+                    for GetHostnameStatsSvc<T> {
+                        type Response = super::GetHostnameStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHostnameStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Stats>::get_hostname_stats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHostnameStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Stats/ListHostnameStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHostnameStatsSvc<T: Stats>(pub Arc<T>);
+                    impl<
+                        T: Stats,
+                    > tonic::server::UnaryService<super::ListHostnameStatsRequest>
+                    for ListHostnameStatsSvc<T> {
+                        type Response = super::ListHostnameStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHostnameStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Stats>::list_hostname_stats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHostnameStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Stats/ListTopHostnameStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTopHostnameStatsSvc<T: Stats>(pub Arc<T>);
+                    impl<
+                        T: Stats,
+                    > tonic::server::UnaryService<super::ListTopHostnameStatsRequest>
+                    for ListTopHostnameStatsSvc<T> {
+                        type Response = super::ListTopHostnameStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTopHostnameStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Stats>::list_top_hostname_stats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTopHostnameStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for StatsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hostquorum.admin.v1.Stats";
+    impl<T> tonic::server::NamedService for StatsServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

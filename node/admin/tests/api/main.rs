@@ -22,6 +22,7 @@ mod mill;
 mod quorum;
 mod roles;
 mod stand;
+mod stats;
 mod traffic;
 mod watch;
 mod zones;

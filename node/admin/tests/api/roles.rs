@@ -12,7 +12,7 @@ use crate::stand::{ADMIN, Claim, Stand};
 
 /// Methods that viewers may call, apart from their service's name; all others of
 /// the operators' API are for administrators.
-const VIEWERS: [&str; 16] = [
+const VIEWERS: [&str; 19] = [
     "CheckHostname",
     "ListRecords",
     "GetCa",
@@ -29,6 +29,9 @@ const VIEWERS: [&str; 16] = [
     "GetZone",
     "GetStatus",
     "ListMembers",
+    "GetHostnameStats",
+    "ListHostnameStats",
+    "ListTopHostnameStats",
 ];
 
 fn methods() -> BTreeMap<String, bool> {

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use proto::admin::v1::{
     cas_client::CasClient, certificates_client::CertificatesClient, checks_client::ChecksClient,
     cluster_client::ClusterClient, hostnames_client::HostnamesClient,
-    invitations_client::InvitationsClient, ledger_client::LedgerClient, zones_client::ZonesClient,
+    invitations_client::InvitationsClient, ledger_client::LedgerClient, stats_client::StatsClient,
+    zones_client::ZonesClient,
 };
 use rcgen::{CertificateParams, KeyPair};
 use state::{
@@ -114,6 +115,7 @@ impl Stand {
             seal: Arc::new(MaskSeal),
             checks: Arc::new(Eyes),
             requests: Arc::new(Keys),
+            stats: Arc::new(crate::stats::Sums),
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -216,6 +218,7 @@ impl Stand {
             ledger: LedgerClient::with_interceptor(channel.clone(), claim.clone()),
             certificates: CertificatesClient::with_interceptor(channel.clone(), claim.clone()),
             checks: ChecksClient::with_interceptor(channel.clone(), claim.clone()),
+            stats: StatsClient::with_interceptor(channel.clone(), claim.clone()),
             cluster: ClusterClient::with_interceptor(channel.clone(), claim.clone()),
             invitations: InvitationsClient::with_interceptor(channel.clone(), claim.clone()),
         }
@@ -233,6 +236,7 @@ pub(crate) struct Clients {
     pub(crate) ledger: LedgerClient<Claimed>,
     pub(crate) certificates: CertificatesClient<Claimed>,
     pub(crate) checks: ChecksClient<Claimed>,
+    pub(crate) stats: StatsClient<Claimed>,
     pub(crate) cluster: ClusterClient<Claimed>,
     pub(crate) invitations: InvitationsClient<Claimed>,
 }

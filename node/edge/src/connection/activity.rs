@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -15,8 +15,10 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    http::lines::Fault,
     limits::{CLOSING, Limits},
     metrics::Counters,
+    observe::Observed,
 };
 
 /// Notes of one connection. All are written and read on one core; they are
@@ -41,6 +43,12 @@ pub(crate) struct Activity {
     stalled: AtomicU64,
     /// When the connection was told to end; 0: it was not.
     ending: AtomicU64,
+    /// Requests whose heads have arrived, in HTTP/1.1 the number of the present one.
+    requests: AtomicU32,
+    /// The request whose head has a fault, 0 while there is none; and which, among all.
+    faulty: AtomicU32,
+    fault: AtomicUsize,
+    tunnel: AtomicBool,
     /// It was asked to make room for others.
     asked: AtomicBool,
     leave: Notify,
@@ -83,6 +91,10 @@ impl Activity {
             ending: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             leave: Notify::new(),
+            requests: AtomicU32::new(0),
+            faulty: AtomicU32::new(0),
+            fault: AtomicUsize::new(0),
+            tunnel: AtomicBool::new(false),
         })
     }
 
@@ -174,9 +186,13 @@ impl Activity {
         self.begun + Duration::from_millis(at) + duration
     }
 
-    /// Milliseconds since the beginning, at least 1 so that 0 can mean never.
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis())
+        self.at(Instant::now())
+    }
+
+    /// Milliseconds since the beginning, at least 1 so that 0 can mean never.
+    fn at(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.begun).as_millis())
             .unwrap_or(u64::MAX)
             .max(1)
     }
@@ -200,9 +216,41 @@ impl Activity {
         }
     }
 
+    /// The head of an HTTP/1.1 request, counted from 1, has a fault. hyper may be at an
+    /// earlier one.
+    pub(crate) fn found(&self, request: u32, fault: Fault) {
+        let number = Fault::ALL.iter().position(|other| *other == fault);
+        self.fault.store(number.unwrap_or_default(), Relaxed);
+        self.faulty.store(request, Relaxed);
+    }
+
+    /// What is wrong with the head of the request that is served now.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let faulty = self.faulty.load(Relaxed);
+        let present = faulty != 0 && faulty == self.requests.load(Relaxed);
+        present
+            .then(|| Fault::ALL.get(self.fault.load(Relaxed)).copied())
+            .flatten()
+    }
+
+    /// What follows is no HTTP.
+    pub(crate) fn became_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    /// True once what follows is no HTTP.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Relaxed)
+    }
+
     /// A request's body or its response moved.
     pub(crate) fn moved(&self) {
-        self.moved.store(self.now(), Relaxed);
+        self.moved_at(Instant::now());
+    }
+
+    /// The same, by who has just looked at the clock.
+    pub(crate) fn moved_at(&self, now: Instant) {
+        self.moved.store(self.at(now), Relaxed);
     }
 
     /// The connection was asked to end.
@@ -229,11 +277,14 @@ impl Activity {
         counters.requests.add();
         counters.requests_open.add();
         self.requests_open.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
         self.head_begun.store(false, Relaxed);
-        self.moved();
+        let now = Instant::now();
+        self.moved_at(now);
         OpenRequest {
             activity: Arc::clone(self),
             counters: Arc::clone(counters),
+            observed: Some(Observed::new(now)),
         }
     }
 }
@@ -243,9 +294,21 @@ impl Activity {
 pub(crate) struct OpenRequest {
     activity: Arc<Activity>,
     counters: Arc<Counters>,
+    /// Until something else goes on with it.
+    observed: Option<Observed>,
 }
 
 impl OpenRequest {
+    /// What is noted down of it; nothing once it was taken over.
+    pub(crate) const fn observed(&mut self) -> Option<&mut Observed> {
+        self.observed.as_mut()
+    }
+
+    /// To be ended by who goes on with the request, after this was dropped.
+    pub(crate) const fn hand_over(&mut self) -> Option<Observed> {
+        self.observed.take()
+    }
+
     /// Of which connection.
     pub(crate) const fn activity(&self) -> &Arc<Activity> {
         &self.activity
@@ -256,9 +319,13 @@ impl Drop for OpenRequest {
     fn drop(&mut self) {
         let activity = &self.activity;
         activity.served_any.store(true, Relaxed);
-        activity.since.store(activity.now(), Relaxed);
+        let now = Instant::now();
+        activity.since.store(activity.at(now), Relaxed);
         activity.requests_open.fetch_sub(1, Relaxed);
         self.counters.requests_open.sub();
+        if let Some(observed) = self.observed.take() {
+            observed.end(now);
+        }
     }
 }
 

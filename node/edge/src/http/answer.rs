@@ -49,6 +49,8 @@ reasons! {
     TargetInvalid BAD_REQUEST "target_invalid" "The request's target is not allowed with its method.",
     /// Not in capitals.
     MethodInvalid BAD_REQUEST "method_invalid" "The request's method is not valid.",
+    /// RFC 9112 section 2.2: LF without CR.
+    LineEndInvalid BAD_REQUEST "line_end_invalid" "A line of the request does not end with CR and LF.",
     /// RFC 9112 section 6.1: anything but `chunked`, once, in HTTP/1.1.
     TransferEncodingInvalid BAD_REQUEST "transfer_encoding_invalid" "The request's transfer coding is not chunked, once.",
     /// RFC 9112 section 6.2.
@@ -154,6 +156,16 @@ mod tests {
     fn numbers_follow_the_order() {
         for (place, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, place, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_documented() {
+        let page = include_str!("../../../../docs/http.md");
+        for reason in Reason::ALL {
+            let (code, status, text) = (reason.code(), reason.status().as_u16(), reason.text());
+            let row = format!("| `{code}` | {status} | {text} |");
+            assert!(page.contains(&row), "docs/http.md lacks: {row}");
         }
     }
 

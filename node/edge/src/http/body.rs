@@ -5,13 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -46,8 +47,11 @@ pub(crate) struct Exchange {
     begun: Instant,
     /// When the request last moved, in milliseconds since its beginning.
     moved: AtomicU64,
-    /// The response's head has arrived: from now on either side may rest.
-    answered: AtomicBool,
+    /// When the response's head has arrived, in microseconds since the beginning; 0: it has
+    /// not. From then on either side may rest.
+    answered: AtomicU64,
+    /// Bytes of the request's body that have come.
+    received: AtomicU64,
     /// The client's fault, as a [`Reason`], if it has one; see [`Exchange::fault`].
     fault: AtomicU8,
 }
@@ -60,7 +64,8 @@ impl Exchange {
             activity,
             begun: Instant::now(),
             moved: AtomicU64::new(0),
-            answered: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            received: AtomicU64::new(0),
             fault: AtomicU8::new(NO_FAULT),
         })
     }
@@ -71,16 +76,35 @@ impl Exchange {
     }
 
     fn moved(&self) {
+        let now = Instant::now();
         self.moved.store(
-            u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            u64::try_from(now.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX),
             Relaxed,
         );
-        self.activity.moved();
+        self.activity.moved_at(now);
     }
 
     pub(crate) fn answered(&self) {
-        self.answered.store(true, Relaxed);
-        self.activity.moved();
+        let now = Instant::now();
+        let micros = now.duration_since(self.begun).as_micros();
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+        self.answered.store(micros.max(1), Relaxed);
+        self.activity.moved_at(now);
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed) != 0
+    }
+
+    /// How long the response's head took to come; absent if it has not.
+    pub(crate) fn answered_after(&self) -> Option<Duration> {
+        let micros = self.answered.load(Relaxed);
+        (micros != 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// Bytes of the request's body that have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
     }
 
     /// What the client did wrong with its body, if that is why the origin got no
@@ -155,6 +179,9 @@ impl Sending {
         self.exchange.moved();
         self.patience.rest();
         if let Some(data) = frame.data_ref() {
+            let received = &self.exchange.received;
+            // Its core alone writes it.
+            received.store(received.load(Relaxed) + data.len() as u64, Relaxed);
             self.left = self
                 .left
                 .checked_sub(data.len() as u64)
@@ -179,7 +206,7 @@ impl Body for RequestBody {
         let polled = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending => {
-                let idle = if this.exchange.answered.load(Relaxed) {
+                let idle = if this.exchange.is_answered() {
                     this.answered_idle
                 } else {
                     this.idle
@@ -237,6 +264,19 @@ impl ResponseBody {
         }
     }
 
+    /// The head that it goes with is this one's.
+    pub(crate) fn answers(&mut self, status: StatusCode) {
+        if let Some(observed) = self.request.as_mut().and_then(OpenRequest::observed) {
+            observed.answered(status);
+        }
+    }
+
+    fn count(&mut self, data: &Bytes) {
+        if let Some(observed) = self.request.as_mut().and_then(OpenRequest::observed) {
+            observed.sent(data.len());
+        }
+    }
+
     /// What an origin sends.
     pub(crate) fn of_origin(
         inner: Incoming,
@@ -271,7 +311,11 @@ impl Body for ResponseBody {
         let this = &mut *self;
         let (inner, patience, idle, trailers) = match &mut this.source {
             Source::Ours(bytes) => {
-                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+                let bytes = bytes.take();
+                if let Some(bytes) = &bytes {
+                    this.count(bytes);
+                }
+                return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
             }
             Source::Origin {
                 inner,
@@ -295,7 +339,12 @@ impl Body for ResponseBody {
         Poll::Ready(match polled {
             None => None,
             Some(Err(_)) => Some(Err(BodyError::OriginBroken)),
-            Some(Ok(frame)) => trailers::filter(frame, trailers).map(Ok),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.count(data);
+                }
+                trailers::filter(frame, trailers).map(Ok)
+            }
         })
     }
 

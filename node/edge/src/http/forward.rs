@@ -22,6 +22,7 @@ use super::{
 use crate::{
     connection::{Client, OpenRequest},
     limits::PASSAGES,
+    observe::{Listener, Noted},
     policy::{AskedHost, More, Policy, fields, paths},
     upstream::{Answer, Failure, Outgoing, Targets},
     worker::Worker,
@@ -33,19 +34,35 @@ pub(crate) async fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let open = client.activity.request(&worker.counters);
+    let mut open = client.activity.request(&worker.counters);
+    note(&worker, &client, Listener::Https, &request, &mut open);
     let over_http1 = request.version() < http::Version::HTTP_2;
-    let response = match handle(&worker, &client, request, open).await {
+    let mut response = match handle(&worker, &client, request, open).await {
         Ok(response) => response,
-        Err((reason, open)) => {
-            let mut answer = refusal(&worker, reason);
+        Err((reason, mut open)) => {
+            let mut answer = refusal(&worker, reason, &mut open);
             if !over_http1 {
                 answer.headers_mut().remove(header::CONNECTION);
             }
             answer.map(|bytes| ResponseBody::ours(bytes, Some(open)))
         }
     };
+    let status = response.status();
+    response.body_mut().answers(status);
     Ok(response)
+}
+
+/// Keeps what a line of the access log needs, if there is one.
+pub(super) fn note<B>(
+    worker: &Worker,
+    client: &Arc<Client>,
+    listener: Listener,
+    request: &Request<B>,
+    open: &mut OpenRequest,
+) {
+    if let (Some(log), Some(observed)) = (&worker.access_log, open.observed()) {
+        observed.note(Noted::new(log, client, listener, request));
+    }
 }
 
 type Refused = (Reason, OpenRequest);
@@ -54,10 +71,17 @@ async fn handle(
     worker: &Arc<Worker>,
     client: &Arc<Client>,
     request: Request<Incoming>,
-    open: OpenRequest,
+    mut open: OpenRequest,
 ) -> Result<Response<ResponseBody>, Refused> {
     let (mut head, body) = request.into_parts();
-    let (policy, host) = match decided(worker, client, &head) {
+    let marks = worker.tracer.as_ref().map(|it| it.mark(&head.headers));
+    if let (Some(marks), Some(observed)) = (&marks, open.observed()) {
+        observed.marked(marks);
+    }
+    if let Some(fault) = client.activity.fault() {
+        return Err((fault.reason(), open));
+    }
+    let (policy, host) = match decided(worker, client, &head, &mut open) {
         Ok(Decided::Forward(policy, host)) => (policy, host),
         Ok(Decided::Nothing) => return Ok(nothing_to_say(open)),
         Ok(Decided::Answer(answer)) => {
@@ -82,6 +106,9 @@ async fn handle(
         version: head.version,
     };
     headers::to_origin(&mut head.headers, &told, upgrade.is_some());
+    if let Some(marks) = &marks {
+        marks.tell(&mut head.headers);
+    }
     if let Some(more) = more {
         fields::change(&mut head.headers, &more.request);
     }
@@ -89,6 +116,9 @@ async fn handle(
         identity.tell(&mut head.headers);
     }
     let exchange = Exchange::new(Arc::clone(&client.activity));
+    if let Some(observed) = open.observed() {
+        observed.forwarded(&exchange);
+    }
     let mut body = RequestBody::new(body, Arc::clone(&exchange), &worker.limits, trailers);
     if let Some(most) = more.and_then(|more| more.max_body) {
         body.at_most(most);
@@ -106,15 +136,23 @@ async fn handle(
         body,
         websocket: upgrade.is_some(),
     };
-    let answer = match answer_of(worker, &exchange, way.targets, outgoing).await {
+    let targets = way.targets;
+    let answer = match answer_of(worker, &exchange, targets, outgoing).await {
         Ok(answer) => answer,
         Err(failure) => {
+            if let Some(observed) = open.observed() {
+                observed.asked(|| targets.shown_only(), None);
+            }
             let reason = exchange.fault().unwrap_or_else(|| failure.reason());
             tracing::debug!(hostname = %client.name, error = %failure, reason = reason.code(), "not forwarded");
             return Err((reason, open));
         }
     };
     exchange.answered();
+    if let Some(observed) = open.observed() {
+        let status = answer.response.status();
+        observed.asked(|| targets.shown(answer.place), Some(status.as_u16()));
+    }
     let mut answered = respond(worker, client, answer, upgrade, open)?;
     if let Some(more) = more {
         fields::change(answered.headers_mut(), &more.response);
@@ -196,7 +234,12 @@ fn target(head: &Parts) -> &str {
     target.map_or("/", http::uri::PathAndQuery::as_str)
 }
 
-fn decided(worker: &Worker, client: &Client, head: &Parts) -> Result<Decided, Reason> {
+fn decided(
+    worker: &Worker,
+    client: &Client,
+    head: &Parts,
+    open: &mut OpenRequest,
+) -> Result<Decided, Reason> {
     framing::check(head)?;
     if headers::passages(&head.headers) > PASSAGES {
         return Err(Reason::LoopDetected);
@@ -219,6 +262,9 @@ fn decided(worker: &Worker, client: &Client, head: &Parts) -> Result<Decided, Re
             return Err(Reason::Misdirected);
         }
     };
+    if let Some(observed) = open.observed() {
+        observed.of(client.tally(worker, &known), known.hostname(&client.name));
+    }
     let policy = client.policy(worker, &view, &known);
     if !policy.handshake.accepts(&client.asked) {
         return Err(Reason::ClientUnverified);
@@ -264,12 +310,13 @@ fn respond(
     client: &Arc<Client>,
     answer: Answer,
     upgrade: Option<OnUpgrade>,
-    open: OpenRequest,
+    mut open: OpenRequest,
 ) -> Result<Response<ResponseBody>, Refused> {
     let Answer {
         response,
         connection,
         flight,
+        place: _,
     } = answer;
     let (mut head, body) = response.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -283,7 +330,13 @@ fn respond(
             return Err((reason, open));
         }
         head.headers.remove(header::CONTENT_LENGTH);
-        tunnel::open(worker, Arc::clone(client), ours, origins);
+        open.activity().became_tunnel();
+        // It ends with the tunnel, and so does what is noted down of it.
+        let mut observed = open.hand_over();
+        if let Some(observed) = &mut observed {
+            observed.answered(head.status);
+        }
+        tunnel::open(worker, Arc::clone(client), (ours, origins), observed);
         worker.counters.forwarded.add();
         return Ok(assemble(head, ResponseBody::ours(Bytes::new(), Some(open))));
     }
@@ -311,8 +364,11 @@ fn nothing_to_say(open: OpenRequest) -> Response<ResponseBody> {
 }
 
 /// Our own answer, counted. After a doubt about framing the connection ends.
-pub(super) fn refusal(worker: &Worker, reason: Reason) -> Response<Bytes> {
+pub(super) fn refusal(worker: &Worker, reason: Reason, open: &mut OpenRequest) -> Response<Bytes> {
     worker.counters.reason(reason).add();
+    if let Some(observed) = open.observed() {
+        observed.refused(reason);
+    }
     let mut answer = reason.answer();
     if reason.closes() {
         let headers: &mut HeaderMap = answer.headers_mut();

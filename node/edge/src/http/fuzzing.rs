@@ -22,7 +22,10 @@ use super::{
     headers::{self, Told},
     route::Scheme,
 };
-use crate::{connection::http1_settings, limits::PASSAGES};
+use crate::{
+    connection::{Activity, Watched, http1_settings},
+    limits::PASSAGES,
+};
 
 /// What comes of one request: where it would go, or why it goes nowhere and whether that
 /// ends the connection.
@@ -54,11 +57,17 @@ pub struct Forwarded {
 /// to, without the view.
 pub async fn requests(bytes: &[u8], address: IpAddr) -> Vec<Outcome> {
     let found = Arc::<Mutex<Vec<Outcome>>>::default();
+    let (activity, counters) = (Activity::new(true), Arc::default());
     let service = service_fn(|request: Request<Incoming>| {
         let found = Arc::clone(&found);
+        let open = activity.request(&counters);
         async move {
             let (head, body) = request.into_parts();
-            let outcome = match forwarded(head, body.is_end_stream(), address) {
+            let held = match open.activity().fault() {
+                Some(fault) => Err(fault.reason()),
+                None => forwarded(head, body.is_end_stream(), address),
+            };
+            let outcome = match held {
                 Ok(mut forwarded) => {
                     forwarded.body = length(body).await;
                     Ok(forwarded)
@@ -75,7 +84,8 @@ pub async fn requests(bytes: &[u8], address: IpAddr) -> Vec<Outcome> {
             Ok::<_, Infallible>(answer)
         }
     });
-    let io = TokioIo::new(tokio::io::join(bytes, tokio::io::sink()));
+    let stream = tokio::io::join(bytes, tokio::io::sink());
+    let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));
     // What hyper itself refuses never becomes a request.
     let _ = http1_settings().serve_connection(io, service).await;
     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);

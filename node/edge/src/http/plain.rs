@@ -11,11 +11,11 @@ use super::{
     answer::Reason,
     authority::Authority,
     body::ResponseBody,
-    forward::refusal,
+    forward::{note, refusal},
     framing,
     route::{Asked, Decision, Scheme, decide},
 };
-use crate::{connection::Client, worker::Worker};
+use crate::{connection::Client, observe::Listener, worker::Worker};
 
 /// Serves one request. Its body, if it has one, is not read.
 pub(crate) async fn serve(
@@ -23,14 +23,22 @@ pub(crate) async fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let open = client.activity.request(&worker.counters);
+    let mut open = client.activity.request(&worker.counters);
+    note(&worker, &client, Listener::Http, &request, &mut open);
     let (head, body) = request.into_parts();
     drop(body);
-    let answer = match answer(&worker, &head).await {
-        Ok(answer) => answer,
-        Err(reason) => refusal(&worker, reason),
+    let answer = match client.activity.fault() {
+        Some(fault) => Err(fault.reason()),
+        None => answer(&worker, &head).await,
     };
-    Ok(answer.map(|bytes| ResponseBody::ours(bytes, Some(open))))
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(reason) => refusal(&worker, reason, &mut open),
+    };
+    let mut answer = answer.map(|bytes| ResponseBody::ours(bytes, Some(open)));
+    let status = answer.status();
+    answer.body_mut().answers(status);
+    Ok(answer)
 }
 
 async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason> {

@@ -22,13 +22,24 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{connection::Client, worker::Worker};
+use crate::{connection::Client, observe::Observed, worker::Worker};
 
 /// Begins the tunnel as soon as the client has been sent the 101.
-pub(super) fn open(worker: &Arc<Worker>, client: Arc<Client>, ours: OnUpgrade, origins: OnUpgrade) {
+pub(super) fn open(
+    worker: &Arc<Worker>,
+    client: Arc<Client>,
+    (ours, origins): (OnUpgrade, OnUpgrade),
+    observed: Option<Observed>,
+) {
     let worker = Arc::clone(worker);
     let tasks = worker.tasks.clone();
     tasks.spawn(async move {
+        let carried = Arc::new(Carried::default());
+        // Ended whatever becomes of the tunnel, and if it is cut off.
+        let _ended = Ended {
+            observed,
+            carried: Arc::clone(&carried),
+        };
         let (client_side, origin_side) = match tokio::try_join!(ours, origins) {
             Ok(sides) => sides,
             Err(error) => {
@@ -38,24 +49,26 @@ pub(super) fn open(worker: &Arc<Worker>, client: Arc<Client>, ours: OnUpgrade, o
         };
         worker.counters.tunnels.add();
         worker.counters.tunnels_open.add();
-        carry(client_side, origin_side, worker.limits.tunnel_idle).await;
+        carry(client_side, origin_side, worker.limits.tunnel_idle, carried).await;
         worker.counters.tunnels_open.sub();
         drop(client); // and with it the connection's place
     });
 }
 
-async fn carry(client: Upgraded, origin: Upgraded, idle: Duration) {
+async fn carry(client: Upgraded, origin: Upgraded, idle: Duration, carried: Arc<Carried>) {
     let moved = Moved {
         begun: Instant::now(),
-        at: Arc::default(),
+        carried,
     };
     let mut client = Noted {
         inner: TokioIo::new(client),
         moved: moved.clone(),
+        bytes: |carried| &carried.from_client,
     };
     let mut origin = Noted {
         inner: TokioIo::new(origin),
         moved: moved.clone(),
+        bytes: |carried| &carried.to_client,
     };
     tokio::select! {
         result = copy_bidirectional(&mut client, &mut origin) => {
@@ -67,16 +80,45 @@ async fn carry(client: Upgraded, origin: Upgraded, idle: Duration) {
     }
 }
 
+/// What a tunnel has carried so far. Written on one core.
+#[derive(Debug, Default)]
+struct Carried {
+    /// When either side last sent something, in milliseconds since the beginning.
+    at: AtomicU64,
+    from_client: AtomicU64,
+    to_client: AtomicU64,
+}
+
+/// Ends what is noted down of the request that became a tunnel, when it is dropped.
+struct Ended {
+    observed: Option<Observed>,
+    carried: Arc<Carried>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(mut observed) = self.observed.take() {
+            let Carried {
+                from_client,
+                to_client,
+                ..
+            } = &*self.carried;
+            observed.carried(from_client.load(Relaxed), to_client.load(Relaxed));
+            observed.end(Instant::now());
+        }
+    }
+}
+
 /// When either side last sent something.
 #[derive(Clone, Debug)]
 struct Moved {
     begun: Instant,
-    at: Arc<AtomicU64>,
+    carried: Arc<Carried>,
 }
 
 impl Moved {
     fn note(&self) {
-        self.at.store(
+        self.carried.at.store(
             u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             Relaxed,
         );
@@ -84,7 +126,8 @@ impl Moved {
 
     async fn rests(&self, idle: Duration) {
         loop {
-            let until = self.begun + Duration::from_millis(self.at.load(Relaxed)) + idle;
+            let at = Duration::from_millis(self.carried.at.load(Relaxed));
+            let until = self.begun + at + idle;
             if until <= Instant::now() {
                 return;
             }
@@ -96,6 +139,8 @@ impl Moved {
 struct Noted<S> {
     inner: S,
     moved: Moved,
+    /// Where what it sends is added up.
+    bytes: fn(&Carried) -> &AtomicU64,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
@@ -104,9 +149,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
         if poll.is_ready() {
             self.moved.note();
+            let read = buf.filled().len() - before;
+            (self.bytes)(&self.moved.carried).fetch_add(read as u64, Relaxed);
         }
         poll
     }

@@ -22,6 +22,8 @@ pub(crate) enum Choice {
         certificate: Arc<Certificate>,
         claim: Index,
     },
+    /// The name has no certificate yet.
+    Pending(String),
     /// Show a CA that the name is ours, and nothing else.
     Prove { name: String, digest: [u8; 32] },
     /// A CA asks for a name without a challenge here: the leader may know of one.
@@ -59,10 +61,7 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
             certificate,
             claim,
         },
-        Served::Pending => {
-            counters.names_without_certificate.add();
-            Choice::Alert(AlertDescription::UnrecognisedName)
-        }
+        Served::Pending => Choice::Pending(name),
         Served::Unknown => {
             counters.names_unknown.add();
             Choice::Alert(AlertDescription::UnrecognisedName)

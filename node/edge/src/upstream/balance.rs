@@ -54,6 +54,16 @@ impl Targets {
         }
     }
 
+    /// The origin that is there, as it is shown.
+    pub(crate) fn shown(&self, place: usize) -> Option<String> {
+        Some(self.members.get(place)?.pool.origin().to_string())
+    }
+
+    /// The same if there is no other.
+    pub(crate) fn shown_only(&self) -> Option<String> {
+        self.shown(0).filter(|_| self.members.len() == 1)
+    }
+
     /// Whom to ask. `avoid` has just failed.
     pub(super) fn pick(&self, avoid: Option<usize>, now: Instant) -> usize {
         let look = |target: &Target| Look {

@@ -84,6 +84,7 @@ impl Connection {
                         response,
                         connection: Lent(None),
                         flight: None,
+                        place: 0,
                     })
                 }
                 Self::Http2 {
@@ -94,6 +95,7 @@ impl Connection {
                         response,
                         connection: stream,
                         flight: None,
+                        place: 0,
                     })
                 }
             }

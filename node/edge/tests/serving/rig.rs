@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::{ChallengeSource, Config, Edge, Inputs, Limits, Running};
+use edge::{AccessLog, ChallengeSource, Config, Edge, Inputs, Limits, Running, Trace};
 use futures_util::Stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -96,6 +96,9 @@ impl Parts {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
                 ..edge::dns::Config::default()
             }),
+            hostnames_counted: options.hostnames_counted,
+            access_log: options.access_log,
+            trace: options.trace,
         };
         let inputs = Inputs {
             states: self.states.clone(),
@@ -132,6 +135,9 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Sockets instead of it.
     pub(crate) inherited: Vec<TcpListener>,
+    pub(crate) hostnames_counted: usize,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) trace: Trace,
 }
 
 impl Default for Options {
@@ -145,6 +151,9 @@ impl Default for Options {
             fronts: Vec::new(),
             listen: "127.0.0.1:0".parse().unwrap(),
             inherited: Vec::new(),
+            hostnames_counted: 1000,
+            access_log: None,
+            trace: Trace::default(),
         }
     }
 }

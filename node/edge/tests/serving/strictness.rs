@@ -1,12 +1,12 @@
 //! What a request must be: said in bytes, as an attacker would.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::{
     origin::{Act, App, Script, Speaks},
-    rig::{HOST, Rig, empty, read_for, whole},
+    rig::{HOST, PATIENCE, Rig, empty, read_for, whole},
 };
 
 /// The head of a request to [`HOST`] with these lines.
@@ -121,7 +121,7 @@ async fn what_may_be_read_in_two_ways_is_refused_and_ends_the_connection() {
         check(&rig, &bytes, expected).await;
     }
     assert_eq!(
-        app.seen.requests.load(std::sync::atomic::Ordering::Relaxed),
+        app.seen.requests.load(Relaxed),
         0,
         "nothing reached the origin"
     );
@@ -129,26 +129,100 @@ async fn what_may_be_read_in_two_ways_is_refused_and_ends_the_connection() {
 
 #[tokio::test]
 async fn a_length_beside_chunks_ends_the_connection() {
-    // hyper hides the length from us, but closes; the origin is sent chunks only.
+    // hyper hides the length.
     let rig = Rig::start();
-    let mut script = Script::start(&[Act::SayAndClose(
-        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-    )])
-    .await;
-    rig.set_origin(script.at.clone());
+    let app = App::start(Speaks::Http1, &rig.ca).await;
+    rig.set_origin(app.at.clone());
     let body = "5\r\nhello\r\n0\r\n\r\n";
     for fields in [
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
     ] {
         let bytes = format!("{}{body}", request("POST / HTTP/1.1", fields));
-        check(&rig, &bytes, "HTTP/1.1 ").await;
-        let head = script.received.recv().await.unwrap().to_lowercase();
-        assert!(
-            head.contains("transfer-encoding: chunked") && !head.contains("content-length"),
-            "{head}"
-        );
+        check(&rig, &bytes, "HTTP/1.1 400").await;
     }
+    assert_eq!(app.seen.requests.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_the_http_library_hides_is_refused_in_the_request_where_it_stands() {
+    let rig = Rig::start();
+    let app = App::start(Speaks::Http1, &rig.ca).await;
+    rig.set_origin(app.at.clone());
+    let good = request("GET /good HTTP/1.1", "");
+    for (bytes, code) in [
+        (
+            format!("GET / HTTP/1.1\nHost: {HOST}\r\n\r\n"),
+            "line_end_invalid",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: {HOST}\n\r\n"),
+            "line_end_invalid",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\n"),
+            "line_end_invalid",
+        ),
+        (format!("\n{good}"), "line_end_invalid"),
+        (request("GET /a#b HTTP/1.1", ""), "target_invalid"),
+        (
+            request(
+                "POST / HTTP/1.1",
+                "Content-Length: 4\r\nContent-Length: 4\r\n",
+            ),
+            "content_length_invalid",
+        ),
+    ] {
+        // Before, and on a connection that has served already; both at once, too.
+        for before in ["", &good] {
+            let answer = rig.raw(format!("{before}{bytes}{good}").as_bytes()).await;
+            let answers: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).collect();
+            let expected = usize::from(!before.is_empty()) + 1;
+            assert_eq!(answers.len(), expected, "{bytes:?}: {answer}");
+            let last = answers[expected - 1];
+            assert!(
+                last.starts_with("400") && last.contains(code),
+                "{bytes:?}: {answer}"
+            );
+            assert!(
+                last.to_lowercase().contains("connection: close"),
+                "{answer}"
+            );
+        }
+    }
+    let known = 6;
+    assert_eq!(app.seen.requests.load(Relaxed), known, "those before only");
+    // What is empty before a request is let pass, as hyper and RFC 9112 section 2.2 have it.
+    let answer = rig.raw(format!("\r\n{good}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn frames_that_move_nothing_end_an_http2_connection() {
+    // More than fits into the buffers between.
+    const MANY: u32 = 2_000_000;
+    let rig = Rig::start();
+    let mut stream = rig.secure(&["h2"]).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(preface).await.unwrap();
+    let ping = b"\0\0\x08\x06\0\0\0\0\0abcdefgh";
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let drained =
+        tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
+    let flood = async {
+        let mut sent = 0;
+        while sent < MANY && writing.write_all(&ping.repeat(100)).await.is_ok() {
+            sent += 100;
+        }
+        sent
+    };
+    let sent = timeout(PATIENCE, flood).await.unwrap();
+    assert!(sent < MANY, "all were taken");
+    timeout(PATIENCE, drained).await.unwrap().unwrap().ok();
+    assert_eq!(rig.edge.metrics().floods, 1);
+    // A client that behaves is served meanwhile and after.
+    let mut h2 = rig.http2().await;
+    assert!(h2.ready().await.is_ok());
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An origin that echoes messages.
-async fn echoing() -> state::Origin {
+pub(crate) async fn echoing() -> state::Origin {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = format!("http://{}", listener.local_addr().unwrap())
         .parse()
@@ -43,7 +43,7 @@ async fn echoing() -> state::Origin {
     at
 }
 
-async fn open(
+pub(crate) async fn open(
     rig: &Rig,
 ) -> Result<(WebSocketStream<Secure>, server::Response), tungstenite::Error> {
     let stream = rig.secure(&["http/1.1"]).await;

@@ -14,6 +14,7 @@ mod disk;
 mod failover;
 mod fence;
 mod join;
+mod observation;
 mod operators;
 mod renewal;
 mod restart;
