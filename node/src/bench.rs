@@ -58,6 +58,12 @@ pub async fn run(options: &Options) -> Result<()> {
     let (_states, states) = watch::channel(alone.state());
     let keyring = alone.keyring();
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    // One client makes all the load.
+    let limits = edge::Limits {
+        connections_each: None,
+        rate_each: None,
+        ..edge::Limits::default()
+    };
     let edge = Edge::start(
         edge::Config {
             https: options.listen,
@@ -67,8 +73,7 @@ pub async fn run(options: &Options) -> Result<()> {
             public_https_port: None,
             cores,
             origin_roots: None,
-            lame_duck: Duration::ZERO,
-            limits: edge::Limits::default(),
+            limits,
             dns: None,
             hostnames_counted: HOSTNAMES_COUNTED,
             access_log: None,
@@ -83,6 +88,9 @@ pub async fn run(options: &Options) -> Result<()> {
             clock: Arc::new(SystemClock),
             challenges: Arc::new(NoLeader),
             reach: keyring,
+            https: Vec::new(),
+            http: Vec::new(),
+            memory: Arc::new(|| 0),
             behind: Arc::new(|| false),
         },
     )?;

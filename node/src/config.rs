@@ -98,6 +98,14 @@ pub struct Edge {
     pub origin_roots: Option<PathBuf>,
     /// Connections at once, in all.
     pub connections: u64,
+    /// Connections of one client at once; 0: as many as it likes.
+    pub connections_per_client: u64,
+    /// Connections that one client may open in a second; 0: as many as it likes.
+    pub connection_rate_per_client: u64,
+    /// Handshakes under way at once on each thread.
+    pub handshakes: u64,
+    /// Mebibytes of memory that the process should not exceed; 0: a part of what there is.
+    pub memory: u64,
     /// How long `/readyz` fails before listeners close, so that whatever sends
     /// traffic has seen it.
     pub lame_duck: Duration,
@@ -398,11 +406,25 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             .read::<PathBuf>("edge", "origin_roots")
             .map(|path| base.join(path)),
         connections: file.bounded("edge", "connections", 16..=10_000_000, 50_000),
+        connections_per_client: file.bounded(
+            "edge",
+            "connections_per_client",
+            0..=10_000_000,
+            4000,
+        ),
+        connection_rate_per_client: file.bounded(
+            "edge",
+            "connection_rate_per_client",
+            0..=1_000_000,
+            1000,
+        ),
+        handshakes: file.bounded("edge", "handshakes", 16..=1_000_000, 2048),
+        memory: file.bounded("edge", "memory", 0..=1 << 24, 0),
         lame_duck: file.bounded(
             "edge",
             "lame_duck",
             Duration::ZERO..=Duration::from_secs(600),
-            Duration::from_secs(10),
+            Duration::from_secs(45),
         ),
         grace: file.bounded(
             "edge",

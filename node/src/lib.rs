@@ -8,6 +8,7 @@
 mod abreast;
 mod access_log;
 pub mod bench;
+mod bounds;
 mod checks;
 pub mod config;
 pub mod data_dir;
@@ -16,6 +17,7 @@ pub mod enter;
 pub mod environment;
 mod figures;
 pub mod health;
+mod inherited;
 pub mod metrics;
 mod run;
 mod services;
@@ -25,5 +27,6 @@ pub mod telemetry;
 mod verification;
 mod wiring;
 
+pub use inherited::Inherited;
 pub use leader::failpoint;
 pub use run::run;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use node::{
-    bench,
+    Inherited, bench,
     config::{Config, Log, LogFormat},
     dev, telemetry,
 };
@@ -92,9 +92,14 @@ fn run(arguments: Run) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    // Before there are threads.
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => return complain(&format!("{error:#}"), ExitCode::FAILURE),
+    };
     let _log = telemetry::start(&config.log);
     let join = arguments.join.zip(arguments.token_file);
-    match node::run(config, join) {
+    match node::run(config, join, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -17,6 +17,7 @@ use crate::{
     enter::{Entered, Newborn, read_token},
     environment::SystemClock,
     health::Readiness,
+    inherited::Inherited,
     services,
     socket::{self, InitCall},
     wiring::{self, Listeners, Rooms},
@@ -32,12 +33,12 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 const REMOVED: &str = "this node was removed from its cluster";
 
 /// Runs a node until it is asked to stop. `join` is a member's admin address and a
-/// file with a token.
-pub fn run(config: Config, join: Option<(String, PathBuf)>) -> Result<()> {
+/// file with a token; `inherited` are sockets that it need not bind.
+pub fn run(config: Config, join: Option<(String, PathBuf)>, inherited: Inherited) -> Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), name = config.name, data_dir = %config.data_dir.display(), "starting");
     let control = runtime("control", CONTROL_THREADS)?;
     let raft = runtime("raft", RAFT_THREADS)?;
-    let ended = control.block_on(live(&config, join, raft.handle()));
+    let ended = control.block_on(live(&config, join, inherited, raft.handle()));
     // A flush that hangs must not keep the process.
     raft.shutdown_timeout(LAST_WAIT);
     control.shutdown_timeout(LAST_WAIT);
@@ -53,14 +54,19 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime> {
     built.context("threads could not be started")
 }
 
-async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -> Result<()> {
+async fn live(
+    config: &Config,
+    join: Option<(String, PathBuf)>,
+    inherited: Inherited,
+    raft: &Handle,
+) -> Result<()> {
     let mut stop = Stop::listen()?;
     let _data = DataDir::open(&config.data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (readiness, ready) = watch::channel(Readiness::NotReady("starting".to_owned()));
     let health = services::Health::open(config, ready).await?;
-    let listeners = Listeners::bind(config).await?;
+    let listeners = Listeners::bind(config, inherited).await?;
     let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
     let join = match join {
@@ -122,11 +128,13 @@ async fn live(config: &Config, join: Option<(String, PathBuf)>, raft: &Handle) -
             config.data_dir.display()
         );
     }
-    tracing::info!("asked to stop: draining");
     services::notify_stopping();
-    open.draining();
-    hand_over(&rooms).await;
-    open.edge.drain(config.edge.grace).await;
+    // Before anything that takes time: until then clients are sent here.
+    readiness.send_replace(Readiness::NotReady(wiring::DRAINING.to_owned()));
+    tokio::select! {
+        () = leave(config, &rooms, &open) => {}
+        () = stop.asked() => tracing::warn!("asked to stop again: ending at once"),
+    }
     rooms.replica.shutdown().await;
     tracing::info!("stopped");
     Ok(())
@@ -158,6 +166,17 @@ async fn answer_calls(
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Serves on while those in front learn that this node is about to end, and then lets
+/// clients end what they have begun.
+async fn leave(config: &Config, rooms: &Rooms, open: &services::Open) {
+    let wait = config.edge.lame_duck;
+    tracing::info!(lame_duck = ?wait, grace = ?config.edge.grace, "asked to stop: draining");
+    open.edge.lame_duck();
+    open.draining();
+    tokio::join!(hand_over(rooms), tokio::time::sleep(wait));
+    open.edge.drain(config.edge.grace).await;
 }
 
 /// A leader that stops hands over first, so that writes wait for no election.

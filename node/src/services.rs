@@ -91,6 +91,7 @@ impl Open {
         let asking = Arc::new(AskLeader(challenges.clone()));
         let edge = rooms.edge(
             config,
+            listeners.inherited,
             asking,
             serving.ticket_secrets(),
             abreast::watch(rooms, serving.clone()),

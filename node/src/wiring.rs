@@ -31,8 +31,10 @@ use tokio::{
 
 use crate::{
     access_log::Writing,
+    bounds,
     config::{self, Config, KeyProvider, StoreKind},
     health::Readiness,
+    inherited::Inherited,
 };
 
 /// The node's rooms while they are open.
@@ -51,10 +53,12 @@ pub(crate) struct Rooms {
 pub(crate) struct Listeners {
     pub(crate) peer: TcpListener,
     pub(crate) admin: TcpListener,
+    /// Of customers; the edge binds the others.
+    pub(crate) inherited: Inherited,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(config: &Config) -> Result<Self> {
+    pub(crate) async fn bind(config: &Config, inherited: Inherited) -> Result<Self> {
         let open = |address: SocketAddr, what: &'static str| async move {
             let bound = TcpListener::bind(address).await;
             bound.with_context(|| format!("the {what} port cannot be opened on {address}"))
@@ -62,6 +66,7 @@ impl Listeners {
         Ok(Self {
             peer: open(config.peer.listen, "peer").await?,
             admin: open(config.admin.listen, "admin").await?,
+            inherited,
         })
     }
 }
@@ -153,6 +158,7 @@ impl Rooms {
     pub(crate) fn edge(
         &self,
         config: &Config,
+        inherited: Inherited,
         challenges: Arc<dyn edge::ChallengeSource>,
         tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
         behind: edge::dns::Behind,
@@ -168,13 +174,7 @@ impl Rooms {
                     .with_context(|| format!("{} cannot be read", path.display()))?,
             ),
         };
-        let each = |total: u64| usize::try_from(total).unwrap_or(usize::MAX);
-        let limits = edge::Limits {
-            connections: each(config.edge.connections).div_ceil(cores.get()),
-            keys: each(config.edge.cached_keys),
-            wait_for_certificate: config.edge.wait_for_certificate,
-            ..edge::Limits::default()
-        };
+        let limits = bounds::limits(&config.edge);
         let (access_log, writing) = match &config.access_log {
             None => (None, None),
             Some(wanted) => {
@@ -191,13 +191,12 @@ impl Rooms {
                 public_https_port: Some(config.https_public_port),
                 cores,
                 origin_roots: roots,
-                lame_duck: config.edge.lame_duck,
                 limits,
                 dns: (!config.dns.is_empty()).then(|| edge::dns::Config {
                     listen: config.dns.clone(),
                     limits: edge::dns::Limits::default(),
                 }),
-                hostnames_counted: each(config.stats.hostnames),
+                hostnames_counted: usize::try_from(config.stats.hostnames).unwrap_or(usize::MAX),
                 access_log,
                 trace: edge::Trace {
                     request_id: config.trace.request_id,
@@ -213,6 +212,9 @@ impl Rooms {
                 clock: self.clock.clone(),
                 challenges,
                 reach: self.keyring.clone(),
+                https: inherited.https,
+                http: inherited.http,
+                memory: bounds::memory_used(),
                 behind,
             },
         )?;
@@ -349,6 +351,14 @@ impl OpenEdge {
             .and_then(edge::Running::dns_metrics)
     }
 
+    /// Says that it is about to end, and serves on.
+    pub(crate) fn lame_duck(&self) {
+        let running = self.running.lock();
+        if let Some(running) = &*running.unwrap_or_else(PoisonError::into_inner) {
+            running.lame_duck();
+        }
+    }
+
     /// What was served for each hostname.
     pub(crate) fn hostnames(&self) -> &Arc<edge::Hostnames> {
         &self.hostnames
@@ -424,10 +434,11 @@ pub(crate) async fn watch_readiness(
         } else {
             match edge.health() {
                 Some(health) if health.is_ready() => Readiness::Ready,
+                Some(health) if health.draining => not_ready(DRAINING),
                 Some(_) => {
                     not_ready("a thread that serves clients or DNS has ended: restart this node")
                 }
-                None => not_ready("draining"),
+                None => not_ready(DRAINING),
             }
         };
         readiness.send_if_modified(|was| {
@@ -441,6 +452,9 @@ pub(crate) async fn watch_readiness(
         tokio::time::sleep(LOOK).await;
     }
 }
+
+/// What `/readyz` says of a node that is about to end.
+pub(crate) const DRAINING: &str = "draining";
 
 fn not_ready(why: &str) -> Readiness {
     Readiness::NotReady(why.to_owned())

@@ -2,6 +2,7 @@
 
 mod activity;
 mod pending;
+mod roll;
 mod supervise;
 mod watched;
 
@@ -32,9 +33,11 @@ use tokio::{
 use self::supervise::{End, Graceful, supervise};
 pub(crate) use self::{
     activity::{Activity, OpenRequest},
+    roll::{Entry, Idle, Roll},
     watched::Watched,
 };
 use crate::{
+    admission::Refused,
     http::{body::ResponseBody, forward, plain},
     limits,
     listener::Admitted,
@@ -72,7 +75,7 @@ pub(crate) struct Client {
     /// Where its requests are added up, and whether that is for the name above.
     tally: OnceLock<(bool, Arc<Tally>)>,
     /// Held as long as `admitted`, where connections are counted.
-    _connected: Option<Connected>,
+    _connected: Option<Connected<Box<str>>>,
 }
 
 impl Client {
@@ -109,12 +112,22 @@ impl Client {
 /// Serves a connection of the https port.
 pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admitted: Admitted) {
     let deadline = Instant::now() + worker.limits.handshake;
+    let activity = Arc::clone(&admitted.activity);
     let fronts = &worker.fronts.https;
-    if !introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await {
-        return;
-    }
-    let address = admitted.address;
-    let (read, name, served, deadline) = match greet(&worker, &mut stream, deadline).await {
+    let greeted = async {
+        let refused = introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await?;
+        if let Some(refused) = refused {
+            return Some(Greeted::Refused(refused));
+        }
+        greet(&worker, &mut stream, deadline).await
+    };
+    let greeted = tokio::select! {
+        biased;
+        greeted = greeted => greeted,
+        // Others need its place.
+        () = activity.asked_to_leave() => None,
+    };
+    let (read, name, served, deadline) = match greeted {
         Some(Greeted::Client {
             read,
             name,
@@ -124,8 +137,11 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         Some(Greeted::Validation { read, name, config }) => {
             return prove(&worker, config, Replay::new(read, stream), &name, deadline).await;
         }
+        Some(Greeted::Refused(refused)) => return worker.refuse(stream, refused),
         None => return,
     };
+    activity.shakes_hands();
+    let address = admitted.address;
     let let_in = match let_in(&worker, &name, served) {
         Ok(let_in) => let_in,
         Err(alert) => return refuse(&mut stream, alert).await,
@@ -135,8 +151,9 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         config,
         connected,
     } = let_in;
+    let stream = Replay::new(read, stream);
     let (stream, protocol) =
-        match server::handshake(config, Replay::new(read, stream), &name, deadline).await {
+        match server::handshake(config, stream, &name, &worker.turns, deadline).await {
             Ok(done) => done,
             Err(error) => {
                 worker.counters.handshakes_failed.add();
@@ -148,7 +165,7 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
     if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
         worker.counters.handshakes_resumed.add();
     }
-    let activity = Activity::new(protocol == Protocol::Http1);
+    admitted.serves(protocol == Protocol::Http1);
     let asked = policy.handshake.asked();
     let shown = asked
         .as_ref()
@@ -190,11 +207,14 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
 pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitted: Admitted) {
     let deadline = Instant::now() + worker.limits.handshake;
     let fronts = &worker.fronts.http;
-    if !introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await {
-        return;
+    match introduced(&worker, &mut stream, &mut admitted, fronts, deadline).await {
+        Some(None) => {}
+        Some(Some(refused)) => return worker.refuse(stream, refused),
+        None => return,
     }
     let address = admitted.address;
-    let activity = Activity::new(true);
+    let activity = Arc::clone(&admitted.activity);
+    admitted.serves(true);
     let client = Arc::new(Client {
         admitted,
         name: String::new(),
@@ -216,30 +236,27 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
     note(address, &end);
 }
 
-/// Learns from whoever stands in front, if anybody does, who the client is. False: the
-/// connection has ended.
+/// Learns from whoever stands in front, if anybody does, who the client is, and whether it
+/// is one too many. `None`: the connection has ended.
 async fn introduced(
     worker: &Worker,
     stream: &mut TcpStream,
     admitted: &mut Admitted,
     fronts: &[IpNet],
     deadline: Instant,
-) -> bool {
+) -> Option<Option<Refused>> {
     if fronts.is_empty() {
-        return true;
+        return Some(None);
     }
     let sender = admitted.address;
     let error = match timeout_at(deadline, proxy_protocol::read(stream, sender, fronts)).await {
-        Ok(Ok(client)) => {
-            admitted.address = client;
-            return true;
-        }
+        Ok(Ok(client)) => return Some(admitted.introduce(worker, client).err()),
         Ok(Err(error)) => error,
         Err(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
     };
     worker.counters.fronts_refused.add();
     tracing::debug!(%sender, %error, "no PROXY protocol header");
-    false
+    None
 }
 
 fn note(client: SocketAddr, end: &End) {
@@ -254,7 +271,7 @@ fn note(client: SocketAddr, end: &End) {
 struct LetIn {
     policy: Arc<Policy>,
     config: Ready,
-    connected: Option<Connected>,
+    connected: Option<Connected<Box<str>>>,
 }
 
 /// What the settings of `name` make of the key that was found; an alert if they want
@@ -333,6 +350,8 @@ enum Greeted {
         name: String,
         config: Ready,
     },
+    /// Nobody's: the client behind the front has enough connections.
+    Refused(Refused),
 }
 
 /// What a client's name is served with.

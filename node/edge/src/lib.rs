@@ -10,7 +10,7 @@
 //! cores on the road of a request.
 //!
 //! ```text
-//! listener -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
+//! listener -> admission -> connection (-> proxy_protocol) -> tls/hello -> tls/resolver -> tls/keys
 //!          -> tls/tickets -> tls/server
 //!          -> http/framing, http/authority -> http/route -> http/forward -> upstream
 //! ```
@@ -33,6 +33,7 @@
 //! from bytes, never keeps TLS sessions (clients do, in tickets that any node opens), and
 //! never forwards a head as it came.
 
+mod admission;
 mod connection;
 pub mod dns;
 mod http;
@@ -51,12 +52,13 @@ mod worker;
 #[cfg(feature = "fuzzing")]
 pub use self::http::fuzzing;
 pub use self::{
+    admission::MemoryUsed,
     http::{
         answer::Reason,
         challenge::{ChallengeSource, Unreachable},
         route,
     },
-    limits::Limits,
+    limits::{Limits, Shares},
     metrics::{Figure, Kind, Snapshot},
     observe::{
         access_log::{AccessLog, Chunk, Chunks, Rules},

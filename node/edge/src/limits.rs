@@ -6,17 +6,30 @@
 
 use std::time::Duration;
 
+use state::traffic::Rate;
+
 /// Bounds that a configuration may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections a core holds at once on the https port, handshakes and tunnels
-    /// included.
-    /// A permit is taken before `accept`, so what is beyond waits in the kernel's
-    /// queue, where it costs nothing.
+    /// Connections of all cores at once on the https port, handshakes and tunnels
+    /// included. Near it those that rest are ended, beyond it new ones refused.
     pub connections: usize,
     /// The same on the http port, counted apart: its answers are short, and a
     /// flood there must not keep anybody from the other.
     pub plain_connections: usize,
+    /// Connections of one client (an IPv4 address, an IPv6 /64) at once, on both ports.
+    /// Some thousand people may share an address of their carrier.
+    pub connections_each: Option<u32>,
+    /// Connections that one client may open in a second.
+    pub rate_each: Option<Rate>,
+    /// Handshakes of one core under way at once, each up to some 20 KB. Beyond it those
+    /// leave that have said nothing yet, the oldest first.
+    pub handshakes: u64,
+    /// Descriptors that the process may have. A part is left for what is no traffic; the
+    /// rest is for clients and origins in equal shares.
+    pub descriptors: usize,
+    /// Octets of memory that the process should not exceed.
+    pub memory: u64,
     /// From `accept` to the end of the TLS handshake. A full handshake over a
     /// satellite link takes 2 s.
     pub handshake: Duration,
@@ -66,8 +79,16 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 16_384,
-            plain_connections: 1024,
+            connections: 50_000,
+            plain_connections: 4096,
+            connections_each: Some(4000),
+            rate_each: Some(Rate {
+                per_second: 1000,
+                burst: 4000,
+            }),
+            handshakes: 2048,
+            descriptors: usize::MAX,
+            memory: u64::MAX,
             handshake: Duration::from_secs(10),
             wait_for_certificate: Duration::ZERO,
             waiting: 256,
@@ -88,6 +109,52 @@ impl Default for Limits {
         }
     }
 }
+
+/// What each part of the traffic may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Clients' connections on the https port.
+    pub https: usize,
+    /// And on the http port.
+    pub http: usize,
+    /// Connections to origins.
+    pub origins: usize,
+}
+
+impl Limits {
+    /// How descriptors are shared out. Each client's connection may need one to an origin.
+    pub fn shares(&self) -> Shares {
+        let traffic = self.descriptors - DESCRIPTORS_KEPT.min(self.descriptors / 4);
+        let clients = traffic / 2;
+        let http = self.plain_connections.min(clients / 8);
+        let https = self.connections.min(clients - http);
+        Shares {
+            https,
+            http,
+            origins: traffic - https - http,
+        }
+    }
+}
+
+/// Descriptors for all that is no traffic: peers and operators, the store, DNS.
+const DESCRIPTORS_KEPT: usize = 1024;
+/// Hundredths of the places that may be taken before those who rest are asked to leave.
+pub(crate) const CROWDED: usize = 90;
+/// The part of the idle that is asked to leave at once, one in so many.
+pub(crate) const SHED_PART: usize = 16;
+/// A core does not look through its connections more often.
+pub(crate) const SHED_EVERY: Duration = Duration::from_millis(10);
+/// What was refused is said no more often.
+pub(crate) const SHED_REPORT: Duration = Duration::from_secs(1);
+/// How often the memory in use is looked at.
+pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
+/// Hundredths of the memory that may be used before those who rest are asked to leave.
+pub(crate) const MEMORY_TIGHT: u64 = 90;
+/// Hundredths of the places that are given whatever memory is used: that may be no fault of
+/// connections, and a node that takes none at all is down.
+pub(crate) const ROOM_WITHOUT_MEMORY: usize = 10;
+/// Handshakes computed before all else that is ready is polled. Four take a millisecond.
+pub(crate) const HANDSHAKES_A_TURN: usize = 4;
 
 /// Connections the kernel may queue for one listener while its core is busy.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -217,6 +284,14 @@ pub(crate) const KEYS_FAILED: usize = 1024;
 /// Threads that read the store and open keys, for all cores. Two, so that one
 /// hanging read does not end new names.
 pub(crate) const OPENERS: usize = 2;
+/// Connections that a draining core tells to end in a second: all of them come back to the
+/// other nodes, with handshakes. In at most half of the time there is.
+pub(crate) const TOLD_PER_SECOND: u32 = 1000;
+/// They are told so many at once.
+pub(crate) const TOLD_AT_ONCE: u32 = 10;
+/// How long a draining core takes connections on, each for what it asks first: who was just
+/// told to go may come back before it is led elsewhere. At most half of the time there is.
+pub(crate) const LISTEN_ON: Duration = Duration::from_secs(1);
 /// After a connection was told to end and has nothing in flight.
 pub(crate) const CLOSING: Duration = Duration::from_secs(5);
 /// Asking the leader for a challenge: the CA's own patience is 10 s, and the
@@ -233,3 +308,32 @@ pub(crate) const CHALLENGE_UNKNOWN: Duration = Duration::from_secs(2);
 /// for each from three to five places within seconds; to make one again costs a
 /// tenth of a millisecond.
 pub(crate) const PROOFS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_shared_out() {
+        let shares = |descriptors| {
+            let limits = Limits {
+                descriptors,
+                ..Limits::default()
+            };
+            let Shares {
+                https,
+                http,
+                origins,
+            } = limits.shares();
+            (https, http, origins)
+        };
+        for (descriptors, expected) in [
+            (64, (21, 3, 24)),
+            (1024, (336, 48, 384)),
+            (20_000, (8302, 1186, 9488)),
+            (524_288, (50_000, 4096, 469_168)),
+        ] {
+            assert_eq!(shares(descriptors), expected, "{descriptors}");
+        }
+    }
+}

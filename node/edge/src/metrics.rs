@@ -81,6 +81,16 @@ counters! {
     Gauge connections_open,
     /// Times that accepting failed, for want of descriptors as a rule.
     Counter accept_failures,
+    /// Resting connections that were asked to end to make room for others.
+    Counter connections_shed,
+    /// Connections refused because there were as many as there may be.
+    Counter refused_full,
+    /// Connections refused because memory was used up.
+    Counter refused_memory,
+    /// Connections refused because their client had too many or opened them too fast.
+    Counter refused_client,
+    /// Connections refused because too many handshakes were under way.
+    Counter refused_handshakes,
     /// Connections refused because no PROXY protocol header of a known front came first.
     Counter fronts_refused,
     /// TLS handshakes completed.
@@ -89,6 +99,10 @@ counters! {
     Counter handshakes_resumed,
     /// TLS handshakes that failed or took too long.
     Counter handshakes_failed,
+    /// TLS handshakes under way, from the connection's arrival.
+    Gauge handshakes_open,
+    /// Connections that had said nothing yet when others needed their place.
+    Counter handshakes_shed,
     /// TLS handshakes that waited for their name's first certificate, and got it.
     Counter handshakes_waited,
     /// TLS handshakes that wait so now.

@@ -12,14 +12,15 @@ use state::{
 use tokio::{
     runtime::{self, Runtime},
     sync::{oneshot, watch},
-    time::{Instant, sleep},
+    time::Instant,
 };
 
 use crate::{
+    admission::{self, Admission, MemoryUsed},
     dns,
     http::challenge::{ChallengeSource, Challenges},
     limits::{Limits, OPENERS},
-    listener::{self, Sockets},
+    listener::{self, Listener, Sockets},
     metrics::{Counters, Snapshot},
     observe::{
         access_log::AccessLog,
@@ -53,9 +54,6 @@ pub struct Config {
     pub cores: NonZeroUsize,
     /// Roots (PEM) that origins' certificates may chain to besides the system's.
     pub origin_roots: Option<Vec<u8>>,
-    /// How long a drain goes on accepting while health says draining, so that
-    /// those in front can prefer others first.
-    pub lame_duck: Duration,
     /// Bounds.
     pub limits: Limits,
     /// Where DNS queries are answered; absent: nowhere.
@@ -85,6 +83,13 @@ pub struct Inputs {
     pub challenges: Arc<dyn ChallengeSource>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
     pub reach: Arc<dyn Reach>,
+    /// Listening sockets that whoever started us holds, instead of [`Config::https`]; none:
+    /// that is bound.
+    pub https: Vec<std::net::TcpListener>,
+    /// The same of [`Config::http`].
+    pub http: Vec<std::net::TcpListener>,
+    /// How much memory the process has in use, against [`Limits::memory`].
+    pub memory: MemoryUsed,
     /// Whether others may have published what this node has not: asked for DNS
     /// queries that would be denied.
     pub behind: dns::Behind,
@@ -116,12 +121,12 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Edge;
 
-/// A serving edge. Dropping it cuts everything off; see [`Running::drain`].
+/// A serving edge. Dropping it cuts everything off; see [`Running::lame_duck`] and
+/// [`Running::drain`].
 pub struct Running {
     addresses: Addresses,
     published: watch::Receiver<Index>,
     phase: watch::Sender<Phase>,
-    lame_duck: Duration,
     counters: Vec<Arc<Counters>>,
     hostnames: Arc<Hostnames>,
     cores: Vec<oneshot::Receiver<usize>>,
@@ -182,8 +187,8 @@ impl Edge {
         let roots = config.origin_roots.as_deref();
         let dialer = Arc::new(Dialer::new(&provider, roots, Arc::clone(&inputs.seal))?);
         let limits = Arc::new(config.limits);
-        let https = listen(config.https, config.cores)?;
-        let http = listen(config.http, config.cores)?;
+        let https = listen(config.https, &inputs.https, config.cores)?;
+        let http = listen(config.http, &inputs.http, config.cores)?;
         let addresses = Addresses {
             https: address_of(&https)?,
             http: address_of(&http)?,
@@ -200,6 +205,8 @@ impl Edge {
         background.spawn(view::publish(inputs.states, Arc::clone(&present), publish));
         let tickets = Tickets::new(inputs.tickets.borrow().clone(), Arc::clone(&inputs.clock));
         background.spawn(tickets.clone().follow(inputs.tickets));
+        let admission = Admission::new(&limits);
+        background.spawn(Arc::clone(&admission).watch_memory(limits.memory, inputs.memory));
         let opener = Opener {
             bodies: inputs.bodies,
             seal: inputs.seal,
@@ -216,6 +223,7 @@ impl Edge {
             dialer,
             challenges: Challenges::new(inputs.challenges),
             reach: inputs.reach,
+            admission: Arc::clone(&admission),
             limits,
             fronts: Arc::new(Fronts {
                 https: config.https_from,
@@ -229,7 +237,6 @@ impl Edge {
             addresses,
             published,
             phase,
-            lame_duck: config.lame_duck,
             counters: Vec::new(),
             hostnames: Arc::clone(&shared.hostnames),
             cores: Vec::new(),
@@ -250,6 +257,8 @@ impl Edge {
             let sockets = Sockets { https, http };
             running.start_core(shared.clone(), own, sockets, watched.clone())?;
         }
+        let counters = running.counters.clone();
+        running._background.spawn(admission::report(counters));
         Ok(running)
     }
 }
@@ -325,12 +334,15 @@ impl Running {
         self.dns.as_ref().map(dns::Running::metrics)
     }
 
-    /// Says that it is draining; after the configured time stops to accept and to
-    /// answer DNS queries, ends each connection after what it has begun, and after
-    /// `grace` cuts off the rest.
-    pub async fn drain(mut self, grace: Duration) -> Drained {
+    /// Says in its health that it is about to end, and serves on as before, so that those
+    /// in front can prefer others first.
+    pub fn lame_duck(&self) {
         self.phase.send_replace(Phase::LameDuck);
-        sleep(self.lame_duck).await;
+    }
+
+    /// Stops to answer DNS queries, ends each connection after what it has begun, then
+    /// stops to accept, and after `grace` cuts off the rest.
+    pub async fn drain(mut self, grace: Duration) -> Drained {
         // Resolvers ask another name server, as they do of one that is lost.
         self.dns = None;
         self.phase
@@ -352,14 +364,19 @@ impl std::fmt::Debug for Running {
 
 fn listen(
     address: SocketAddr,
+    inherited: &[std::net::TcpListener],
     cores: NonZeroUsize,
-) -> Result<Vec<std::net::TcpListener>, StartError> {
-    listener::bind(address, cores.get()).map_err(|source| StartError::Listen { address, source })
+) -> Result<Vec<Listener>, StartError> {
+    let listeners = match inherited {
+        [] => listener::bind(address, cores.get()),
+        sockets => listener::share(sockets, cores.get()),
+    };
+    listeners.map_err(|source| StartError::Listen { address, source })
 }
 
-fn address_of(listeners: &[std::net::TcpListener]) -> Result<SocketAddr, StartError> {
+fn address_of(listeners: &[Listener]) -> Result<SocketAddr, StartError> {
     // There is one a core, and at least one core.
-    listeners[0].local_addr().map_err(StartError::Thread)
+    listeners[0].address().map_err(StartError::Thread)
 }
 
 /// The runtime beside the cores: publishes views, reads the store, opens keys.
@@ -371,6 +388,7 @@ impl Background {
             .worker_threads(1)
             .max_blocking_threads(OPENERS)
             .thread_name("edge-background")
+            .enable_time()
             .build()?;
         let handle = runtime.handle().clone();
         Ok(Self(Some(runtime), handle))

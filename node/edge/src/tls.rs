@@ -9,3 +9,4 @@ pub(crate) mod replay;
 pub(crate) mod resolver;
 pub(crate) mod server;
 pub(crate) mod tickets;
+pub(crate) mod turns;

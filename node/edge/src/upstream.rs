@@ -22,7 +22,7 @@ use state::{
     OriginScheme, Traffic,
     traffic::{OriginName, Switch, Weighted},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 pub use self::failure::RootsError;
 use self::{
@@ -46,6 +46,8 @@ use crate::{
 pub(crate) struct Upstream {
     dialer: Arc<Dialer>,
     checks: Arc<Checks>,
+    /// The connections that this node may hold to all origins.
+    connections: Arc<Semaphore>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
     pools: Mutex<HashMap<Arc<Destination>, Arc<Pool>>>,
@@ -84,12 +86,14 @@ impl Upstream {
     pub(crate) fn new(
         dialer: Arc<Dialer>,
         checks: Arc<Checks>,
+        connections: Arc<Semaphore>,
         limits: Arc<Limits>,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
             dialer,
             checks,
+            connections,
             limits,
             counters,
             pools: Mutex::default(),
@@ -285,6 +289,7 @@ impl Upstream {
         let pool = Pool::new(
             Arc::clone(&destination),
             Arc::clone(&self.dialer),
+            Arc::clone(&self.connections),
             Arc::clone(&self.limits),
             Arc::clone(&self.counters),
         );

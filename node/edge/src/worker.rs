@@ -2,7 +2,7 @@
 //! present view, the secrets of tickets and the guards of challenges are shared with other
 //! cores.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
@@ -11,15 +11,16 @@ use state::{Index, ports::Reach};
 use tokio::{
     runtime,
     sync::{Semaphore, oneshot, watch},
-    time::{Instant, interval, sleep_until},
+    time::{Instant, interval, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    connection::{self, http1_settings, http2_settings},
+    admission::Admission,
+    connection::{self, Idle, Roll, http1_settings, http2_settings},
     http::challenge::Challenges,
-    limits::{ACCESS_LOG_PAUSE, Limits, SWEEP},
-    listener::{self, Sockets},
+    limits::{ACCESS_LOG_PAUSE, LISTEN_ON, Limits, SWEEP, TOLD_AT_ONCE, TOLD_PER_SECOND},
+    listener::{self, Port, Sockets},
     metrics::Counters,
     observe::{access_log::CoreLog, tally::Hostnames, trace::Tracer},
     policy::{Policies, allowance::Allowances},
@@ -27,6 +28,7 @@ use crate::{
         alpn::Proofs,
         keys::{Keys, Opener},
         tickets::Tickets,
+        turns::Turns,
     },
     upstream::{Checks, Dialer, Upstream},
     view::Present,
@@ -44,11 +46,14 @@ pub(crate) struct Worker {
     pub(crate) tickets: Tickets,
     pub(crate) upstream: Upstream,
     pub(crate) policies: Policies,
-    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) allowances: Arc<Allowances<Box<str>>>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) roll: Arc<Roll>,
+    pub(crate) turns: Turns,
     pub(crate) counters: Arc<Counters>,
     pub(crate) hostnames: Arc<Hostnames>,
     /// Absent: none is kept.
@@ -61,8 +66,10 @@ pub(crate) struct Worker {
     pub(crate) https_port: u16,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
-    /// Cancelled when connections shall end.
+    /// Cancelled when all connections shall end.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when no more shall be accepted.
+    pub(crate) closing: CancellationToken,
     /// Connections and tunnels.
     pub(crate) tasks: TaskTracker,
 }
@@ -76,11 +83,12 @@ pub(crate) struct Shared {
     pub(crate) tickets: Tickets,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) checks: Arc<Checks>,
-    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) allowances: Arc<Allowances<Box<str>>>,
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) hostnames: Arc<Hostnames>,
     pub(crate) https_port: u16,
 }
@@ -131,6 +139,7 @@ impl Worker {
             reach,
             limits,
             fronts,
+            admission,
             hostnames,
             https_port,
         } = shared;
@@ -143,11 +152,20 @@ impl Worker {
             allowances,
             tickets,
             keys: Keys::new(opener, limits.keys, Arc::clone(&counters)),
-            upstream: Upstream::new(dialer, checks, Arc::clone(&limits), Arc::clone(&counters)),
+            upstream: Upstream::new(
+                dialer,
+                checks,
+                Arc::clone(&admission.origins),
+                Arc::clone(&limits),
+                Arc::clone(&counters),
+            ),
             challenges,
             reach,
             limits,
             fronts,
+            admission,
+            roll: Arc::default(),
+            turns: Turns::new(),
             counters,
             hostnames,
             access_log,
@@ -157,8 +175,35 @@ impl Worker {
             http1: http1_settings(),
             http2: http2_settings(),
             draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Asks those who rest, or say nothing, to make room, if it is needed.
+    pub(crate) fn make_room(&self) {
+        let admission = &self.admission;
+        if admission.is_crowded(&admission.https) || admission.is_crowded(&admission.http) {
+            self.shed_resting();
+        }
+        if self.counters.handshakes_open.get() > self.limits.handshakes {
+            self.shed_silent();
+        }
+    }
+
+    pub(crate) fn shed_silent(&self) {
+        let open = self.counters.handshakes_open.get();
+        let too_many = open.saturating_sub(self.limits.handshakes);
+        let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+        for _ in 0..self.roll.shed(Idle::Silent, too_many) {
+            self.counters.handshakes_shed.add();
+        }
+    }
+
+    pub(crate) fn shed_resting(&self) {
+        for _ in 0..self.roll.shed(Idle::Resting, 0) {
+            self.counters.connections_shed.add();
+        }
     }
 }
 
@@ -178,17 +223,16 @@ pub(crate) fn run(
 }
 
 async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver<Phase>) -> usize {
-    let limits = &worker.limits;
     let https = listener::accept(
         Arc::clone(&worker),
         sockets.https,
-        limits.connections,
+        Port::Https,
         connection::secure,
     );
     let http = listener::accept(
         Arc::clone(&worker),
         sockets.http,
-        limits.plain_connections,
+        Port::Http,
         connection::plain,
     );
     let accepting = [tokio::spawn(https), tokio::spawn(http)];
@@ -198,7 +242,7 @@ async fn serve(worker: Arc<Worker>, sockets: Sockets, mut phase: watch::Receiver
         .clone()
         .map(|log| tokio::spawn(flush(log)));
     let deadline = draining(&mut phase).await;
-    worker.draining.cancel();
+    part(&worker, deadline).await;
     for task in accepting {
         let _ = task.await;
     }
@@ -226,6 +270,26 @@ async fn draining(phase: &mut watch::Receiver<Phase>) -> Instant {
     }
 }
 
+/// Tells all connections to end, one after the other, and then the listeners.
+async fn part(worker: &Worker, deadline: Instant) {
+    let half = (deadline - Instant::now()) / 2;
+    let listen_on = LISTEN_ON.min(half);
+    let told_by = deadline - half - listen_on;
+    let present = worker.roll.present();
+    for some in present.chunks(TOLD_AT_ONCE as usize) {
+        for activity in some {
+            activity.leave();
+        }
+        if Instant::now() >= told_by {
+            break;
+        }
+        sleep(Duration::from_secs(1) * TOLD_AT_ONCE / TOLD_PER_SECOND).await;
+    }
+    worker.draining.cancel();
+    sleep(listen_on).await;
+    worker.closing.cancel();
+}
+
 /// Hands lines of the access log on that wait for others.
 async fn flush(log: Arc<CoreLog>) {
     let mut ticks = interval(ACCESS_LOG_PAUSE);
@@ -239,6 +303,7 @@ async fn sweep(worker: Arc<Worker>) {
     let mut ticks = interval(SWEEP);
     loop {
         ticks.tick().await;
+        worker.make_room();
         worker.policies.sweep();
         worker.upstream.sweep();
     }

@@ -21,6 +21,7 @@ pub mod disk;
 pub mod ext4;
 pub mod faketime;
 pub mod lan;
+pub mod load;
 pub mod machine;
 pub mod options;
 pub mod pebble;
@@ -42,6 +43,7 @@ pub use disk::{Disk, Failure};
 pub use ext4::Ext4;
 pub use faketime::Faketime;
 pub use lan::Lan;
+pub use load::Load;
 pub use node::{
     dev::{process, request},
     failpoint::{ACCOUNT as ACCOUNT_FAILPOINTS, ORDER as FAILPOINTS},

@@ -7,12 +7,12 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     http::lines::Fault,
@@ -26,9 +26,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Activity {
     begun: Instant,
+    /// A [`Stage`].
+    stage: AtomicU8,
     /// Heads are timed from their first byte; HTTP/2 has no such moment that
     /// could be seen from outside.
-    times_heads: bool,
+    times_heads: AtomicBool,
     requests_open: AtomicU32,
     served_any: AtomicBool,
     /// A byte of the next head has arrived.
@@ -47,6 +49,21 @@ pub(crate) struct Activity {
     faulty: AtomicU32,
     fault: AtomicUsize,
     tunnel: AtomicBool,
+    /// It was asked to make room for others.
+    asked: AtomicBool,
+    leave: Notify,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Stage {
+    /// Nothing that we want was sent yet.
+    Silent,
+    /// A handshake is being made.
+    Handshake,
+    /// It is ready for requests.
+    Serving,
 }
 
 /// What the deadline means.
@@ -59,23 +76,69 @@ pub(crate) enum Expiry {
 }
 
 impl Activity {
-    /// Of a connection that has just become ready for requests.
-    pub(crate) fn new(times_heads: bool) -> Arc<Self> {
+    /// Of a connection that was just accepted.
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
-            times_heads,
+            stage: AtomicU8::new(Stage::Silent as u8),
+            times_heads: AtomicBool::new(false),
             requests_open: AtomicU32::new(0),
             served_any: AtomicBool::new(false),
-            head_begun: AtomicBool::new(times_heads),
+            head_begun: AtomicBool::new(false),
             since: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             ending: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+            leave: Notify::new(),
             requests: AtomicU32::new(0),
             faulty: AtomicU32::new(0),
             fault: AtomicUsize::new(0),
             tunnel: AtomicBool::new(false),
         })
+    }
+
+    /// Its client has said what a handshake needs.
+    pub(crate) fn shakes_hands(&self) {
+        self.stage.store(Stage::Handshake as u8, Relaxed);
+    }
+
+    /// It is ready for requests.
+    pub(crate) fn serves(&self, times_heads: bool) {
+        self.times_heads.store(times_heads, Relaxed);
+        self.head_begun.store(times_heads, Relaxed);
+        self.since.store(self.now(), Relaxed);
+        self.stage.store(Stage::Serving as u8, Relaxed);
+    }
+
+    /// True while its client has not said what a handshake needs, and it was not asked to
+    /// leave.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.stage.load(Relaxed) == Stage::Silent as u8 && !self.asked.load(Relaxed)
+    }
+
+    /// Since when it rests between requests, if it does and was not told or asked to end.
+    pub(crate) fn rests_since(&self) -> Option<Instant> {
+        let rests = self.stage.load(Relaxed) == Stage::Serving as u8
+            && self.requests_open.load(Relaxed) == 0
+            && !self.head_begun.load(Relaxed)
+            && self.ending.load(Relaxed) == 0
+            && !self.asked.load(Relaxed);
+        rests.then(|| self.after(self.since.load(Relaxed), Duration::ZERO))
+    }
+
+    /// Asks it to end after what it has begun. False: it was asked before.
+    pub(crate) fn leave(&self) -> bool {
+        let first = !self.asked.swap(true, Relaxed);
+        if first {
+            self.leave.notify_one();
+        }
+        first
+    }
+
+    /// Waits until it is asked to end; to be awaited to its end once.
+    pub(crate) async fn asked_to_leave(&self) {
+        self.leave.notified().await;
     }
 
     /// Until when the connection may go on as it does, and what comes then.
@@ -136,7 +199,7 @@ impl Activity {
 
     /// Bytes came from the client.
     pub(crate) fn received(&self) {
-        if self.times_heads
+        if self.times_heads.load(Relaxed)
             && self.requests_open.load(Relaxed) == 0
             && !self.head_begun.swap(true, Relaxed)
         {
@@ -195,10 +258,18 @@ impl Activity {
         self.ending.store(self.now(), Relaxed);
     }
 
+    /// Until when the client of a new connection should have sent its first request, if it
+    /// is about to end.
+    pub(crate) fn first_request_by(&self, limits: &Limits) -> Instant {
+        self.after(self.since.load(Relaxed), limits.head)
+    }
+
     /// False while the client of a new connection may yet send a first request
     /// that it has every right to see answered.
     pub(crate) fn has_been_useful(&self) -> bool {
-        !self.times_heads || self.served_any.load(Relaxed) || self.requests_open.load(Relaxed) > 0
+        !self.times_heads.load(Relaxed)
+            || self.served_any.load(Relaxed)
+            || self.requests_open.load(Relaxed) > 0
     }
 
     /// A request's head has arrived. Give the result to its response's body.
@@ -264,6 +335,12 @@ mod tests {
 
     use super::*;
 
+    fn serving(times_heads: bool) -> Arc<Activity> {
+        let activity = Activity::new();
+        activity.serves(times_heads);
+        activity
+    }
+
     /// The deadline in whole seconds from the beginning.
     #[track_caller]
     fn check(activity: &Activity, seconds: u64, expiry: Expiry) {
@@ -276,7 +353,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_connection_is_timed_as_a_head() {
-        let activity = Activity::new(true);
+        let activity = serving(true);
         check(&activity, 10, HEAD);
         advance(Duration::from_secs(3)).await;
         activity.received();
@@ -286,7 +363,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rest_is_longer_than_a_head() {
-        let activity = Activity::new(true);
+        let activity = serving(true);
         advance(Duration::from_secs(1)).await;
         let request = activity.request(&Arc::default());
         check(&activity, 301, STUCK);
@@ -305,7 +382,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_alone_do_not_prolong_a_rest() {
-        let activity = Activity::new(false);
+        let activity = serving(false);
         advance(Duration::from_secs(5)).await;
         activity.received();
         check(&activity, 60, Expiry::Rested);
@@ -313,7 +390,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stalled_client_is_cut_off() {
-        let activity = Activity::new(true);
+        let activity = serving(true);
         let _request = activity.request(&Arc::default());
         advance(Duration::from_secs(2)).await;
         activity.wrote(true);
@@ -326,12 +403,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_told_to_end_ends() {
-        let activity = Activity::new(false);
+        let activity = serving(false);
         let request = activity.request(&Arc::default());
         activity.told_to_end();
         check(&activity, 300, STUCK);
         advance(Duration::from_secs(9)).await;
         drop(request);
         check(&activity, 14, Expiry::Overdue("it does not close"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rests_between_requests_only() {
+        let activity = Activity::new();
+        let rests = || activity.rests_since().is_some();
+        assert!(activity.is_silent() && !rests());
+        activity.shakes_hands();
+        assert!(!activity.is_silent() && !rests());
+        activity.serves(true);
+        assert!(!rests(), "its first request is on its way");
+        drop(activity.request(&Arc::default()));
+        assert!(rests());
+        activity.received();
+        assert!(!rests(), "the next head has begun");
+        let request = activity.request(&Arc::default());
+        assert!(!rests());
+        drop(request);
+        assert!(rests());
+        activity.told_to_end();
+        assert!(!rests());
+    }
+
+    #[tokio::test]
+    async fn it_is_asked_to_leave_once() {
+        let activity = Activity::new();
+        assert!(activity.leave() && !activity.leave());
+        activity.asked_to_leave().await;
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum End {
     Overdue(&'static str),
 }
 
-/// Polls `connection`, and beside it its deadline and the wish to drain.
+/// Polls `connection`, and beside it its deadline and the wishes to drain and to make room.
 pub(crate) async fn supervise(
     connection: impl Graceful,
     activity: &Activity,
@@ -39,12 +39,15 @@ pub(crate) async fn supervise(
 ) -> End {
     let mut connection = pin!(connection);
     let mut draining = pin!(draining.cancelled());
+    let mut asked = pin!(activity.asked_to_leave());
     let mut timer = pin!(sleep_until(activity.deadline(limits).0));
     let mut drain = false;
     let mut told = false;
     std::future::poll_fn(move |cx| {
         loop {
-            drain = drain || draining.as_mut().poll(cx).is_ready();
+            drain = drain
+                || draining.as_mut().poll(cx).is_ready()
+                || asked.as_mut().poll(cx).is_ready();
             if drain && !told && activity.has_been_useful() {
                 told = true;
                 activity.told_to_end();
@@ -58,7 +61,10 @@ pub(crate) async fn supervise(
             }
             // The timer is moved only when it would ring too late: most deadlines
             // are pushed back many times before they matter.
-            let (at, expiry) = activity.deadline(limits);
+            let (mut at, expiry) = activity.deadline(limits);
+            if drain && !told {
+                at = at.min(activity.first_request_by(limits));
+            }
             if at < timer.deadline() {
                 timer.as_mut().reset(at);
             }

@@ -1,12 +1,14 @@
-//! What hostnames may use of a node: requests in a second, and connections at once.
+//! What hostnames and clients' networks may use of a node: requests or connections in a
+//! second, and connections at once.
 //!
 //! The only thing that cores share on a request's road, and only for hostnames with such
 //! a limit: they meet in one of [`ALLOWANCE_SHARDS`] locks, for as long as two numbers
 //! take.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,14 +17,14 @@ use tokio::time::Instant;
 
 use crate::limits::{ALLOWANCE_SHARDS, ALLOWANCES};
 
-/// All hostnames' use of this node.
-pub(crate) struct Allowances {
+/// All use of this node by those that a `K` names.
+pub(crate) struct Allowances<K> {
     begun: Instant,
     hasher: RandomState,
-    shards: Vec<Mutex<HashMap<Box<str>, Used>>>,
+    shards: Vec<Mutex<HashMap<K, Used>>>,
 }
 
-/// A hostname's use.
+/// One's use.
 #[derive(Clone, Copy, Debug, Default)]
 struct Used {
     /// Until when its requests so far would last at the rate that is allowed, in
@@ -32,12 +34,12 @@ struct Used {
 }
 
 /// A connection that counts, until it is dropped.
-pub(crate) struct Connected {
-    allowances: Arc<Allowances>,
-    hostname: Box<str>,
+pub(crate) struct Connected<K: Hash + Eq> {
+    allowances: Arc<Allowances<K>>,
+    key: K,
 }
 
-impl Allowances {
+impl<K: Hash + Eq> Allowances<K> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
@@ -47,16 +49,24 @@ impl Allowances {
     }
 
     /// True if one more request is allowed now.
-    pub(crate) fn request(&self, hostname: &str, rate: Rate) -> bool {
-        self.request_at(hostname, rate, Instant::now())
+    pub(crate) fn request<Q>(&self, key: &Q, rate: Rate) -> bool
+    where
+        K: Borrow<Q> + for<'a> From<&'a Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.request_at(key, rate, Instant::now())
     }
 
-    fn request_at(&self, hostname: &str, rate: Rate, now: Instant) -> bool {
+    fn request_at<Q>(&self, key: &Q, rate: Rate, now: Instant) -> bool
+    where
+        K: Borrow<Q> + for<'a> From<&'a Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let now = self.nanos(now);
         let each = 1_000_000_000 / u64::from(rate.per_second.max(1));
         let most = each.saturating_mul(u64::from(rate.burst.max(1)));
-        let mut shard = self.shard(hostname);
-        let Some(used) = entry(&mut shard, hostname, now) else {
+        let mut shard = self.shard(key);
+        let Some(used) = entry(&mut shard, key, now) else {
             return true;
         };
         // A burst that was larger before, or a slower rate, must not bar it for long.
@@ -70,10 +80,14 @@ impl Allowances {
     }
 
     /// One more connection, unless `most` are there.
-    pub(crate) fn connect(self: &Arc<Self>, hostname: &str, most: u32) -> Option<Connected> {
+    pub(crate) fn connect<Q>(self: &Arc<Self>, key: &Q, most: u32) -> Option<Connected<K>>
+    where
+        K: Borrow<Q> + for<'a> From<&'a Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let now = self.nanos(Instant::now());
-        let mut shard = self.shard(hostname);
-        if let Some(used) = entry(&mut shard, hostname, now) {
+        let mut shard = self.shard(key);
+        if let Some(used) = entry(&mut shard, key, now) {
             if used.connections >= most {
                 return None;
             }
@@ -81,7 +95,7 @@ impl Allowances {
         }
         Some(Connected {
             allowances: Arc::clone(self),
-            hostname: hostname.into(),
+            key: key.into(),
         })
     }
 
@@ -89,8 +103,12 @@ impl Allowances {
         u64::try_from(at.duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn shard(&self, hostname: &str) -> MutexGuard<'_, HashMap<Box<str>, Used>> {
-        let place = self.hasher.hash_one(hostname) % ALLOWANCE_SHARDS as u64;
+    fn shard<Q>(&self, key: &Q) -> MutexGuard<'_, HashMap<K, Used>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + ?Sized,
+    {
+        let place = self.hasher.hash_one(key) % ALLOWANCE_SHARDS as u64;
         // Below the number of shards.
         let shard = &self.shards[place as usize];
         // Every change is a single step.
@@ -98,28 +116,28 @@ impl Allowances {
     }
 }
 
-/// The hostname's entry; none if there is no room for it.
-fn entry<'a>(
-    shard: &'a mut HashMap<Box<str>, Used>,
-    hostname: &str,
-    now: u64,
-) -> Option<&'a mut Used> {
-    if !shard.contains_key(hostname) {
+/// The entry of `key`; none if there is no room for it.
+fn entry<'a, K, Q>(shard: &'a mut HashMap<K, Used>, key: &Q, now: u64) -> Option<&'a mut Used>
+where
+    K: Hash + Eq + Borrow<Q> + for<'b> From<&'b Q>,
+    Q: Hash + Eq + ?Sized,
+{
+    if !shard.contains_key(key) {
         if shard.len() >= ALLOWANCES / ALLOWANCE_SHARDS {
             shard.retain(|_, used| used.connections > 0 || used.spent_until > now);
         }
         if shard.len() >= ALLOWANCES / ALLOWANCE_SHARDS {
             return None;
         }
-        shard.insert(hostname.into(), Used::default());
+        shard.insert(key.into(), Used::default());
     }
-    shard.get_mut(hostname)
+    shard.get_mut(key)
 }
 
-impl Drop for Connected {
+impl<K: Hash + Eq> Drop for Connected<K> {
     fn drop(&mut self) {
-        let mut shard = self.allowances.shard(&self.hostname);
-        if let Some(used) = shard.get_mut(&self.hostname) {
+        let mut shard = self.allowances.shard(&self.key);
+        if let Some(used) = shard.get_mut(&self.key) {
             used.connections = used.connections.saturating_sub(1);
         }
     }
@@ -138,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_allowed_and_then_the_rate() {
-        let all = Allowances::new();
+        let all = Allowances::<Box<str>>::new();
         let at = |millis| all.begun + Duration::from_millis(millis);
         let allowed = |millis| all.request_at("shop.example", RATE, at(millis));
         assert_eq!(
@@ -155,7 +173,7 @@ mod tests {
 
     #[test]
     fn hostnames_do_not_share_what_they_may() {
-        let all = Allowances::new();
+        let all = Allowances::<Box<str>>::new();
         for name in ["a.example", "b.example"] {
             let now = all.begun;
             let allowed = (0..5).filter(|_| all.request_at(name, RATE, now)).count();
@@ -165,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_smaller_burst_holds_at_once() {
-        let all = Allowances::new();
+        let all = Allowances::<Box<str>>::new();
         let large = Rate {
             per_second: 1,
             burst: 100,
@@ -178,7 +196,7 @@ mod tests {
 
     #[test]
     fn connections_count_until_they_end() {
-        let all = Allowances::new();
+        let all = Allowances::<Box<str>>::new();
         let first = all.connect("shop.example", 2).unwrap();
         let second = all.connect("shop.example", 2).unwrap();
         assert!(all.connect("shop.example", 2).is_none());
@@ -191,7 +209,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_idle_give_way() {
-        let all = Allowances::new();
+        let all = Allowances::<Box<str>>::new();
         for number in 0..ALLOWANCES * 2 {
             let at = all.begun + Duration::from_millis(number as u64);
             all.request_at(&format!("h{number}.example"), RATE, at);

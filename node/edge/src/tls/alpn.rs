@@ -104,7 +104,8 @@ pub(crate) async fn prove(
     name: &str,
     deadline: Instant,
 ) -> Result<(), HandshakeError> {
-    let mut stream = server::accept(config, stream, name, deadline).await?;
+    let accepted = timeout_at(deadline, server::accept(config, stream, name));
+    let mut stream = accepted.await.map_err(|_| HandshakeError::Timeout)??;
     if stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
         return Err(HandshakeError::Disagreement);
     }

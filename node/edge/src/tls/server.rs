@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::replay::Replay;
+use super::{replay::Replay, turns::Turns};
 
 /// What ALPN (RFC 7301) agreed on. Never guessed from the bytes that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +74,11 @@ pub(crate) async fn handshake(
     config: Arc<ServerConfig>,
     stream: Replay<TcpStream>,
     name: &str,
+    turns: &Turns,
     deadline: Instant,
 ) -> Result<(TlsStream<Replay<TcpStream>>, Protocol), HandshakeError> {
-    let stream = accept(config, stream, name, deadline).await?;
+    let accepted = timeout_at(deadline, turns.run(accept(config, stream, name)));
+    let stream = accepted.await.map_err(|_| HandshakeError::Timeout)??;
     let protocol = if stream.get_ref().1.alpn_protocol() == Some(H2) {
         Protocol::Http2
     } else {
@@ -85,7 +87,7 @@ pub(crate) async fn handshake(
     Ok((stream, protocol))
 }
 
-/// The same, whatever the protocol.
+/// The same, whatever the protocol and for as long as it takes.
 ///
 /// # Errors
 ///
@@ -94,13 +96,9 @@ pub(super) async fn accept(
     config: Arc<ServerConfig>,
     stream: Replay<TcpStream>,
     name: &str,
-    deadline: Instant,
 ) -> Result<TlsStream<Replay<TcpStream>>, HandshakeError> {
-    let accepted = timeout_at(deadline, TlsAcceptor::from(config).accept(stream));
-    let stream = accepted
-        .await
-        .map_err(|_| HandshakeError::Timeout)?
-        .map_err(HandshakeError::Failed)?;
+    let accepted = TlsAcceptor::from(config).accept(stream).await;
+    let stream = accepted.map_err(HandshakeError::Failed)?;
     // Two parsers read the same bytes; should they ever differ, the certificate
     // and the Host rule would be for different names.
     let read = stream.get_ref().1.server_name();

@@ -35,6 +35,18 @@ pub(crate) struct Dialer {
     http2: Arc<ClientConfig>,
 }
 
+/// The right to hold one connection to an origin.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// Of those of a pool, and of those that this node may hold to all origins.
+    Pooled {
+        _pool: OwnedSemaphorePermit,
+        _node: OwnedSemaphorePermit,
+    },
+    /// A short one that asks whether the origin is well; there are few.
+    Check,
+}
+
 /// A connection just opened; its task runs.
 pub(super) enum Dialed {
     Http1(http1::SendRequest<RequestBody>),
@@ -75,20 +87,20 @@ impl Dialer {
     }
 
     /// Opens a connection. `http1_only`: whatever the origin would prefer.
-    /// `permit` is held until the connection has ended.
+    /// `slot` is held until the connection has ended.
     pub(super) async fn dial(
         &self,
         destination: &Destination,
         http1_only: bool,
         limits: &Limits,
-        permit: OwnedSemaphorePermit,
+        slot: Slot,
     ) -> Result<Dialed, Failure> {
         let stream = timeout(limits.connect, connect(&destination.origin, limits))
             .await
             .map_err(|_| Failure::ConnectTimeout)??;
         let shaken = timeout(
             limits.origin_handshake,
-            self.shake_hands(destination, http1_only, stream, permit),
+            self.shake_hands(destination, http1_only, stream, slot),
         );
         shaken.await.map_err(|_| Failure::HandshakeTimeout)?
     }
@@ -98,7 +110,7 @@ impl Dialer {
         destination: &Destination,
         http1_only: bool,
         stream: TcpStream,
-        permit: OwnedSemaphorePermit,
+        slot: Slot,
     ) -> Result<Dialed, Failure> {
         let origin = &destination.origin;
         let protocol = if http1_only {
@@ -108,8 +120,8 @@ impl Dialer {
         };
         if origin.scheme == OriginScheme::Http {
             return match protocol {
-                OriginProtocol::Http2 => http2(stream, permit).await,
-                OriginProtocol::Auto | OriginProtocol::Http1 => http1(stream, permit).await,
+                OriginProtocol::Http2 => http2(stream, slot).await,
+                OriginProtocol::Auto | OriginProtocol::Http1 => http1(stream, slot).await,
             };
         }
         let (config, name) = self.tls(destination, protocol)?;
@@ -120,9 +132,9 @@ impl Dialer {
             .await
             .map_err(Failure::Tls)?;
         match (stream.get_ref().1.alpn_protocol() == Some(b"h2"), protocol) {
-            (true, _) => http2(stream, permit).await,
+            (true, _) => http2(stream, slot).await,
             (false, OriginProtocol::Http2) => Err(Failure::NoHttp2),
-            (false, _) => http1(stream, permit).await,
+            (false, _) => http1(stream, slot).await,
         }
     }
 }
@@ -198,7 +210,7 @@ fn no_delay(stream: TcpStream) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-async fn http1<S>(stream: S, permit: OwnedSemaphorePermit) -> Result<Dialed, Failure>
+async fn http1<S>(stream: S, slot: Slot) -> Result<Dialed, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -212,7 +224,7 @@ where
         .await
         .map_err(Failure::Http)?;
     tokio::spawn(async move {
-        let _held = permit;
+        let _held = slot;
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "connection to an origin failed");
         }
@@ -220,7 +232,7 @@ where
     Ok(Dialed::Http1(sender))
 }
 
-async fn http2<S>(stream: S, permit: OwnedSemaphorePermit) -> Result<Dialed, Failure>
+async fn http2<S>(stream: S, slot: Slot) -> Result<Dialed, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -240,7 +252,7 @@ where
         .await
         .map_err(Failure::Http)?;
     tokio::spawn(async move {
-        let _held = permit;
+        let _held = slot;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to an origin failed");
         }

@@ -13,15 +13,12 @@ use std::{
 
 use http::{Method, Request, StatusCode, Uri, header, uri};
 use state::{OriginProtocol, OriginScheme, traffic::HealthCheck};
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
     Failure,
     destination::Destination,
-    dial::{Dialed, Dialer},
+    dial::{Dialed, Dialer, Slot},
 };
 use crate::{
     http::body::RequestBody,
@@ -187,12 +184,9 @@ async fn ask(checks: &Checks, question: &Question) -> Result<StatusCode, Failure
     let destination = &question.destination;
     let origin = &destination.origin;
     let http1_only = origin.protocol != OriginProtocol::Http2;
-    let permit = Arc::new(Semaphore::new(1)).try_acquire_owned();
-    // A semaphore of ours alone has its one permit.
-    let permit = permit.map_err(|_| Failure::Busy)?;
     let dialed = checks
         .dialer
-        .dial(destination, http1_only, &checks.limits, permit);
+        .dial(destination, http1_only, &checks.limits, Slot::Check);
     let mut request = Request::new(RequestBody::none());
     *request.method_mut() = Method::GET;
     let agent = header::HeaderValue::from_static(AGENT);

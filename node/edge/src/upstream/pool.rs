@@ -15,7 +15,7 @@ use super::{
     Dialer, Failure,
     connection::{Connection, Http1, Http2, Lent},
     destination::Destination,
-    dial::Dialed,
+    dial::{Dialed, Slot},
     outlier::Record,
 };
 use crate::{
@@ -32,6 +32,8 @@ pub(super) struct Pool {
     limits: Arc<Limits>,
     counters: Arc<Counters>,
     permits: Arc<Semaphore>,
+    /// Of all origins.
+    all: Arc<Semaphore>,
     kept: Mutex<Kept>,
     /// Held while the origin's protocol is found out or an HTTP/2 connection is
     /// opened: who waits will share it.
@@ -69,6 +71,7 @@ impl Pool {
     pub(super) fn new(
         destination: Arc<Destination>,
         dialer: Arc<Dialer>,
+        all: Arc<Semaphore>,
         limits: Arc<Limits>,
         counters: Arc<Counters>,
     ) -> Arc<Self> {
@@ -80,6 +83,7 @@ impl Pool {
             limits,
             counters,
             permits,
+            all,
             kept: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
             returned: Notify::new(),
@@ -182,9 +186,15 @@ impl Pool {
             Ok(Err(connection)) => return Ok(connection),
             Err(_) => return Err(Failure::Busy),
         };
+        // Not waited for: what rests in other pools is let go of within seconds.
+        let all = Arc::clone(&self.all).try_acquire_owned();
+        let slot = Slot::Pooled {
+            _pool: permit,
+            _node: all.map_err(|_| Failure::Busy)?,
+        };
         let dialed = self
             .dialer
-            .dial(&self.destination, http1_only, &self.limits, permit)
+            .dial(&self.destination, http1_only, &self.limits, slot)
             .await?;
         self.counters.origin_connections.add();
         Ok(match dialed {

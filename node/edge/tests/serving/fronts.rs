@@ -1,6 +1,9 @@
 //! Load balancers in front that say who clients are (PROXY protocol, version 2).
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -21,10 +24,19 @@ use crate::{
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// PROXY, TCP over IPv4, from 203.0.113.9:4711.
 fn of_client() -> Vec<u8> {
-    let addresses = [203, 0, 113, 9, 127, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
-    [SIGNATURE, &[0x21, 0x11, 0, 12], &addresses].concat()
+    of("203.0.113.9")
+}
+
+/// PROXY, TCP, from a client at `address`.
+pub(crate) fn of(address: &str) -> Vec<u8> {
+    let (family, client, node) = match address.parse().unwrap() {
+        IpAddr::V4(client) => (0x11, client.octets().to_vec(), vec![127, 0, 0, 1]),
+        IpAddr::V6(client) => (0x21, client.octets().to_vec(), vec![0; 16]),
+    };
+    let addresses = [client, node, vec![0x12, 0x67, 0x01, 0xbb]].concat();
+    let length = u8::try_from(addresses.len()).unwrap();
+    [SIGNATURE, &[0x21, family, 0, length], &addresses].concat()
 }
 
 /// LOCAL: a health check's.

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
 mod challenges;
+mod crowds;
 mod dns;
 mod drain;
 mod forwarding;
 mod fronts;
+mod listeners;
 mod observation;
 mod origin;
 mod origins;

@@ -1,12 +1,12 @@
 //! An edge on loopback, its cluster of one, its CA, and clients for it.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -64,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     /// What the edge is told of itself.
     pub(crate) behind: Arc<AtomicBool>,
+    /// The memory that it is told it has in use.
+    pub(crate) memory: Arc<AtomicU64>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -82,14 +84,13 @@ impl Parts {
         tickets: watch::Receiver<Option<Arc<TicketSecrets>>>,
     ) -> Running {
         let config = Config {
-            https: "127.0.0.1:0".parse().unwrap(),
+            https: options.listen,
             http: "127.0.0.1:0".parse().unwrap(),
             https_from: options.fronts.clone(),
             http_from: options.fronts,
             public_https_port: options.public_https_port,
             cores: NonZeroUsize::new(options.cores).unwrap(),
             origin_roots: Some(self.ca.pem().into_bytes()),
-            lame_duck: options.lame_duck,
             limits: options.limits,
             dns: Some(edge::dns::Config {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
@@ -107,6 +108,12 @@ impl Parts {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             challenges: options.leader,
             reach: Arc::new(Known),
+            https: options.inherited,
+            http: Vec::new(),
+            memory: Arc::new({
+                let memory = Arc::clone(&self.memory);
+                move || memory.load(Ordering::Relaxed)
+            }),
             behind: Arc::new({
                 let behind = Arc::clone(&self.behind);
                 move || behind.load(Ordering::Relaxed)
@@ -120,11 +127,14 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) cores: usize,
     pub(crate) leader: Arc<dyn ChallengeSource>,
-    pub(crate) lame_duck: Duration,
     pub(crate) public_https_port: Option<u16>,
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
     pub(crate) fronts: Vec<IpNet>,
+    /// Where TLS is served.
+    pub(crate) listen: SocketAddr,
+    /// Sockets instead of it.
+    pub(crate) inherited: Vec<TcpListener>,
     pub(crate) hostnames_counted: usize,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) trace: Trace,
@@ -136,10 +146,11 @@ impl Default for Options {
             limits: Limits::default(),
             cores: 2,
             leader: Arc::new(NoLeader),
-            lame_duck: Duration::ZERO,
             public_https_port: None,
             tickets: None,
             fronts: Vec::new(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            inherited: Vec::new(),
             hostnames_counted: 1000,
             access_log: None,
             trace: Trace::default(),
@@ -170,6 +181,7 @@ impl Rig {
             ca,
             store,
             behind,
+            memory: Arc::default(),
             clock,
         };
         let edge = parts.edge(options, given);
@@ -185,8 +197,12 @@ impl Rig {
 
     /// Another node's edge, which serves the same.
     pub(crate) fn another(&self) -> Running {
-        self.parts
-            .edge(Options::default(), self.tickets.subscribe())
+        self.successor(Options::default())
+    }
+
+    /// An edge that serves the same otherwise.
+    pub(crate) fn successor(&self, options: Options) -> Running {
+        self.parts.edge(options, self.tickets.subscribe())
     }
 
     /// Authorizes a hostname and installs a certificate for it.

@@ -243,26 +243,3 @@ async fn a_body_beyond_its_bound_is_refused() {
         assert_eq!(response.status(), 413);
     }
 }
-
-#[tokio::test]
-async fn a_core_takes_no_more_connections_than_it_may() {
-    let limits = Limits {
-        connections: 2,
-        head: Duration::from_secs(60),
-        ..Limits::default()
-    };
-    let rig = Rig::with(Options {
-        limits,
-        cores: 1,
-        ..Options::default()
-    });
-    let first = rig.secure(&["http/1.1"]).await;
-    let _second = rig.secure(&["http/1.1"]).await;
-    let config = rig.ca.client(&["http/1.1"]);
-    let third = rig.connect(HOST, config);
-    let mut third = std::pin::pin!(third);
-    assert!(timeout(SHORT, &mut third).await.is_err(), "it waits");
-    assert_eq!(rig.edge.metrics().connections_open, 2);
-    drop(first);
-    timeout(PATIENCE, third).await.unwrap().unwrap();
-}

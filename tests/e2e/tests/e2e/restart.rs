@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Cluster, Options, cluster::SOON, wait};
+use harness::{Cluster, Load, Options, cluster::SOON, load::DRAINING, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_was_off_serves_the_same_and_orders_nothing() {
@@ -92,4 +92,34 @@ async fn a_cluster_off_past_its_own_certificates_comes_back_by_itself() {
         before
     );
     assert_eq!(cluster.ca.orders(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_restarted_in_turn_fail_no_request() {
+    let options = Options {
+        extra: DRAINING.to_owned(),
+        ..Options::default()
+    };
+    let mut cluster = Cluster::start(options).await;
+    cluster.onboard("shop.customer.example").await;
+    cluster
+        .served_alike(&[0, 1, 2], "shop.customer.example")
+        .await;
+    let load = Load::start(&cluster, "shop.customer.example", 2, 2).await;
+    for place in 0..3 {
+        let before = load.tally().requests();
+        let status = cluster.nodes[place].stop(SOON).await.unwrap();
+        assert!(status.success(), "{status}");
+        cluster.restart(place, &[]).await;
+        cluster.settled().await;
+        assert!(load.tally().requests() > before, "clients are under way");
+    }
+    let tally = load.stop().await;
+    assert_eq!(
+        tally.failed(),
+        0,
+        "of {}: {:?}",
+        tally.requests(),
+        tally.told()
+    );
 }

@@ -12,6 +12,9 @@
 //! for each challenge three times through a balancer, until all three nodes serve all.
 //! `figures takeover-burst [COUNT]`: the same, with the leader's kill -9 amid it: how long
 //! what was in flight stood still.
+//! `figures rolling-restart [REQUESTS]`: all three nodes restarted in turn until clients that
+//! keep their connections and clients that close them have made so many requests; how many
+//! fail.
 //! `figures scale [COUNT]`: one node with so many hostnames, each with a certificate and a key
 //! of its own: memory, start to the first handshake, and what handshakes cost for one name,
 //! for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
@@ -25,6 +28,7 @@
 
 mod burst;
 mod failover;
+mod rolling;
 mod scale;
 mod takeover;
 
@@ -49,11 +53,12 @@ async fn main() {
         "hung-disk" => failover::hung(count.unwrap_or(5)).await,
         "no-quorum" => failover::no_quorum(count.unwrap_or(10)).await,
         "issuance-burst" => burst::issuance(count.unwrap_or(200)).await,
+        "rolling-restart" => rolling::restart(count.unwrap_or(500_000)).await,
         "scale" => scale::measure(count.unwrap_or(100_000)).await,
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(
-                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|scale [COUNT]"
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|scale [COUNT]"
             );
         }
     }
