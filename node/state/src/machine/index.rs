@@ -42,10 +42,10 @@ impl State {
         }
         self.due.extend(self.hostname_due(&name, &record));
         self.due.extend(contest_due(&name, &record));
-        self.hostnames.insert(name, record);
+        self.hostnames.insert(name, Arc::new(record));
     }
 
-    pub(crate) fn remove_hostname(&mut self, name: &Hostname) -> Option<HostnameRecord> {
+    pub(crate) fn remove_hostname(&mut self, name: &Hostname) -> Option<Arc<HostnameRecord>> {
         let old = self.hostnames.remove(name)?;
         if let Some(due) = self.hostname_due(name, &old) {
             self.due.remove(&due);
