@@ -47,6 +47,7 @@ pub struct State {
     pub(crate) chains: OrdMap<crate::ChainId, u32>,
     pub(crate) issuers: OrdMap<Arc<str>, u32>,
     pub(crate) tenants: OrdMap<Tenant, u32>,
+    pub(crate) authorizers: OrdMap<Arc<str>, u32>,
     pub(crate) traffics: OrdMap<Arc<Traffic>, u32>,
     pub(crate) idle: OrdSet<(Timestamp, BucketKey)>,
     pub(crate) due: OrdSet<(Timestamp, Due)>,
