@@ -6,6 +6,8 @@
 //!   every one of them.
 //! - `/quorumz`: a quorum acknowledged this node's question within [`QUORUM_WAIT`].
 //! - `/metrics`: Prometheus text.
+//! - `/ask?domain=NAME`: whether the name is authorized here, as Caddy's on-demand TLS asks it
+//!   before it orders: a fleet of those can move here by and by.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -39,6 +41,8 @@ pub struct Health {
     pub readiness: watch::Receiver<Readiness>,
     /// For `/quorumz`: asks the quorum.
     pub quorum: Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
+    /// For `/ask`: whether a name is served; `None`: not known yet.
+    pub knows: Box<dyn Fn(&str) -> Option<bool> + Send + Sync>,
     /// For `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -105,6 +109,7 @@ async fn answer(
                 "no quorum answered within a second\n".to_owned(),
             ),
         },
+        "/ask" => ask(&health, request.uri().query().unwrap_or_default()),
         "/metrics" => {
             let mut response = text(StatusCode::OK, (health.metrics)());
             let kind = http::HeaderValue::from_static(
@@ -115,9 +120,26 @@ async fn answer(
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "/livez, /readyz, /quorumz and /metrics are here\n".to_owned(),
+            "/livez, /readyz, /quorumz, /ask and /metrics are here\n".to_owned(),
         ),
     })
+}
+
+fn ask(health: &Health, query: &str) -> Response<Full<Bytes>> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    // A host name has nothing that would have to be encoded.
+    let Some((_, domain)) = pairs.find(|(name, _)| *name == "domain") else {
+        let wanted = "/ask?domain=NAME tells whether NAME is authorized here\n";
+        return text(StatusCode::BAD_REQUEST, wanted.to_owned());
+    };
+    match (health.knows)(domain) {
+        Some(true) => text(StatusCode::OK, "ok\n".to_owned()),
+        Some(false) => text(StatusCode::NOT_FOUND, "not authorized here\n".to_owned()),
+        None => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this node belongs to no cluster yet\n".to_owned(),
+        ),
+    }
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
@@ -128,4 +150,37 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
         http::HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::request;
+
+    #[tokio::test]
+    async fn a_name_can_be_asked_for() {
+        let (_ready, readiness) = watch::channel(Readiness::Ready);
+        let health = Health {
+            readiness,
+            quorum: Box::new(|| Box::pin(async { Ok(()) })),
+            knows: Box::new(|name| (name != "early.example").then_some(name == "shop.example")),
+            metrics: Box::new(String::new),
+        };
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::new(health)));
+        for (path, status) in [
+            ("/ask?domain=shop.example", 200),
+            ("/ask?other=x&domain=shop.example", 200),
+            ("/ask?domain=strange.example", 404),
+            ("/ask?domain=", 404),
+            ("/ask?domain=early.example", 503),
+            ("/ask", 400),
+            ("/ask?domain", 400),
+            ("/asks?domain=shop.example", 404),
+        ] {
+            let answer = request::plain_status(address, path).await;
+            assert_eq!(answer.unwrap(), status, "{path}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use cluster::{
     token::{RootPin, Secret, Token},
     upkeep::Upkeep,
 };
-use edge::Unreachable;
+use edge::{Unreachable, view::View};
 use leader::verification::survey::Surveyor;
 use proto::cluster::v1::enrollment_server::EnrollmentServer;
 use state::{
@@ -494,7 +494,7 @@ impl Health {
         let listener =
             listener.with_context(|| format!("the health port cannot be opened on {address}"))?;
         let told: Arc<OnceLock<Told>> = Arc::default();
-        let (quorum, metrics) = (told.clone(), told.clone());
+        let (quorum, known, metrics) = (told.clone(), told.clone(), told.clone());
         let health = health::Health {
             readiness,
             quorum: Box::new(move || {
@@ -507,6 +507,12 @@ impl Health {
                         .map(|_| ())
                         .map_err(|error| error.to_string())
                 })
+            }),
+            knows: Box::new(move |name| {
+                let state = known.get()?.replica.state().borrow().clone();
+                // What is no host name is not authorized.
+                let name = Hostname::parse(name);
+                Some(name.is_ok_and(|name| View::new(state).knows(name.as_str())))
             }),
             metrics: Box::new(move || {
                 metrics

@@ -11,7 +11,7 @@ const ROUND: usize = 64;
 /// What may go at `now`.
 pub(crate) fn plan(state: &State, now: Timestamp) -> Vec<Change> {
     let ended = state.due(now).filter_map(|(_, due)| match due {
-        Due::Forget(id) => Some(Change::ForgetCertificate { id: *id }),
+        Due::Forget(id) => Some(Change::ForgetCertificate { id: **id }),
         Due::Sweep(id) => Some(Change::SweepInvitation { id: *id }),
         Due::Bury(hostname) => Some(Change::ForgetTombstone {
             hostname: hostname.clone(),

@@ -23,7 +23,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 /// What is to be told now.
 pub(crate) fn plan(state: &State, now: Timestamp) -> Vec<CertificateId> {
     let due = state.due(now).filter_map(|(_, due)| match due {
-        Due::Revoke(id) => Some(*id),
+        Due::Revoke(id) => Some(**id),
         _ => None,
     });
     due.take(ROUND).collect()

@@ -13,9 +13,10 @@ pub enum Due {
     /// Another tenant's claim to the hostname is to be looked at, or given up.
     Contest(Hostname),
     /// The CA is to be told that a certificate must not be trusted.
-    Revoke(CertificateId),
+    // Few of all: behind a pointer, so that the others are small.
+    Revoke(Box<CertificateId>),
     /// A replaced certificate, or one of a removed hostname, may go.
-    Forget(CertificateId),
+    Forget(Box<CertificateId>),
     /// An invitation that ended long ago may go.
     Sweep(InvitationId),
     /// Who had a removed hostname may be forgotten.

@@ -27,7 +27,8 @@ pub struct State {
     pub(crate) zone: Zone,
     pub(crate) buckets: OrdMap<BucketKey, Bucket>,
     pub(crate) tombstones: OrdMap<Hostname, Arc<Tombstone>>,
-    pub(crate) hostnames: OrdMap<Hostname, HostnameRecord>,
+    // Behind pointers: a node of the map has room for sixteen, and is half full as a rule.
+    pub(crate) hostnames: OrdMap<Hostname, Arc<HostnameRecord>>,
     pub(crate) orders: OrdMap<OrderId, Arc<Order>>,
     pub(crate) certificates: OrdMap<CertificateId, Arc<Certificate>>,
     pub(crate) members: OrdMap<NodeId, Arc<Member>>,
@@ -46,6 +47,7 @@ pub struct State {
     pub(crate) chains: OrdMap<crate::ChainId, u32>,
     pub(crate) issuers: OrdMap<Arc<str>, u32>,
     pub(crate) tenants: OrdMap<Tenant, u32>,
+    pub(crate) authorizers: OrdMap<Arc<str>, u32>,
     pub(crate) traffics: OrdMap<Arc<Traffic>, u32>,
     pub(crate) idle: OrdSet<(Timestamp, BucketKey)>,
     pub(crate) due: OrdSet<(Timestamp, Due)>,
@@ -150,12 +152,13 @@ impl State {
 
     /// What is agreed about a hostname; absent if it is not authorized.
     pub fn hostname(&self, name: &str) -> Option<&HostnameRecord> {
-        self.hostnames.get(name)
+        self.hostnames.get(name).map(|record| &**record)
     }
 
     /// All authorized hostnames, in the order of their names.
     pub fn hostnames(&self) -> impl Iterator<Item = (&Hostname, &HostnameRecord)> {
-        self.hostnames.iter()
+        let hostnames = self.hostnames.iter();
+        hostnames.map(|(name, record)| (name, &**record))
     }
 
     /// Those after `name`, in the order of their names.
@@ -166,6 +169,7 @@ impl State {
         use std::ops::Bound;
         self.hostnames
             .range::<(Bound<&str>, Bound<&str>), str>((Bound::Excluded(name), Bound::Unbounded))
+            .map(|(name, record)| (name, &**record))
     }
 
     /// How many there are.

@@ -110,7 +110,7 @@ impl Apply<'_> {
             let only = record.wants.as_ref().and_then(|wants| wants.ca.as_ref());
             only == Some(name)
         };
-        let wanted = self.state.hostnames.values().any(wants);
+        let wanted = self.state.hostnames().any(|(_, record)| wants(record));
         wanted.then_some("hostnames want certificates from there only")
     }
 

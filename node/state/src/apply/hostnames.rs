@@ -291,7 +291,7 @@ impl Apply<'_> {
     }
 
     pub(super) fn hostname(&self, name: &Hostname) -> Result<HostnameRecord, Refusal> {
-        let record = self.state.hostnames.get(name);
+        let record = self.state.hostname(name.as_str());
         record.cloned().ok_or(Refusal::NotFound(Kind::Hostname))
     }
 }

@@ -143,7 +143,7 @@ impl Apply<'_> {
         self.spend_certificate(&order);
         self.delete_order(order.id);
         let id = certificate.id;
-        let wanted = self.state.hostnames.get(&order.hostname).cloned();
+        let wanted = self.state.hostname(order.hostname.as_str()).cloned();
         // Not proven, or not any more: kept until it is. A tenant that has proven it since
         // has a certificate at once: the key is nobody's but the cluster's.
         let wanted = wanted.filter(|record| record.ownership.standing.holds());
@@ -203,7 +203,7 @@ impl Apply<'_> {
             _ => false,
         };
         self.give_up(&order, issued);
-        let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned() else {
+        let Some(mut record) = self.state.hostname(order.hostname.as_str()).cloned() else {
             return Ok(Done::Nothing);
         };
         record.order = None;
@@ -225,7 +225,7 @@ impl Apply<'_> {
 
     /// The hostname of an order that ended names it no more.
     fn forget_order(&mut self, order: &Order) {
-        if let Some(mut record) = self.state.hostnames.get(&order.hostname).cloned()
+        if let Some(mut record) = self.state.hostname(order.hostname.as_str()).cloned()
             && record.order == Some(order.id)
         {
             record.order = None;
@@ -245,7 +245,7 @@ impl Apply<'_> {
 
     /// Adds to the hostname's timeline, if it is still authorized.
     fn tell(&mut self, name: &Hostname, kind: EventKind, detail: String) {
-        if let Some(mut record) = self.state.hostnames.get(name).cloned() {
+        if let Some(mut record) = self.state.hostname(name.as_str()).cloned() {
             self.record_event(name, &mut record, kind, detail);
             self.put_hostname(name, record);
         }

@@ -35,17 +35,28 @@ impl State {
     }
 
     pub(crate) fn insert_hostname(&mut self, name: Hostname, mut record: HostnameRecord) {
+        let name = self.shared(name, &record);
         self.remove_hostname(&name);
         record.tenant = intern(&mut self.tenants, &record.tenant);
+        record.authorized_by = intern(&mut self.authorizers, &record.authorized_by);
         if let Some(traffic) = &mut record.traffic {
             *traffic = intern(&mut self.traffics, traffic);
         }
         self.due.extend(self.hostname_due(&name, &record));
         self.due.extend(contest_due(&name, &record));
-        self.hostnames.insert(name, record);
+        self.hostnames.insert(name, Arc::new(record));
     }
 
-    pub(crate) fn remove_hostname(&mut self, name: &Hostname) -> Option<HostnameRecord> {
+    /// The name as its certificate has it, where records are read: one allocation for both.
+    fn shared(&self, name: Hostname, record: &HostnameRecord) -> Hostname {
+        let certificate = record.certificate.and_then(|id| self.certificates.get(&id));
+        match certificate {
+            Some(certificate) if certificate.hostname == name => certificate.hostname.clone(),
+            _ => name,
+        }
+    }
+
+    pub(crate) fn remove_hostname(&mut self, name: &Hostname) -> Option<Arc<HostnameRecord>> {
         let old = self.hostnames.remove(name)?;
         if let Some(due) = self.hostname_due(name, &old) {
             self.due.remove(&due);
@@ -54,6 +65,7 @@ impl State {
             self.due.remove(&due);
         }
         release(&mut self.tenants, &old.tenant);
+        release(&mut self.authorizers, &old.authorized_by);
         if let Some(traffic) = &old.traffic {
             release(&mut self.traffics, traffic);
         }
@@ -255,12 +267,14 @@ fn contest_due(name: &Hostname, record: &HostnameRecord) -> Option<(Timestamp, D
 
 fn certificate_dues(certificate: &Certificate) -> impl Iterator<Item = (Timestamp, Due)> {
     let id = certificate.id;
-    let forget = certificate.forgotten_at().map(|at| (at, Due::Forget(id)));
+    let forget = certificate
+        .forgotten_at()
+        .map(|at| (at, Due::Forget(Box::new(id))));
     let revoke = match &certificate.revocation {
         Some(Revocation {
             state: RevocationState::Wanted { next_try },
             ..
-        }) => Some((*next_try, Due::Revoke(id))),
+        }) => Some((*next_try, Due::Revoke(Box::new(id)))),
         _ => None,
     };
     forget.into_iter().chain(revoke)

@@ -180,10 +180,10 @@ proptest! {
             }
             for certificate in state.certificates() {
                 let at = certificate.forgotten_at();
-                expected.extend(at.map(|at| (at, Due::Forget(certificate.id))));
+                expected.extend(at.map(|at| (at, Due::Forget(certificate.id.into()))));
                 let asked = certificate.revocation.as_ref().map(|asked| &asked.state);
                 if let Some(RevocationState::Wanted { next_try }) = asked {
-                    expected.insert((*next_try, Due::Revoke(certificate.id)));
+                    expected.insert((*next_try, Due::Revoke(certificate.id.into())));
                 }
             }
             let tombstones = state.tombstones();
