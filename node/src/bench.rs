@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use edge::{ChallengeSource, Edge, Inputs, Unreachable};
-use state::{Hostname, Origin};
+use state::{Hostname, Origin, State};
 use tokio::sync::watch;
 
 use self::standalone::Standalone;
@@ -81,6 +81,7 @@ pub async fn run(options: &Options) -> Result<()> {
         },
         Inputs {
             states,
+            reading: Arc::new(State::default()),
             bodies: Arc::new(alone.into_bodies()),
             seal: keyring.clone(),
             // None, as the others are told.

@@ -66,7 +66,7 @@ async fn live(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (readiness, ready) = watch::channel(Readiness::NotReady("starting".to_owned()));
     let health = services::Health::open(config, ready).await?;
-    let listeners = Listeners::bind(config, inherited).await?;
+    let listeners = Listeners::bind(config).await?;
     let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
     let join = match join {
@@ -95,15 +95,21 @@ async fn live(
     } = entered;
     let me = identity.public.node;
     tracing::info!(cluster = %identity.public.cluster, node = %me, "this node is a member");
-    let rooms = Rooms::open(config, &store, identity, clock, entropy, raft).await?;
-    let open = services::Open::all(config, &rooms, listeners, store.clone(), raft)?;
-    health.tell(&rooms, &open);
+    let (mut rooms, opening) = Rooms::open(config, identity, clock, entropy, raft).await?;
+    let front = services::Front::open(config, &rooms, inherited)?;
     tokio::spawn(wiring::watch_readiness(
-        open.edge.clone(),
+        front.edge.clone(),
         rooms.replica.clone(),
         rooms.clock.clone(),
         readiness.clone(),
     ));
+    // What customers see is served meanwhile.
+    tokio::select! {
+        opened = rooms.opened(opening, &store) => opened?,
+        () = stop.asked() => return Ok(()),
+    }
+    let open = services::Open::all(config, &rooms, front, listeners, store.clone(), raft)?;
+    health.tell(&rooms, &open);
     let founded = async {
         if let Some(change) = founding {
             wiring::found(&rooms.replica, &config.peer.advertise, change).await?;

@@ -36,6 +36,7 @@ use crate::{
     config::Config,
     figures,
     health::{self, Readiness},
+    inherited::Inherited,
     metrics::Metrics,
     stats::Counted,
     telemetry::chain,
@@ -49,6 +50,14 @@ const OVERVIEW_EVERY: Duration = Duration::from_millis(500);
 /// Calls at once over one admin connection; `admin` bounds them for each operator.
 const STREAMS_MAX: u32 = 512;
 
+/// What serves customers. It needs nobody, not even a replica that takes part.
+pub(crate) struct Front {
+    pub(crate) edge: OpenEdge,
+    serving: Arc<Serving>,
+    challenges: Arc<Challenges>,
+    health: watch::Sender<serving::Health>,
+}
+
 /// Everything that runs once the rooms are open.
 pub(crate) struct Open {
     pub(crate) edge: OpenEdge,
@@ -59,15 +68,9 @@ pub(crate) struct Open {
     health: watch::Sender<serving::Health>,
 }
 
-impl Open {
-    /// Opens everything, the edge first: it needs nobody.
-    pub(crate) fn all(
-        config: &Config,
-        rooms: &Rooms,
-        listeners: Listeners,
-        store: Arc<IdentityStore>,
-        raft: &Handle,
-    ) -> Result<Self> {
+impl Front {
+    /// Opens the edge; `inherited` are sockets that it need not bind.
+    pub(crate) fn open(config: &Config, rooms: &Rooms, inherited: Inherited) -> Result<Self> {
         let (publish, published) = watch::channel(Index(0));
         let (health, told) = watch::channel(serving::Health::default());
         let own = Own {
@@ -91,12 +94,37 @@ impl Open {
         let asking = Arc::new(AskLeader(challenges.clone()));
         let edge = rooms.edge(
             config,
-            listeners.inherited,
+            inherited,
             asking,
             serving.ticket_secrets(),
             abreast::watch(rooms, serving.clone()),
         )?;
         tokio::spawn(forward(edge.published(), publish));
+        Ok(Self {
+            edge,
+            serving,
+            challenges,
+            health,
+        })
+    }
+}
+
+impl Open {
+    /// Opens everything else.
+    pub(crate) fn all(
+        config: &Config,
+        rooms: &Rooms,
+        front: Front,
+        listeners: Listeners,
+        store: Arc<IdentityStore>,
+        raft: &Handle,
+    ) -> Result<Self> {
+        let Front {
+            edge,
+            serving,
+            challenges,
+            health,
+        } = front;
         tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);
         raft.spawn(peers(rooms, listeners.peer, service));

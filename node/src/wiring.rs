@@ -17,10 +17,10 @@ use cluster::{
     roster::Roster,
     wire::Tcp,
 };
-use consensus::{Dial, Replica};
+use consensus::{Dial, Opening, Replica};
 use state::{
     Secret, TicketSecrets,
-    ports::{Clock, Leadership, Propose},
+    ports::{Clock, Leadership, Propose, Reading as _},
 };
 use tokio::{
     net::TcpListener,
@@ -53,12 +53,10 @@ pub(crate) struct Rooms {
 pub(crate) struct Listeners {
     pub(crate) peer: TcpListener,
     pub(crate) admin: TcpListener,
-    /// Of customers; the edge binds the others.
-    pub(crate) inherited: Inherited,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(config: &Config, inherited: Inherited) -> Result<Self> {
+    pub(crate) async fn bind(config: &Config) -> Result<Self> {
         let open = |address: SocketAddr, what: &'static str| async move {
             let bound = TcpListener::bind(address).await;
             bound.with_context(|| format!("the {what} port cannot be opened on {address}"))
@@ -66,7 +64,6 @@ impl Listeners {
         Ok(Self {
             peer: open(config.peer.listen, "peer").await?,
             admin: open(config.admin.listen, "admin").await?,
-            inherited,
         })
     }
 }
@@ -114,15 +111,14 @@ pub(crate) fn replica_dir(data_dir: &Path) -> std::path::PathBuf {
 
 impl Rooms {
     /// Opens what needs no other room: links to peers and the replica, which runs
-    /// on a runtime of its own.
+    /// on a runtime of its own, once its state is read: see [`Rooms::opened`].
     pub(crate) async fn open(
         config: &Config,
-        store: &IdentityStore,
-        mut identity: Identity,
+        identity: Identity,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         raft: &Handle,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Opening)> {
         let roster = Arc::new(Roster::new(&identity));
         let credential = Arc::new(NodeCredential::new(&identity)?);
         let links = Links::new(
@@ -133,17 +129,12 @@ impl Rooms {
         );
         let links = Arc::new(links.context("the links to peers cannot be set up")?);
         let keyring = Arc::new(Keyring::new(&identity, entropy.clone()));
-        let replica =
-            Arc::new(start_replica(config, &identity, links.clone(), clock.clone(), raft).await?);
-        if !identity.public.took_part {
-            // Before a peer can reach it: what it promises from now on binds it, though
-            // all of its store were lost.
-            identity.public.took_part = true;
-            store.save(&identity)?;
-        }
+        let begun = begin_replica(config, &identity, links.clone(), clock.clone(), raft).await;
+        let (replica, opening) = begun?;
+        let replica = Arc::new(replica);
         roster.follow(replica.state());
         keyring.follow(replica.state());
-        Ok(Self {
+        let rooms = Self {
             identity,
             replica,
             keyring,
@@ -151,7 +142,20 @@ impl Rooms {
             links,
             clock,
             entropy,
-        })
+        };
+        Ok((rooms, opening))
+    }
+
+    /// Waits until the replica takes part.
+    pub(crate) async fn opened(&mut self, opening: Opening, store: &IdentityStore) -> Result<()> {
+        opening.done().await.context(UNSTARTED)?;
+        if !self.identity.public.took_part {
+            // Before a peer can reach it: what it promises from now on binds it, though
+            // all of its store were lost.
+            self.identity.public.took_part = true;
+            store.save(&self.identity)?;
+        }
+        Ok(())
     }
 
     /// This node's edge, serving what the replica has published.
@@ -206,6 +210,7 @@ impl Rooms {
             },
             edge::Inputs {
                 states: self.replica.state(),
+                reading: self.replica.clone(),
                 bodies: self.replica.clone(),
                 seal: self.keyring.clone(),
                 tickets,
@@ -247,13 +252,15 @@ fn access_log(
     Ok((log, writing))
 }
 
-async fn start_replica(
+const UNSTARTED: &str = "this node's replica does not start";
+
+async fn begin_replica(
     config: &Config,
     identity: &Identity,
     links: Arc<Links>,
     clock: Arc<dyn Clock>,
     raft: &Handle,
-) -> Result<Replica> {
+) -> Result<(Replica, Opening)> {
     let engine = match config.raft.store {
         StoreKind::Sled => consensus::store::Engine::Sled,
         StoreKind::Redb => consensus::store::Engine::Redb,
@@ -280,8 +287,8 @@ async fn start_replica(
             ..consensus::Config::default()
         },
     };
-    let replica = raft.spawn(Replica::start(parts)).await?;
-    replica.context("this node's replica does not start")
+    let begun = raft.spawn(Replica::begin(parts)).await?;
+    begun.context(UNSTARTED)
 }
 
 /// Cluster's links are consensus's way to dial.
@@ -427,7 +434,7 @@ pub(crate) async fn watch_readiness(
             not_ready(&format!(
                 "this node's replica has stopped: {halt}; it serves what it knew"
             ))
-        } else if replica.state().borrow().cluster_id().is_none() {
+        } else if replica.so_far().cluster_id().is_none() {
             not_ready("this node has not received the cluster's state yet")
         } else if clock.boottime().saturating_sub(heard) > STALE_AFTER {
             not_ready("no leader was heard for a day: what is served may be old")

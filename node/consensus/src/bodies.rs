@@ -1,11 +1,13 @@
-//! Bodies, from this node's own store, or else from another member's.
+//! Bodies, from this node's own store, or else from another member's; and records, before
+//! all are read.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bytes::Bytes;
-use state::ports::{Bodies, BodiesError};
+use state::State;
+use state::ports::{Bodies, BodiesError, Reading};
 use tokio::time::timeout;
 
 use crate::elsewhere::FOUND_WITHIN;
@@ -53,6 +55,17 @@ impl Bodies for Replica {
         found
             .unwrap_or_else(|_| Err("it took too long".into()))
             .map_err(BodiesError::Store)
+    }
+}
+
+impl Reading for Replica {
+    fn so_far(&self) -> Arc<State> {
+        self.life.outward.published.so_far()
+    }
+
+    fn look_up(&self, name: &str) -> Result<(), BodiesError> {
+        let looked = self.life.outward.published.look_up(name);
+        looked.map_err(|error| BodiesError::Store(chain(&error)))
     }
 }
 

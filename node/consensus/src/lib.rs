@@ -67,7 +67,7 @@ mod writer;
 pub use config::Config;
 pub use fence::Halt;
 pub use identity::{Identity, IdentityError};
-pub use replica::{Figures, FormError, Parts, Replica, StartError};
+pub use replica::{Figures, FormError, Opening, Parts, Replica, StartError};
 pub use runtime::seed_thread;
 pub use transport::server::{PeerService, Receiver};
 pub use transport::{Dial, PeerIdentity, PeerStream};

@@ -101,35 +101,35 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// A life that begins with `run`.
-    pub(crate) fn new(
-        outward: Arc<Outward>,
-        over: Fence,
-        elsewhere: Elsewhere,
-        run: Arc<Shared>,
-    ) -> Self {
+    /// A life that has not begun.
+    pub(crate) fn new(outward: Arc<Outward>, over: Fence, elsewhere: Elsewhere) -> Self {
         Self {
             outward,
             over,
             elsewhere,
             reading: Arc::new(Semaphore::new(HUNG_MAX)),
             lending: Semaphore::new(LENT_MAX),
-            run: ArcSwapOption::new(Some(run)),
+            run: ArcSwapOption::empty(),
             figures: Mutex::default(),
             reopened: AtomicU64::new(0),
         }
     }
 
-    /// The present run, which may have stopped; none while the store is being reopened.
+    /// The present run, which may have stopped; none while the store is being opened.
     pub(crate) fn run(&self) -> Option<Arc<Shared>> {
         self.run.load_full()
     }
 
-    /// Puts the next run into its place.
+    /// The next run, after the store was opened again.
+    pub(crate) fn begin_again(&self, run: Arc<Shared>) {
+        self.reopened.fetch_add(1, Ordering::Relaxed);
+        self.begin(run);
+    }
+
+    /// Puts a run into its place.
     pub(crate) fn begin(&self, run: Arc<Shared>) {
         let fence = run.fence.clone();
         self.run.store(Some(run));
-        self.reopened.fetch_add(1, Ordering::Relaxed);
         self.outward.resume(&fence);
         if self.over.halted().is_some() {
             fence.trip(Halt::Shutdown);
@@ -172,7 +172,10 @@ impl Life {
 
     fn why(&self) -> String {
         let standstill = self.outward.standstill.borrow().clone();
-        standstill.map_or_else(|| "it is being reopened".into(), |halt| halt.to_string())
+        standstill.map_or_else(
+            || "its store is being opened".into(),
+            |halt| halt.to_string(),
+        )
     }
 
     /// The present run, for a proposal.

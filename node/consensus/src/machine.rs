@@ -71,11 +71,10 @@ impl Machine {
     /// `published` from now on.
     pub(crate) fn new(
         parts: MachineParts,
-        generation: Generation,
+        generation: Arc<Generation>,
         stored: Stored,
         published: Arc<Published>,
     ) -> Self {
-        let generation = Arc::new(generation);
         published.open(Arc::clone(&generation));
         published.show(&stored.state);
         Self {

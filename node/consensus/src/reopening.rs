@@ -144,7 +144,7 @@ impl Stopped {
             sleep(backoff.draw(&mut Chance)).await;
             match self.attempt().await {
                 Ok(run) => {
-                    self.life.begin(Arc::clone(&run.shared));
+                    self.life.begin_again(Arc::clone(&run.shared));
                     let stopped = since.elapsed();
                     tracing::info!(?stopped, "the store was opened again; the replica runs");
                     return Some(run);

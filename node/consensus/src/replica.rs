@@ -6,7 +6,7 @@ use openraft::error::{InitializeError, RaftError};
 use state::ports::{Clock, Leadership, ProposeError};
 use state::{NodeId, State};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
@@ -102,7 +102,8 @@ pub enum FormError {
 }
 
 /// A replica. Implements the ports of `state`: [`state::ports::Propose`],
-/// [`state::ports::Members`], [`state::ports::Lease`] and [`state::ports::Bodies`].
+/// [`state::ports::Members`], [`state::ports::Lease`], [`state::ports::Bodies`] and
+/// [`state::ports::Reading`].
 ///
 /// It stays the same when its store is opened anew after the disk had failed (see
 /// [`Replica::halted`]): what was watched is watched on.
@@ -124,28 +125,48 @@ impl Replica {
     /// When the store cannot be opened, belongs to another or has lost data; nothing
     /// runs then.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let (replica, opening) = Self::begin(parts).await?;
+        opening.done().await?;
+        Ok(replica)
+    }
+
+    /// The same, but returns as soon as single hostnames can be looked up
+    /// ([`state::ports::Reading`]); it takes part once the opening is done. Until then its
+    /// state is empty, and it answers as one that stands still. A store that cannot be opened
+    /// is told by the opening.
+    ///
+    /// # Errors
+    ///
+    /// When the node's id is out of bounds.
+    pub async fn begin(parts: Parts) -> Result<(Self, Opening), StartError> {
         let node = parts.identity.node;
         if !(1..NODES_PER_TERM).contains(&node.0) {
             return Err(StartError::NodeId(node));
         }
         let blocks = parts.store.blocks();
         let outward = Arc::new(Outward::new());
-        let run = Run::open(parts.clone(), Arc::clone(&outward), Promised::default()).await?;
         let over = Fence::new();
         let links = Links::new(parts.identity, Arc::clone(&parts.dial), over.clone());
-        let life = Arc::new(Life::new(
-            outward,
-            over,
-            Elsewhere::new(links),
-            Arc::clone(&run.shared),
-        ));
-        let keeper = tokio::spawn(reopening::keep(Arc::clone(&life), parts, run));
-        Ok(Self {
+        let life = Life::new(Arc::clone(&outward), over, Elsewhere::new(links));
+        let life = Arc::new(life);
+        let (told, opened) = oneshot::channel();
+        let mut opening = Opening {
+            opened,
+            result: None,
+        };
+        let keeper = tokio::spawn(live(Arc::clone(&life), parts, told));
+        let replica = Self {
             life,
             runtime: Handle::current(),
             blocks,
             keeper: Mutex::new(Some(keeper)),
-        })
+        };
+        tokio::select! {
+            biased;
+            () = outward.published.begun() => {}
+            result = opening.ended() => opening.result = Some(result),
+        }
+        Ok((replica, opening))
     }
 
     /// Forms a new cluster of this node alone, which its peers will find at
@@ -224,6 +245,49 @@ impl Replica {
         if let Some(keeper) = keeper {
             // A task that panicked has ended, too.
             let _ = keeper.await;
+        }
+    }
+}
+
+/// A store that is being read.
+#[must_use = "the replica takes part only when it is done"]
+pub struct Opening {
+    opened: oneshot::Receiver<Result<(), StartError>>,
+    /// If it was there already.
+    result: Option<Result<(), StartError>>,
+}
+
+impl Opening {
+    /// Returns when the replica takes part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Replica::start`].
+    pub async fn done(mut self) -> Result<(), StartError> {
+        match self.result.take() {
+            Some(result) => result,
+            None => self.ended().await,
+        }
+    }
+
+    async fn ended(&mut self) -> Result<(), StartError> {
+        let told = (&mut self.opened).await;
+        told.unwrap_or_else(|_| Err(StartError::Raft("it was shut down".to_owned())))
+    }
+}
+
+/// All runs of a replica; `told` is of the first.
+async fn live(life: Arc<Life>, parts: Parts, told: oneshot::Sender<Result<(), StartError>>) {
+    let outward = Arc::clone(&life.outward);
+    match Run::open(parts.clone(), outward, Promised::default()).await {
+        Ok(run) => {
+            life.begin(Arc::clone(&run.shared));
+            // Whoever started it may have gone.
+            let _ = told.send(Ok(()));
+            reopening::keep(life, parts, run).await;
+        }
+        Err(error) => {
+            let _ = told.send(Err(error));
         }
     }
 }

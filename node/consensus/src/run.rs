@@ -13,14 +13,14 @@ use tokio::task::JoinHandle;
 
 use crate::acks::{Acks, Heard};
 use crate::config::Config;
-use crate::fence::Fence;
+use crate::fence::{Fence, chain};
 use crate::identity::Identity;
 use crate::life::Outward;
 use crate::log::{Log, Promised};
-use crate::machine::{Handles, Machine, MachineParts};
+use crate::machine::{Handles, Machine, MachineParts, Stored};
 use crate::queue::{self, Queue};
 use crate::replica::{Figures, Parts, StartError};
-use crate::snapshot::Snapshots;
+use crate::snapshot::{SnapshotError, Snapshots};
 use crate::startup::{open, open_snapshots};
 use crate::transport::client::Network;
 use crate::transport::links::Links;
@@ -168,7 +168,14 @@ impl Run {
         if let Some(missing) = promised.missing_in(&log.promised()) {
             return Err(StartError::Forgotten(missing));
         }
-        let snapshots = open_snapshots(store.snapshots(), &log, &opened.stored)?;
+        let (database, few) = blocking::run(blocks, move || {
+            let few = Stored::begin(&*opened.state);
+            (opened.state, few)
+        })
+        .await;
+        let unreadable = |error: SnapshotError| StartError::State(chain(&error));
+        let few = few.map_err(unreadable)?;
+        let snapshots = open_snapshots(store.snapshots(), &log, &few)?;
         let machine_parts = MachineParts {
             store,
             identity,
@@ -177,11 +184,13 @@ impl Run {
             write_limit: config.write_limit,
             handles: handles.clone(),
         };
-        let generation = machine_parts
-            .generation(opened.generation, opened.state)
-            .map_err(StartError::Thread)?;
+        let generation = machine_parts.generation(opened.generation, Arc::clone(&database));
+        let generation = Arc::new(generation.map_err(StartError::Thread)?);
         let published = Arc::clone(&outward.published);
-        let machine = Machine::new(machine_parts, generation, opened.stored, published);
+        published.begin(Arc::clone(&generation), few.state());
+        let stored = blocking::run(blocks, move || few.complete(&*database)).await;
+        let stored = stored.map_err(unreadable)?;
+        let machine = Machine::new(machine_parts, generation, stored, published);
 
         let links = Arc::new(Links::new(identity, dial, fence.clone()));
         let acks = Arc::new(Acks::default());

@@ -16,7 +16,6 @@ pub(crate) struct Opened {
     pub(crate) log: Arc<dyn Database>,
     pub(crate) state: Arc<dyn Database>,
     pub(crate) generation: u64,
-    pub(crate) stored: Stored,
 }
 
 /// Opens both databases and checks that they are this node's and whole. Blocks.
@@ -36,12 +35,10 @@ pub(crate) fn open(
     // What an interrupted install, or a replaced generation, left behind. Not before
     // the check: a lost pointer must not take the state along.
     store.remove_other_generations(generation)?;
-    let stored = Stored::read(&*state).map_err(|error| StartError::State(chain(&error)))?;
     Ok(Opened {
         log,
         state,
         generation,
-        stored,
     })
 }
 

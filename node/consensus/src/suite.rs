@@ -47,9 +47,10 @@ pub(crate) fn open(
     let generation = parts
         .generation(current, store.open_generation(current).unwrap())
         .unwrap();
-    let stored = Stored::read(&*generation.database).unwrap();
+    let stored = Stored::begin(&*generation.database).unwrap();
+    let stored = stored.complete(&*generation.database).unwrap();
     let published = Arc::new(Published::new());
-    let machine = Machine::new(parts, generation, stored, Arc::clone(&published));
+    let machine = Machine::new(parts, Arc::new(generation), stored, Arc::clone(&published));
     (log, machine, published)
 }
 

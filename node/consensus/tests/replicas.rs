@@ -18,6 +18,8 @@ mod load;
 mod membership;
 #[path = "replicas/network.rs"]
 mod network;
+#[path = "replicas/opening.rs"]
+mod opening;
 #[path = "replicas/reopening.rs"]
 mod reopening;
 #[path = "replicas/snapshots.rs"]

@@ -439,7 +439,11 @@ async fn hear(worker: &Worker, stream: &mut TcpStream) -> Option<(Bytes, Choice)
         if stream.read_buf(&mut read).await.ok()? == 0 {
             return None;
         }
-        match resolver::choose(hello::parse(&read), &worker.view.load(), &worker.counters) {
+        let hello = hello::parse(&read);
+        if let Some(name) = hello.name() {
+            worker.look_up(name).await;
+        }
+        match resolver::choose(hello, &worker.view.load(), &worker.counters) {
             Choice::More => {}
             Choice::Ask(hostname) => return Some((read.freeze(), ask(worker, hostname).await)),
             choice => return Some((read.freeze(), choice)),

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use ipnet::IpNet;
 use state::{
     Index, State, TicketSecrets,
-    ports::{Bodies, Clock, Reach, Seal},
+    ports::{Bodies, Clock, Reach, Reading, Seal},
 };
 use tokio::{
     runtime::{self, Runtime},
@@ -30,7 +30,7 @@ use crate::{
     policy::allowance::Allowances,
     tls::{keys::Opener, tickets::Tickets},
     upstream::{Checks, Dialer, RootsError},
-    view::{self, View},
+    view,
     worker::{self, Fronts, Own, Phase, Shared, Worker},
 };
 
@@ -71,6 +71,8 @@ pub struct Config {
 pub struct Inputs {
     /// The latest state. It may stop changing, or be closed, at any time.
     pub states: watch::Receiver<Arc<State>>,
+    /// Where hostnames are looked up while the first state is still being read.
+    pub reading: Arc<dyn Reading>,
     /// Certificates' bodies on this node's disk.
     pub bodies: Arc<dyn Bodies>,
     /// Opens their keys.
@@ -194,9 +196,8 @@ impl Edge {
             http: address_of(&http)?,
         };
         let background = Background::start().map_err(StartError::Thread)?;
-        let present = Arc::new(ArcSwap::from_pointee(View::new(Arc::clone(
-            &inputs.states.borrow(),
-        ))));
+        let first = view::first(&inputs.states, &*inputs.reading);
+        let present = Arc::new(ArcSwap::from_pointee(first));
         let (publish, published) = watch::channel(present.load().index());
         let answers = || Arc::new(dns::FromView::new(Arc::clone(&present), inputs.behind));
         let dns = config
@@ -215,6 +216,7 @@ impl Edge {
         };
         let shared = Shared {
             view: present,
+            reading: inputs.reading,
             published: published.clone(),
             opener: Arc::new(opener),
             checks: Checks::new(Arc::clone(&dialer), Arc::clone(&limits)),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use state::{
     Ca, Certificate, Challenge, Hostname, HostnameRecord, Index, Origin, State, Traffic, Zone,
+    ports::Reading,
 };
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 /// One state as the edge serves it. Shares its structure with the state; making
 /// one costs two pointers.
 #[derive(Clone, Debug)]
 pub struct View {
     state: Arc<State>,
+    partial: bool,
 }
 
 /// What a server name leads to.
@@ -54,7 +56,19 @@ impl Known {
 impl View {
     /// The view of `state`.
     pub const fn new(state: Arc<State>) -> Self {
-        Self { state }
+        Self {
+            state,
+            partial: false,
+        }
+    }
+
+    /// The view of a state that is still being read: of hostnames it shows only those that
+    /// were looked up.
+    pub(crate) const fn partial(state: Arc<State>) -> Self {
+        Self {
+            state,
+            partial: true,
+        }
     }
 
     /// The log index that it shows.
@@ -170,6 +184,44 @@ impl View {
 /// The view that every new connection and request sees, shared by all cores.
 pub(crate) type Present = Arc<ArcSwap<View>>;
 
+/// What is served before the first state is whole.
+pub(crate) fn first(states: &watch::Receiver<Arc<State>>, reading: &dyn Reading) -> View {
+    let so_far = reading.so_far();
+    let whole = Arc::clone(&states.borrow());
+    if whole.index() < so_far.index() {
+        View::partial(so_far)
+    } else {
+        View::new(whole)
+    }
+}
+
+/// Makes sure that a partial view shows what `name` is served with.
+pub(crate) async fn look_up(
+    present: &Present,
+    reading: &Arc<dyn Reading>,
+    threads: &Handle,
+    name: &str,
+) {
+    if !present.load().partial {
+        return;
+    }
+    let (asked, of) = (Arc::clone(reading), name.to_owned());
+    let looked = threads.spawn_blocking(move || asked.look_up(&of)).await;
+    match looked {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(hostname = %name, %error, "cannot be looked up"),
+        // The edge ends.
+        Err(_) => return,
+    }
+    present.rcu(|view| {
+        if view.partial {
+            Arc::new(View::partial(reading.so_far()))
+        } else {
+            Arc::clone(view)
+        }
+    });
+}
+
 /// Turns each new state into the present view, and says so once nobody can see
 /// an earlier one any more. Ends when the states end; the last view stays.
 pub(crate) async fn publish(
@@ -180,8 +232,11 @@ pub(crate) async fn publish(
     loop {
         let view = View::new(Arc::clone(&states.borrow_and_update()));
         let index = view.index();
-        present.store(Arc::new(view));
-        published.send_replace(index);
+        // A state that is still being read is empty, and its first view is not.
+        if index >= present.load().index() {
+            present.store(Arc::new(view));
+            published.send_replace(index);
+        }
         if states.changed().await.is_err() {
             tracing::debug!(%index, "no more states; serving the last one");
             return;

@@ -7,9 +7,12 @@ use std::{sync::Arc, time::Duration};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
 use ipnet::IpNet;
-use state::{Index, ports::Reach};
+use state::{
+    Index,
+    ports::{Reach, Reading},
+};
 use tokio::{
-    runtime,
+    runtime::{self, Handle},
     sync::{Semaphore, oneshot, watch},
     time::{Instant, interval, sleep, sleep_until},
 };
@@ -31,12 +34,15 @@ use crate::{
         turns::Turns,
     },
     upstream::{Checks, Dialer, Upstream},
-    view::Present,
+    view::{self, Present},
 };
 
 /// What a core works with.
 pub(crate) struct Worker {
     pub(crate) view: Present,
+    reading: Arc<dyn Reading>,
+    /// Whose blocking threads may wait for the disk.
+    threads: Handle,
     /// Moves with each view.
     pub(crate) published: watch::Receiver<Index>,
     /// Places for handshakes that wait for a certificate.
@@ -78,6 +84,7 @@ pub(crate) struct Worker {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) view: Present,
+    pub(crate) reading: Arc<dyn Reading>,
     pub(crate) published: watch::Receiver<Index>,
     pub(crate) opener: Arc<Opener>,
     pub(crate) tickets: Tickets,
@@ -129,6 +136,7 @@ impl Worker {
         } = own;
         let Shared {
             view,
+            reading,
             published,
             opener,
             tickets,
@@ -145,6 +153,8 @@ impl Worker {
         } = shared;
         Arc::new(Self {
             view,
+            reading,
+            threads: opener.threads.clone(),
             published,
             waiting: Semaphore::new(limits.waiting),
             proofs: Proofs::new(Arc::clone(&opener.provider)),
@@ -178,6 +188,12 @@ impl Worker {
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Makes sure that the view shows what `name` is served with, though the state is still
+    /// being read.
+    pub(crate) async fn look_up(&self, name: &str) {
+        view::look_up(&self.view, &self.reading, &self.threads, name).await;
     }
 
     /// Asks those who rest, or say nothing, to make room, if it is needed.

@@ -1,7 +1,7 @@
 //! What the rooms around the state offer each other, as traits. Each is
 //! implemented once for production and by the simulation or a test's double.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -233,6 +233,28 @@ pub trait Bodies: Send + Sync {
             }
         }
         Ok(events)
+    }
+}
+
+/// A state that is still being read from this node's own disk, and of which single
+/// hostnames can be looked up already.
+pub trait Reading: Send + Sync {
+    /// What was read so far, which may lack hostnames, their certificates and all that is
+    /// there for each of them; once all is read, the whole.
+    fn so_far(&self) -> Arc<State>;
+
+    /// Reads what `name`, in lower case, is served with. Blocks, as [`Bodies`] do.
+    fn look_up(&self, name: &str) -> Result<(), BodiesError>;
+}
+
+/// All of it is read.
+impl Reading for State {
+    fn so_far(&self) -> Arc<State> {
+        Arc::new(self.clone())
+    }
+
+    fn look_up(&self, _: &str) -> Result<(), BodiesError> {
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use state::State;
+use state::codec::record::kind;
 
 use super::{APPLIED_KEY, GARBAGE_PREFIX, MEMBERSHIP_KEY};
 use crate::blocking;
@@ -92,17 +93,12 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads all records of a generation. Blocks; a million take some seconds.
-    pub(crate) fn read(database: &dyn Database) -> Result<Self, SnapshotError> {
+    /// Reads the records of a generation of which there are few. Blocks.
+    pub(crate) fn begin(database: &dyn Database) -> Result<Self, SnapshotError> {
         let mut stored = Self::default();
-        for pair in database.range(Tree::Records, Bound::Unbounded, Bound::Unbounded)? {
-            let (key, value) = pair?;
-            if key.first() == Some(&0) {
-                stored.own(&key, &value)?;
-            } else {
-                let loaded = stored.state.load(&key, &value);
-                loaded.map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
-            }
+        let own = (0, kind::CLUSTER);
+        for kinds in [own].into_iter().chain(kind::FEW) {
+            stored.take(database, kinds)?;
         }
         place(
             &mut stored.state,
@@ -110,6 +106,33 @@ impl Stored {
             &stored.membership,
         );
         Ok(stored)
+    }
+
+    /// What was read so far.
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Reads all others. Blocks; a million take some seconds.
+    pub(crate) fn complete(mut self, database: &dyn Database) -> Result<Self, SnapshotError> {
+        for kinds in kind::MANY {
+            self.take(database, kinds)?;
+        }
+        Ok(self)
+    }
+
+    /// Takes in the records of some kinds, from the first to before the last.
+    fn take(&mut self, database: &dyn Database, (from, to): (u8, u8)) -> Result<(), SnapshotError> {
+        let bounds = (Bound::Included(&[from][..]), Bound::Excluded(&[to][..]));
+        for pair in database.range(Tree::Records, bounds.0, bounds.1)? {
+            let (key, value) = pair?;
+            if key.first() == Some(&0) {
+                self.own(&key, &value)?;
+            } else {
+                self.state.load(&key, &value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a record of our own in; the birth record is not for us.

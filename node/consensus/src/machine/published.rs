@@ -1,18 +1,24 @@
 //! What others see of the state machine. It outlives the machine: a replica that opens
 //! its store anew publishes here again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use state::State;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Generation;
+use crate::snapshot::SnapshotError;
+use crate::store::Tree;
 
 /// The state as last applied, and the generation on disk that holds its bodies.
 pub(crate) struct Published {
     state: watch::Sender<Arc<State>>,
+    /// What is read of a state before anything is shown.
+    reading: Mutex<Option<Arc<State>>>,
+    /// Told when that begins.
+    begun: Notify,
     /// None while the store is not open.
     generation: ArcSwapOption<Generation>,
     /// The index of what the open generation holds.
@@ -24,6 +30,8 @@ impl Published {
     pub(crate) fn new() -> Self {
         Self {
             state: watch::Sender::new(Arc::default()),
+            reading: Mutex::default(),
+            begun: Notify::new(),
             generation: ArcSwapOption::empty(),
             held: AtomicU64::new(0),
         }
@@ -37,6 +45,54 @@ impl Published {
     /// Follows it.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<State>> {
         self.state.subscribe()
+    }
+
+    /// `generation` is open, of whose state `few` records were read (see
+    /// [`state::codec::record::kind::FEW`]). If nothing was shown yet, single hostnames can
+    /// be looked up in it until the whole is.
+    pub(crate) fn begin(&self, generation: Arc<Generation>, few: &State) {
+        self.held.store(few.index().0, Ordering::Release);
+        self.open(generation);
+        if self.state.borrow().index() < few.index() {
+            *self.reading() = Some(Arc::new(few.clone()));
+        }
+        self.begun.notify_one();
+    }
+
+    /// Returns once a generation is open. For one who waits.
+    pub(crate) async fn begun(&self) {
+        self.begun.notified().await;
+    }
+
+    /// What is known of the state: the whole, once it is read.
+    pub(crate) fn so_far(&self) -> Arc<State> {
+        let reading = self.reading().clone();
+        reading.unwrap_or_else(|| self.state())
+    }
+
+    /// Reads what `name` is served with, unless all is read. Blocks.
+    pub(crate) fn look_up(&self, name: &str) -> Result<(), SnapshotError> {
+        let (reading, generation) = (self.reading().clone(), self.generation());
+        let (Some(mut apart), Some(generation)) = (reading, generation) else {
+            return Ok(());
+        };
+        // Apart, so that others need not wait for this one's disk.
+        let mut read = Vec::new();
+        Arc::make_mut(&mut apart).load_served(name, |key| {
+            let value = generation.database.get(Tree::Records, key)?;
+            read.extend(value.iter().map(|value| (key.to_vec(), value.clone())));
+            Ok::<_, SnapshotError>(value)
+        })?;
+        if let Some(state) = &mut *self.reading() {
+            for (key, value) in read {
+                Arc::make_mut(state).load(&key, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Option<Arc<State>>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bodies are read from `generation` from now on.
@@ -55,6 +111,7 @@ impl Published {
             }
             later
         });
+        *self.reading() = None;
     }
 
     /// The generation that is open.

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use state::codec::DecodeError;
 
 use super::SnapshotFile;
 use crate::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Pair, StoreError, Tree};
@@ -48,6 +49,12 @@ pub(crate) enum SnapshotError {
     Undecodable(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<DecodeError> for SnapshotError {
+    fn from(error: DecodeError) -> Self {
+        Self::Undecodable(error.to_string())
+    }
 }
 
 impl SnapshotError {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use consensus::Identity;
 use consensus::store::{Batch, Database, DiskStore, Pair, Scan, Store, StoreError, Tree};
+use state::codec::record::kind;
 
 /// What ails a disk. Shared with the test that sets it.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Faults {
     pub(crate) refuses: AtomicBool,
     /// Reads hang, as they do on a disk whose pages are not cached.
     pub(crate) reads_hang: AtomicBool,
+    /// Reads of all hostnames hang.
+    pub(crate) scans_hang: AtomicBool,
     /// What the log's folder holds once its cached pages are dropped.
     pub(crate) earlier_log: Mutex<Option<PathBuf>>,
 }
@@ -129,6 +132,10 @@ impl Database for FaultyDatabase {
     }
 
     fn range(&self, tree: Tree, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Scan, StoreError> {
+        let hostnames = Bound::Included(&[kind::HOSTNAME][..]);
+        while from == hostnames && self.faults.scans_hang.load(Ordering::SeqCst) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         self.inner.range(tree, from, to)
     }
 

@@ -165,12 +165,23 @@ impl World {
     }
 
     async fn start_with(&mut self, id: u64, listener: TcpListener) -> Result<(), StartError> {
+        let replica = Replica::start(self.parts(id)?).await?;
         let node = self.nodes.get_mut(&id).unwrap();
+        node.took_part = true;
+        let replica = Arc::new(replica);
+        let server = tokio::spawn(serve(Arc::clone(&replica), listener));
+        node.running = Some((replica, server));
+        Ok(())
+    }
+
+    /// What the replica of a node is made of.
+    pub(crate) fn parts(&self, id: u64) -> Result<Parts, StartError> {
+        let node = &self.nodes[&id];
         let store = FaultyStore {
             inner: DiskStore::new(node.directory.path(), self.engine)?,
             faults: Arc::clone(&node.faults),
         };
-        let replica = Replica::start(Parts {
+        Ok(Parts {
             identity: Identity {
                 cluster: ClusterId([7; 16]),
                 node: NodeId(id),
@@ -184,12 +195,6 @@ impl World {
             clock: Arc::new(RealClock(Instant::now())),
             config: self.config,
         })
-        .await?;
-        node.took_part = true;
-        let replica = Arc::new(replica);
-        let server = tokio::spawn(serve(Arc::clone(&replica), listener));
-        node.running = Some((replica, server));
-        Ok(())
     }
 
     /// The one that leads, once all running nodes that are not cut off agree; waits.

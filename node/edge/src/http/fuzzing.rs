@@ -57,7 +57,8 @@ pub struct Forwarded {
 /// to, without the view.
 pub async fn requests(bytes: &[u8], address: IpAddr) -> Vec<Outcome> {
     let found = Arc::<Mutex<Vec<Outcome>>>::default();
-    let (activity, counters) = (Activity::new(true), Arc::default());
+    let (activity, counters) = (Activity::new(), Arc::default());
+    activity.serves(true);
     let service = service_fn(|request: Request<Incoming>| {
         let found = Arc::clone(&found);
         let open = activity.request(&counters);

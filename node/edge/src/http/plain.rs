@@ -57,6 +57,7 @@ async fn answer(worker: &Worker, head: &Parts) -> Result<Response<Bytes>, Reason
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str),
     };
+    worker.look_up(&authority.name).await;
     let view = worker.view.load_full();
     match decide(&view, &asked, worker.https_port) {
         Decision::Answer(key_authorization) => {

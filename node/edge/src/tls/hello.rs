@@ -38,6 +38,16 @@ pub enum Hello {
     Validation(Name),
 }
 
+impl Hello {
+    /// Its server name, if it is whole and has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Complete(Name::Host(name)) | Self::Validation(Name::Host(name)) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// The server name of a ClientHello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {

@@ -17,6 +17,7 @@ mod parts;
 mod pending;
 mod resumption;
 mod rig;
+mod startup;
 mod strictness;
 mod timeouts;
 mod tls;

@@ -27,7 +27,7 @@ use state::{
     Wants,
     challenge::alpn_digest,
     order::{PlacedAuthorization, PlacedChallenge},
-    ports::{Bodies, Clock, Seal},
+    ports::{Bodies, Clock, Reading, Seal},
     sealed::SealContext,
     testing::{Alone, Known, ManualClock, MaskSeal, host, placed},
 };
@@ -101,7 +101,8 @@ impl Parts {
             trace: options.trace,
         };
         let inputs = Inputs {
-            states: self.states.clone(),
+            states: options.states.unwrap_or_else(|| self.states.clone()),
+            reading: options.reading,
             bodies: Arc::clone(&self.store) as Arc<dyn Bodies>,
             seal: Arc::new(MaskSeal),
             tickets,
@@ -127,6 +128,10 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) cores: usize,
     pub(crate) leader: Arc<dyn ChallengeSource>,
+    /// Instead of those of the rig.
+    pub(crate) states: Option<watch::Receiver<Arc<State>>>,
+    /// Where hostnames are looked up before the state is whole.
+    pub(crate) reading: Arc<dyn Reading>,
     pub(crate) public_https_port: Option<u16>,
     pub(crate) tickets: Option<Arc<TicketSecrets>>,
     /// Who stands in front of both ports.
@@ -146,6 +151,8 @@ impl Default for Options {
             limits: Limits::default(),
             cores: 2,
             leader: Arc::new(NoLeader),
+            states: None,
+            reading: Arc::new(State::default()),
             public_https_port: None,
             tickets: None,
             fronts: Vec::new(),

@@ -7,7 +7,7 @@ use super::{
     convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role},
     issuance::{algorithm, bucket_from, budget, ca_name, reissue, tenant},
     order::stage_from,
-    record::kind,
+    record::{self, kind},
     unversioned, wire,
 };
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 type Result<T> = std::result::Result<T, DecodeError>;
 
 impl State {
-    /// Takes one record in. Records must come in the order of their keys, for
-    /// what is derived from them needs certificates before hostnames.
+    /// Takes one record in. Those of [`kind::FEW`] come first, then those of
+    /// [`kind::MANY`].
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let (kind, id) = key.split_first().ok_or(DecodeError::Empty)?;
         match *kind {
@@ -55,6 +55,35 @@ impl State {
                 self.insert_hostname(hostname(name_of(id)?)?, record);
             }
             _ => return Err(DecodeError::Unknown("record")),
+        }
+        Ok(())
+    }
+
+    /// Takes in what `name` is served with, while all the rest of [`kind::MANY`] is still
+    /// absent: the hostname and the one a label above, with their certificates. `read` gives
+    /// what is under a key.
+    ///
+    /// # Errors
+    ///
+    /// As `read` says, or a record cannot be decoded.
+    pub fn load_served<E: From<DecodeError>>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&[u8]) -> std::result::Result<Option<Vec<u8>>, E>,
+    ) -> std::result::Result<(), E> {
+        let above = name.split_once('.').map(|(_, above)| above);
+        for name in [Some(name), above].into_iter().flatten() {
+            let key = record::key(kind::HOSTNAME, name.as_bytes());
+            let Some(value) = read(&key)? else { continue };
+            self.load(&key, &value)?;
+            let record = self.hostname(name);
+            let ids = record.map(|record| record.certificates().collect::<Vec<_>>());
+            for id in ids.unwrap_or_default() {
+                let key = record::certificate_key(&id);
+                if let Some(value) = read(&key)? {
+                    self.load(&key, &value)?;
+                }
+            }
         }
         Ok(())
     }

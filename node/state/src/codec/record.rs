@@ -40,12 +40,19 @@ pub mod kind {
     pub const ORDER: u8 = 0x11;
     /// A hostname.
     pub const HOSTNAME: u8 = 0x12;
+
+    /// Those of which there are few: a state that has them can look single hostnames up.
+    /// Each from its first to before its last.
+    pub const FEW: [(u8, u8); 2] = [(CLUSTER, BUCKET), (ORDER, HOSTNAME)];
+    /// All others, in the order in which they are loaded: what a hostname needs is derived
+    /// from its certificates, too.
+    pub const MANY: [(u8, u8); 2] = [(BUCKET, ORDER), (HOSTNAME, u8::MAX)];
 }
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
-fn key(kind: u8, id: &[u8]) -> Vec<u8> {
+pub(super) fn key(kind: u8, id: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + id.len());
     key.push(kind);
     key.extend_from_slice(id);
