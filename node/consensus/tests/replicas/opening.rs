@@ -85,15 +85,12 @@ async fn it_can_be_shut_down_while_it_reads() {
     let hang = |hangs| world.faults(1).scans_hang.store(hangs, Ordering::SeqCst);
     hang(true);
     let (replica, opening) = Replica::begin(world.parts(1).unwrap()).await.unwrap();
-    let end = async {
-        let ending = replica.shutdown();
-        tokio::pin!(ending);
+    let release = async {
         // It is over at once; its thread may still wait for the disk.
         until("it stands still", || replica.halted().borrow().is_some()).await;
         hang(false);
-        ending.await;
     };
-    let (opened, ()) = tokio::join!(opening.done(), end);
+    let (opened, (), ()) = tokio::join!(opening.done(), replica.shutdown(), release);
     assert!(opened.is_ok() || matches!(opened, Err(StartError::Raft(_))));
     assert_eq!(replica.figures().reopened, 0);
 }
