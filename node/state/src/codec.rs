@@ -9,11 +9,14 @@ mod command;
 mod convert;
 mod issuance;
 mod load;
+mod loader;
 mod order;
 mod outcome;
 pub mod record;
 mod traffic;
 mod wire;
+
+pub use loader::Loader;
 
 use bytes::Bytes;
 use prost::Message;

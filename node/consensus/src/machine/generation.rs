@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use state::State;
-use state::codec::record::kind;
+use state::codec::{Loader, record::kind};
 
 use super::{APPLIED_KEY, GARBAGE_PREFIX, MEMBERSHIP_KEY};
 use crate::blocking;
 use crate::fence::Fence;
 use crate::identity::Identity;
 use crate::snapshot::{SnapshotError, Snapshots, place};
-use crate::store::{Database, Store, StoreError, Tree};
+use crate::store::{Database, Scan, Store, StoreError, Tree};
 use crate::types::{LogId, StoredMembership};
 use crate::wire;
 use crate::writer::Writer;
@@ -98,7 +98,14 @@ impl Stored {
         let mut stored = Self::default();
         let own = (0, kind::CLUSTER);
         for kinds in [own].into_iter().chain(kind::FEW) {
-            stored.take(database, kinds)?;
+            for pair in of_kinds(database, kinds)? {
+                let (key, value) = pair?;
+                if key.first() == Some(&0) {
+                    stored.own(&key, &value)?;
+                } else {
+                    stored.state.load(&key, &value)?;
+                }
+            }
         }
         place(
             &mut stored.state,
@@ -115,24 +122,15 @@ impl Stored {
 
     /// Reads all others. Blocks; a million take some seconds.
     pub(crate) fn complete(mut self, database: &dyn Database) -> Result<Self, SnapshotError> {
+        let mut loader = Loader::new(self.state);
         for kinds in kind::MANY {
-            self.take(database, kinds)?;
-        }
-        Ok(self)
-    }
-
-    /// Takes in the records of some kinds, from the first to before the last.
-    fn take(&mut self, database: &dyn Database, (from, to): (u8, u8)) -> Result<(), SnapshotError> {
-        let bounds = (Bound::Included(&[from][..]), Bound::Excluded(&[to][..]));
-        for pair in database.range(Tree::Records, bounds.0, bounds.1)? {
-            let (key, value) = pair?;
-            if key.first() == Some(&0) {
-                self.own(&key, &value)?;
-            } else {
-                self.state.load(&key, &value)?;
+            for pair in of_kinds(database, kinds)? {
+                let (key, value) = pair?;
+                loader.take(key, value)?;
             }
         }
-        Ok(())
+        self.state = loader.finish()?;
+        Ok(self)
     }
 
     /// Takes a record of our own in; the birth record is not for us.
@@ -150,6 +148,12 @@ impl Stored {
         }
         Ok(())
     }
+}
+
+/// The records of some kinds, from the first to before the last.
+fn of_kinds(database: &dyn Database, (from, to): (u8, u8)) -> Result<Scan, StoreError> {
+    let (from, to) = (Bound::Included(&[from][..]), Bound::Excluded(&[to][..]));
+    database.range(Tree::Records, from, to)
 }
 
 /// Removes the files of `old` once nobody reads it any more. Only lets go of it if the

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use state::codec::Loader;
 use state::{Index, NodeId, State};
 
 use super::file::FileReader;
@@ -27,16 +28,14 @@ pub(crate) fn load(
     last: impl FnOnce(&mut Batch, &SnapshotMeta) -> Result<(), SnapshotError>,
 ) -> Result<Loaded, SnapshotError> {
     let (meta, mut reader) = FileReader::open(file)?;
-    let mut state = State::default();
+    let mut loader = Loader::default();
     let mut records = Batch::new();
     let mut bodies = Batch::new();
     while let Some((tree, (key, value))) = reader.next()? {
         let batch = if tree == Tree::Bodies {
             &mut bodies
         } else {
-            state
-                .load(&key, &value)
-                .map_err(|error| SnapshotError::Undecodable(error.to_string()))?;
+            loader.take(key.clone(), value.clone())?;
             &mut records
         };
         batch.put(key, value);
@@ -44,6 +43,7 @@ pub(crate) fn load(
             database.write_atomic(tree, &std::mem::take(batch))?;
         }
     }
+    let mut state = loader.finish()?;
     last(&mut records, &meta)?;
     database.write_atomic(Tree::Bodies, &bodies)?;
     database.write_atomic(Tree::Records, &records)?;

@@ -57,9 +57,8 @@ impl Reading for Shelf {
         if name == DAMAGED {
             return Err(BodiesError::Store("the disk failed".to_owned()));
         }
-        let mut records = self.whole.records();
         let read = |wanted: &[u8]| {
-            let found = records.find(|(key, _)| key == wanted);
+            let found = self.whole.records().find(|(key, _)| key == wanted);
             Ok::<_, DecodeError>(found.map(|(_, value)| value))
         };
         let mut so_far = self.so_far.lock().unwrap();

@@ -14,6 +14,7 @@ use harness::{
     Cluster, Options,
     admin::{self, Admin},
     cluster::SOON,
+    load::DRAINING,
 };
 use proto::admin::v1::Wants;
 use rand::{RngExt as _, SeedableRng as _};
@@ -80,6 +81,8 @@ fn name(number: usize) -> String {
 pub(crate) async fn measure(count: usize) {
     let mut cluster = Cluster::start(Options {
         nodes: 1,
+        // All its clients have one address, and it is to end soon.
+        extra: DRAINING.to_owned(),
         ..Options::default()
     })
     .await;
@@ -111,6 +114,16 @@ pub(crate) async fn measure(count: usize) {
     );
     cluster.nodes[0].ready(10 * SOON).await.unwrap();
     println!("start to ready: {:.3} s", began.elapsed().as_secs_f64());
+    let leads = async {
+        while cluster.figure(0, "hostquorum_leader").await != Some(1.0) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(10 * SOON, leads).await.unwrap();
+    println!(
+        "start to all read, and leading: {:.3} s",
+        began.elapsed().as_secs_f64()
+    );
     tell_memory("started", process(&cluster));
 
     let process = process(&cluster);
