@@ -128,7 +128,7 @@ fn later(certificate: &Certificate, now: Timestamp, asked: Option<Duration>) -> 
 
 /// Of the reasons that an operator can name, those that a public CA takes.
 fn reason(certificate: &Certificate) -> RevocationReason {
-    match certificate.revocation {
+    match certificate.revocation.as_deref() {
         Some(Revocation { reason: 1, .. }) => RevocationReason::KeyCompromise,
         Some(Revocation { reason: 4, .. }) => RevocationReason::Superseded,
         Some(Revocation { reason: 5, .. }) => RevocationReason::CessationOfOperation,
@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn a_ca_that_cannot_be_told_is_told_again_twice_as_late_each_time() {
         let mut given = certificate("shop.example");
-        given.revocation = Some(Revocation {
+        given.revocation = Some(Box::new(Revocation {
             reason: 1,
             asked_at: START,
             state: RevocationState::Wanted { next_try: START },
-        });
+        }));
         let mut now = START;
         let mut waits = Vec::new();
         for _ in 0..8 {
@@ -165,11 +165,11 @@ mod tests {
     fn reasons_that_no_public_ca_takes_are_not_specified() {
         let reason_of = |code| {
             let mut given = certificate("shop.example");
-            given.revocation = Some(Revocation {
+            given.revocation = Some(Box::new(Revocation {
                 reason: code,
                 asked_at: START,
                 state: RevocationState::Done,
-            });
+            }));
             reason(&given)
         };
         assert_eq!(reason_of(1), RevocationReason::KeyCompromise);

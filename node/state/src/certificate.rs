@@ -78,8 +78,8 @@ pub struct Certificate {
     pub window: Option<Window>,
     /// Its replacement was asked for before its time.
     pub reissue: Option<Reissue>,
-    /// It is or is to be revoked.
-    pub revocation: Option<Revocation>,
+    /// It is or is to be revoked. Few are: behind a pointer.
+    pub revocation: Option<Box<Revocation>>,
     /// Set when it is served no more: another took its place, or its hostname was
     /// removed. It is forgotten from then on.
     pub forget_at: Option<Timestamp>,

@@ -31,7 +31,7 @@ pub(crate) fn certificate(certificate: &Certificate) -> v1::Certificate {
         window_start: certificate.window.map(|window| timestamp(window.start)),
         window_end: certificate.window.map(|window| timestamp(window.end)),
         reissue: reissue.unwrap_or_default().to_owned(),
-        revocation: certificate.revocation.as_ref().map(revocation),
+        revocation: certificate.revocation.as_deref().map(revocation),
         served: certificate.forget_at.is_none(),
         kept: certificate.kept,
         forget_at: certificate.forgotten_at().and_then(moment),

@@ -428,11 +428,11 @@ fn a_revocation_and_a_window() {
         ),
     ];
     for (state, words) in states {
-        revoked.revocation = Some(state::Revocation {
+        revoked.revocation = Some(Box::new(state::Revocation {
             reason: 1,
             asked_at: START,
             state,
-        });
+        }));
         case.certificate = Some(revoked.clone());
         says(&case, words);
     }

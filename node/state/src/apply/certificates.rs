@@ -309,7 +309,7 @@ impl Apply<'_> {
             },
         };
         let revoked = Certificate {
-            revocation: Some(revocation),
+            revocation: Some(Box::new(revocation)),
             // It must not come back with its hostname.
             kept: false,
             ..certificate
@@ -353,10 +353,10 @@ impl Apply<'_> {
         }
         let name = certificate.hostname.clone();
         self.put_certificate(Certificate {
-            revocation: Some(Revocation {
+            revocation: Some(Box::new(Revocation {
                 state,
-                ..revocation
-            }),
+                ..*revocation
+            })),
             ..certificate
         });
         if let Some((kind, detail)) = event

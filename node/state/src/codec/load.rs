@@ -199,7 +199,10 @@ fn certificate(id: &[u8], certificate: wire::Certificate) -> Result<Certificate>
         },
         window: certificate.window.map(Into::into),
         reissue: certificate.reissue.as_deref().map(reissue).transpose()?,
-        revocation: certificate.revocation.map(TryInto::try_into).transpose()?,
+        revocation: certificate
+            .revocation
+            .map(|revocation| revocation.try_into().map(Box::new))
+            .transpose()?,
     })
 }
 

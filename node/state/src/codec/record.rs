@@ -221,7 +221,7 @@ pub(crate) fn certificate(certificate: &Certificate) -> Pair {
         reissue: certificate
             .reissue
             .map(|urgency| urgency.as_str().to_owned()),
-        revocation: certificate.revocation.as_ref().map(Into::into),
+        revocation: certificate.revocation.as_deref().map(Into::into),
     };
     pair(certificate_key(&certificate.id), &value)
 }

@@ -270,7 +270,7 @@ fn certificate_dues(certificate: &Certificate) -> impl Iterator<Item = (Timestam
     let forget = certificate
         .forgotten_at()
         .map(|at| (at, Due::Forget(Box::new(id))));
-    let revoke = match &certificate.revocation {
+    let revoke = match certificate.revocation.as_deref() {
         Some(Revocation {
             state: RevocationState::Wanted { next_try },
             ..

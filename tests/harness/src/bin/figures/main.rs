@@ -15,9 +15,9 @@
 //! `figures rolling-restart [REQUESTS]`: all three nodes restarted in turn until clients that
 //! keep their connections and clients that close them have made so many requests; how many
 //! fail.
-//! `figures scale [COUNT]`: one node with so many hostnames, each with a certificate and a key
-//! of its own: memory, start to the first handshake, and what handshakes cost for one name,
-//! for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
+//! `figures scale [COUNT [ENGINE]]`: one node with so many hostnames, each with a certificate and
+//! a key of its own, on `sled` or `redb`: memory, start to the first handshake, and what
+//! handshakes cost for one name, for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
 
 #![expect(
     clippy::unwrap_used,
@@ -54,7 +54,11 @@ async fn main() {
         "no-quorum" => failover::no_quorum(count.unwrap_or(10)).await,
         "issuance-burst" => burst::issuance(count.unwrap_or(200)).await,
         "rolling-restart" => rolling::restart(count.unwrap_or(500_000)).await,
-        "scale" => scale::measure(count.unwrap_or(100_000)).await,
+        "scale" => {
+            let engine = std::env::args().nth(3);
+            let engine = engine.unwrap_or_else(|| "sled".to_owned());
+            scale::measure(count.unwrap_or(100_000), &engine).await;
+        }
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(

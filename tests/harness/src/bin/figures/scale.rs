@@ -77,12 +77,12 @@ fn name(number: usize) -> String {
     format!("shop-{number}.customer-{}.example", number % 5_000)
 }
 
-/// `count` hostnames on one node.
-pub(crate) async fn measure(count: usize) {
+/// `count` hostnames on one node, whose store is of `engine`.
+pub(crate) async fn measure(count: usize, engine: &str) {
     let mut cluster = Cluster::start(Options {
         nodes: 1,
         // All its clients have one address, and it is to end soon.
-        extra: DRAINING.to_owned(),
+        extra: format!("{DRAINING}[raft]\nstore = \"{engine}\"\n"),
         ..Options::default()
     })
     .await;
