@@ -10,6 +10,7 @@ use state::NodeId;
 use state::ports::Clock;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::acks::{Acks, Heard};
 use crate::config::Config;
@@ -154,6 +155,7 @@ impl Run {
         let blocks = store.blocks();
         let fence = Fence::of_run(Arc::clone(&outward.standstill));
         let handles = Handles::default();
+        let since = Instant::now();
         let opening = Arc::clone(&store);
         let opened = blocking::run(blocks, move || open(&*opening, identity, took_part)).await?;
         handles.add(&opened.log);
@@ -188,8 +190,11 @@ impl Run {
         let generation = Arc::new(generation.map_err(StartError::Thread)?);
         let published = Arc::clone(&outward.published);
         published.begin(Arc::clone(&generation), few.state());
+        tracing::info!(took = ?since.elapsed(), "the store is open");
         let stored = blocking::run(blocks, move || few.complete(&*database)).await;
         let stored = stored.map_err(unreadable)?;
+        let hostnames = stored.state().hostname_count();
+        tracing::info!(hostnames, took = ?since.elapsed(), "the state is read");
         let machine = Machine::new(machine_parts, generation, stored, published);
 
         let links = Arc::new(Links::new(identity, dial, fence.clone()));

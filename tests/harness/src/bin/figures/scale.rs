@@ -125,6 +125,12 @@ pub(crate) async fn measure(count: usize, engine: &str) {
         began.elapsed().as_secs_f64()
     );
     tell_memory("started", process(&cluster));
+    let log = std::fs::read_to_string(cluster.nodes[0].files.log()).unwrap();
+    let told =
+        |line: &&str| line.contains("the store is open") || line.contains("the state is read");
+    for line in log.lines().rev().filter(told).take(2) {
+        println!("its log: {line}");
+    }
 
     let process = process(&cluster);
     let one = |_: &mut ChaCha8Rng| count / 2;
