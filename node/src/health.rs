@@ -35,14 +35,17 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// Answers whether a name is authorized; `None`: not known yet.
+pub type Knows = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
 /// What the health port tells.
 pub struct Health {
     /// For `/readyz`.
     pub readiness: watch::Receiver<Readiness>,
     /// For `/quorumz`: asks the quorum.
     pub quorum: Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
-    /// For `/ask`: whether a name is served; `None`: not known yet.
-    pub knows: Box<dyn Fn(&str) -> Option<bool> + Send + Sync>,
+    /// For `/ask`.
+    pub knows: Knows,
     /// For `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
