@@ -38,7 +38,7 @@ pub(crate) use self::{
 };
 use crate::{
     admission::Refused,
-    http::{body::ResponseBody, forward, plain},
+    http::{body::ResponseBody, forward, headers::Told, plain, route::Scheme},
     limits,
     listener::Admitted,
     observe::{Session, tally::Tally},
@@ -74,11 +74,27 @@ pub(crate) struct Client {
     pub(crate) session: Option<Box<Session>>,
     /// Where its requests are added up, and whether that is for the name above.
     tally: OnceLock<(bool, Arc<Tally>)>,
+    /// What the origin was told about it last.
+    told: ArcSwapOption<Told>,
     /// Held as long as `admitted`, where connections are counted.
     _connected: Option<Connected<Box<str>>>,
 }
 
 impl Client {
+    /// What the origin is told about it. Made once for a connection whose requests all write
+    /// their host alike. `None`: that cannot be told.
+    pub(crate) fn told(&self, host: &str) -> Option<Arc<Told>> {
+        if let Some(told) = &*self.told.load()
+            && told.is_of(host)
+        {
+            return Some(Arc::clone(told));
+        }
+        let told = Told::new(self.admitted.address.ip(), host, Scheme::Https)?;
+        let told = Arc::new(told);
+        self.told.store(Some(Arc::clone(&told)));
+        Some(told)
+    }
+
     /// How its requests are served now. Nothing is made while nobody changes the settings.
     pub(crate) fn policy(&self, worker: &Worker, view: &View, known: &Known) -> Arc<Policy> {
         if let Some(held) = &*self.policy.load()
@@ -181,6 +197,7 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         policy: ArcSwapOption::from(Some(policy)),
         session,
         tally: OnceLock::new(),
+        told: ArcSwapOption::empty(),
         _connected: connected,
     });
     let service = service_fn({
@@ -224,6 +241,7 @@ pub(crate) async fn plain(worker: Arc<Worker>, mut stream: TcpStream, mut admitt
         identity: None,
         session: None,
         tally: OnceLock::new(),
+        told: ArcSwapOption::empty(),
         _connected: None,
     });
     let io = TokioIo::new(Watched::http1(stream, Arc::clone(&activity)));

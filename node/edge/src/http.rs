@@ -9,7 +9,7 @@ pub(crate) mod frames;
 mod framing;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod headers;
+pub(crate) mod headers;
 pub(crate) mod lines;
 mod patience;
 pub(crate) mod plain;

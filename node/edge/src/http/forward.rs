@@ -14,8 +14,7 @@ use super::{
     answer::Reason,
     authority::Authority,
     body::{Exchange, RequestBody, ResponseBody},
-    framing,
-    headers::{self, Told},
+    framing, headers,
     route::{Asked, Decision, Scheme, decide},
     tunnel,
 };
@@ -99,13 +98,10 @@ async fn handle(
         .then(|| head.extensions.remove::<OnUpgrade>())
         .flatten();
     let trailers = headers::wants_trailers(&head.headers);
-    let told = Told {
-        address: client.admitted.address.ip(),
-        host: &host,
-        scheme: Scheme::Https,
-        version: head.version,
+    let Some(told) = client.told(&host) else {
+        return Err((Reason::HostInvalid, open));
     };
-    headers::to_origin(&mut head.headers, &told, upgrade.is_some());
+    headers::to_origin(&mut head.headers, &told, head.version, upgrade.is_some());
     if let Some(marks) = &marks {
         marks.tell(&mut head.headers);
     }

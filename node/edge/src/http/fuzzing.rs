@@ -101,13 +101,8 @@ fn forwarded(mut head: Parts, empty: bool, address: IpAddr) -> Result<Forwarded,
     let authority = Authority::of(&head, Scheme::Https)?;
     let (host, name) = (authority.text.to_owned(), authority.name.to_string());
     let websocket = headers::asks_for_websocket(&head) && empty;
-    let told = Told {
-        address,
-        host: &host,
-        scheme: Scheme::Https,
-        version: head.version,
-    };
-    headers::to_origin(&mut head.headers, &told, websocket);
+    let told = Told::new(address, &host, Scheme::Https).ok_or(Reason::HostInvalid)?;
+    headers::to_origin(&mut head.headers, &told, head.version, websocket);
     Ok(Forwarded {
         method: head.method,
         target: head.uri,

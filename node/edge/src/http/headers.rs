@@ -2,7 +2,7 @@
 //! behind (RFC 9110 section 7.6.1), and what tells the origin about the client
 //! is written by us alone.
 
-use std::{fmt::Write, net::IpAddr};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
 
@@ -10,28 +10,27 @@ use super::{answer::Reason, route::Scheme};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const WEBSOCKET: &str = "websocket";
 /// Our name in `Via`.
 const PSEUDONYM: &str = "hostquorum";
 
 /// Belong to one connection, whatever `Connection` says.
-static HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HTTP2_SETTINGS,
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
 
 /// Stay even if `Connection` names them: a client could otherwise take away what
 /// the origin decides by.
@@ -45,25 +44,50 @@ static NEVER_STRIPPED: [HeaderName; 6] = [
 ];
 
 /// Written by us from the socket; a client's own never arrive.
-static OURS: [HeaderName; 6] = [
-    FORWARDED_FOR,
-    FORWARDED_HOST,
-    FORWARDED_PORT,
-    FORWARDED_PROTO,
-    REAL_IP,
-    header::FORWARDED,
-];
+fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "forwarded"
+    )
+}
 
-/// What the origin is told about the client.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
-    /// The other end of the socket.
-    pub(super) address: IpAddr,
-    /// As the client wrote it, valid.
-    pub(super) host: &'a str,
-    pub(super) scheme: Scheme,
-    /// Of the client's request.
-    pub(super) version: Version,
+/// What the origin is told about a client, whoever asks for it under one host.
+#[derive(Debug)]
+pub(crate) struct Told {
+    host: HeaderValue,
+    node: HeaderValue,
+    forwarded: HeaderValue,
+    proto: HeaderValue,
+}
+
+impl Told {
+    /// Of the other end of a socket, which asks for `host`, valid, as the client wrote it.
+    /// `None`: it is no value after all.
+    pub(crate) fn new(address: IpAddr, host: &str, scheme: Scheme) -> Option<Self> {
+        let node = address.to_canonical().to_string();
+        let proto = scheme.as_str();
+        let forwarded = if node.contains(':') {
+            format!("for=\"[{node}]\";host=\"{host}\";proto={proto}")
+        } else {
+            format!("for={node};host=\"{host}\";proto={proto}")
+        };
+        Some(Self {
+            host: HeaderValue::from_str(host).ok()?,
+            node: HeaderValue::try_from(node).ok()?,
+            forwarded: HeaderValue::try_from(forwarded).ok()?,
+            proto: HeaderValue::from_static(proto),
+        })
+    }
+
+    /// True if that is what it tells.
+    pub(crate) fn is_of(&self, host: &str) -> bool {
+        self.host.as_bytes() == host.as_bytes()
+    }
 }
 
 /// True for the opening of a WebSocket over HTTP/1.1 (RFC 6455 section 4.1).
@@ -99,12 +123,11 @@ pub(super) fn passages(headers: &HeaderMap) -> usize {
         .count()
 }
 
-/// Makes a client's fields those of a request to the origin. `Host` is written
-/// by who knows the protocol.
-pub(super) fn to_origin(headers: &mut HeaderMap, told: &Told<'_>, websocket: bool) {
+/// Makes a client's fields those of a request to the origin; `version` is the client's.
+/// `Host` is written by who knows the protocol.
+pub(super) fn to_origin(headers: &mut HeaderMap, told: &Told, version: Version, websocket: bool) {
     let trailers = tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    strip_hop_by_hop(headers);
-    headers.remove(header::EXPECT); // answered by us
+    strip(headers, is_not_the_clients);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -112,7 +135,27 @@ pub(super) fn to_origin(headers: &mut HeaderMap, told: &Told<'_>, websocket: boo
         put_websocket(headers);
     }
     join_cookies(headers);
-    tell(headers, told);
+    headers.insert(FORWARDED_FOR, told.node.clone());
+    headers.insert(REAL_IP, told.node.clone());
+    headers.insert(FORWARDED_HOST, told.host.clone());
+    headers.insert(FORWARDED_PROTO, told.proto.clone());
+    headers.insert(header::FORWARDED, told.forwarded.clone());
+    let via = match version {
+        Version::HTTP_10 => "1.0 hostquorum",
+        Version::HTTP_2 => "2.0 hostquorum",
+        _ => "1.1 hostquorum",
+    };
+    headers.append(header::VIA, HeaderValue::from_static(via));
+}
+
+/// Fields that a client has no say in, besides those of its connection. CGI-like origins
+/// read `X_Forwarded_For` and `X-Forwarded-For` as one. What begins with our name tells what
+/// only we can know. `Expect` is answered by us.
+fn is_not_the_clients(name: &str) -> bool {
+    is_ours(name)
+        || name == "expect"
+        || name.starts_with(PSEUDONYM)
+        || name.contains('_') && is_ours(&name.replace('_', "-"))
 }
 
 /// Makes an origin's fields those of a response to the client.
@@ -130,20 +173,29 @@ pub(super) fn to_client(headers: &mut HeaderMap, websocket: bool) -> Result<(), 
     if !chunked || codings.iter().count() > 1 || lengths > 1 {
         return Err(Reason::OriginInvalid);
     }
-    strip_hop_by_hop(headers);
+    strip(headers, |_| false);
     if websocket {
         put_websocket(headers);
     }
     Ok(())
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Collected first, because `Connection` is read while it is taken away.
+/// Takes away what belongs to one connection, what its `Connection` names, and what is
+/// `unwanted`: in one pass, for most heads have none of most.
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let named: Vec<HeaderName> = tokens(headers, &header::CONNECTION)
+        // What stands in most heads names no other field.
+        .filter(|token| !["keep-alive", "close"].contains(token))
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .filter(|name| !NEVER_STRIPPED.contains(name) && !OURS.contains(name))
+        .filter(|name| !NEVER_STRIPPED.contains(name) && !is_ours(name.as_str()))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let gone = |name: &HeaderName| {
+        let text = name.as_str();
+        is_hop_by_hop(text) || unwanted(text) || named.contains(name)
+    };
+    // Those that are there, not those that could be: each look-up costs a hash.
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| gone(name)).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
 }
@@ -168,66 +220,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(header::COOKIE, joined);
     }
-}
-
-fn tell(headers: &mut HeaderMap, told: &Told<'_>) {
-    for name in &OURS {
-        headers.remove(name);
-    }
-    // CGI-like origins read `X_Forwarded_For` and `X-Forwarded-For` as one. What begins
-    // with our name tells what only we can know.
-    let disguised: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            let text = name.as_str();
-            text.starts_with(PSEUDONYM) || text.contains('_') && is_ours_in_disguise(name)
-        })
-        .cloned()
-        .collect();
-    for name in disguised {
-        headers.remove(name);
-    }
-    let proto = told.scheme.as_str();
-    let node = match told.address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => address.to_string(),
-    };
-    let mut forwarded = String::with_capacity(64);
-    let quoted_node = if node.contains(':') {
-        format!("\"[{node}]\"")
-    } else {
-        node.clone()
-    };
-    let _ = write!(
-        forwarded,
-        "for={quoted_node};host=\"{}\";proto={proto}",
-        told.host
-    );
-    put(headers, FORWARDED_FOR, &node);
-    put(headers, REAL_IP, &node);
-    put(headers, FORWARDED_HOST, told.host);
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
-    put(headers, header::FORWARDED, &forwarded);
-    let protocol = match told.version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
-    };
-    if let Ok(via) = HeaderValue::try_from(format!("{protocol} {PSEUDONYM}")) {
-        headers.append(header::VIA, via);
-    }
-}
-
-/// Addresses and valid hosts always are values.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-fn is_ours_in_disguise(name: &HeaderName) -> bool {
-    let plain = name.as_str().replace('_', "-");
-    OURS.iter().any(|ours| *ours == *plain)
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

@@ -22,12 +22,9 @@ fn shown(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const TOLD: Told<'_> = Told {
-    address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
-    host: "a.test:8443",
-    scheme: Scheme::Https,
-    version: Version::HTTP_11,
-};
+fn told(address: &str) -> Told {
+    Told::new(address.parse().unwrap(), "a.test:8443", Scheme::Https).unwrap()
+}
 
 /// What is written in any case.
 const ALWAYS: [&str; 6] = [
@@ -42,7 +39,12 @@ const ALWAYS: [&str; 6] = [
 #[track_caller]
 fn check(fields: &[(&str, &str)], websocket: bool, expected: &[&str]) {
     let mut headers = map(fields);
-    to_origin(&mut headers, &TOLD, websocket);
+    to_origin(
+        &mut headers,
+        &told("192.0.2.7"),
+        Version::HTTP_11,
+        websocket,
+    );
     let mut expected: Vec<_> = expected
         .iter()
         .chain(&ALWAYS)
@@ -119,14 +121,7 @@ fn forwarding_fields_are_ours_alone() {
         &["x_other: 1"],
     );
     let mut headers = map(&[("via", "1.0 before")]);
-    to_origin(
-        &mut headers,
-        &Told {
-            version: Version::HTTP_2,
-            ..TOLD
-        },
-        false,
-    );
+    to_origin(&mut headers, &told("192.0.2.7"), Version::HTTP_2, false);
     assert_eq!(
         headers.get_all("via").iter().collect::<Vec<_>>(),
         ["1.0 before", "2.0 hostquorum"]
@@ -140,14 +135,7 @@ fn addresses_are_written_as_they_are_read() {
         ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7"),
     ] {
         let mut headers = HeaderMap::new();
-        to_origin(
-            &mut headers,
-            &Told {
-                address: address.parse().unwrap(),
-                ..TOLD
-            },
-            false,
-        );
+        to_origin(&mut headers, &told(address), Version::HTTP_11, false);
         assert_eq!(headers["x-forwarded-for"], forwarded_for);
         assert_eq!(
             headers["forwarded"],

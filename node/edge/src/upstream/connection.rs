@@ -106,6 +106,10 @@ impl Connection {
 /// hyper is ready again only if the exchange ended in good order: nothing unread,
 /// nothing unsent, no early answer to a request still being sent, no `close`.
 fn return_when_ready(mut sender: Http1, pool: Arc<Pool>) {
+    // A short answer has come whole by now: a task for each would be for nothing.
+    if sender.is_ready() {
+        return pool.give_back(sender);
+    }
     tokio::spawn(async move {
         if sender.ready().await.is_ok() {
             pool.give_back(sender);
