@@ -88,6 +88,7 @@ pub async fn run(options: &Options) -> Result<()> {
             tickets: watch::channel(None).1,
             clock: Arc::new(SystemClock),
             challenges: Arc::new(NoLeader),
+            on_demand: None,
             reach: keyring,
             https: Vec::new(),
             http: Vec::new(),

@@ -4,6 +4,7 @@
 mod file;
 mod issuance;
 mod observation;
+mod on_demand;
 mod verification;
 
 use std::{
@@ -17,6 +18,7 @@ use file::File;
 use ipnet::IpNet;
 pub use issuance::Issuance;
 pub use observation::{AccessLog, AccessOutput, Stats, Trace};
+pub use on_demand::OnDemand;
 pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
@@ -57,6 +59,8 @@ pub struct Config {
     pub issuance: Issuance,
     /// How hostnames are looked at.
     pub verification: Verification,
+    /// Who is asked about hostnames that nobody authorized; absent: nobody.
+    pub on_demand: Option<OnDemand>,
     /// What is written to standard error.
     pub log: Log,
     /// A line for each request; absent: none.
@@ -161,7 +165,7 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "key",
     "https",
     "http",
@@ -173,6 +177,7 @@ const SECTIONS: [&str; 15] = [
     "raft",
     "issuance",
     "verification",
+    "on_demand",
     "log",
     "access_log",
     "stats",
@@ -221,6 +226,7 @@ impl Config {
             raft: raft(&mut file),
             issuance: Issuance::read(&mut file),
             verification: Verification::read(&mut file),
+            on_demand: OnDemand::read(&mut file, base),
             log: log(&mut file),
             access_log: AccessLog::read(&mut file, base),
             stats: Stats::read(&mut file),

@@ -56,6 +56,12 @@ pub(crate) fn all(rooms: &Rooms, open: &Open) -> Metrics {
             .map(|snapshot| rendered("dns", snapshot.figures()))
             .unwrap_or_default()
     });
+    let edge = open.edge.clone();
+    metrics.add(move || {
+        edge.on_demand_metrics()
+            .map(|snapshot| rendered("ask", snapshot.figures()))
+            .unwrap_or_default()
+    });
     let leader = open.leader.clone();
     metrics.add(move || leader_figures(&leader.metrics()));
     let (leader, replica, clock) = (

@@ -19,6 +19,7 @@ mod figures;
 pub mod health;
 mod inherited;
 pub mod metrics;
+mod on_demand;
 mod run;
 mod services;
 pub mod socket;

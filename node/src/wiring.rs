@@ -35,6 +35,7 @@ use crate::{
     config::{self, Config, KeyProvider, StoreKind},
     health::Readiness,
     inherited::Inherited,
+    on_demand,
 };
 
 /// The node's rooms while they are open.
@@ -186,6 +187,10 @@ impl Rooms {
                 (Some(log), Some(writing))
             }
         };
+        let on_demand = match &config.on_demand {
+            None => None,
+            Some(wanted) => Some(on_demand::on_demand(wanted, self)?),
+        };
         let running = edge::Edge::start(
             edge::Config {
                 https: config.https,
@@ -216,6 +221,7 @@ impl Rooms {
                 tickets,
                 clock: self.clock.clone(),
                 challenges,
+                on_demand,
                 reach: self.keyring.clone(),
                 https: inherited.https,
                 http: inherited.http,
@@ -356,6 +362,16 @@ impl OpenEdge {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .and_then(edge::Running::dns_metrics)
+    }
+
+    /// What was counted of asking about hostnames; absent if nobody is asked, or once it
+    /// drains.
+    pub(crate) fn on_demand_metrics(&self) -> Option<edge::on_demand::Snapshot> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .and_then(edge::Running::on_demand_metrics)
     }
 
     /// Says that it is about to end, and serves on.

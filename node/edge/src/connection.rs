@@ -8,7 +8,7 @@ mod watched;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, OnceLock},
 };
@@ -135,7 +135,7 @@ pub(crate) async fn secure(worker: Arc<Worker>, mut stream: TcpStream, mut admit
         if let Some(refused) = refused {
             return Some(Greeted::Refused(refused));
         }
-        greet(&worker, &mut stream, deadline).await
+        greet(&worker, &mut stream, admitted.address.ip(), deadline).await
     };
     let greeted = tokio::select! {
         biased;
@@ -380,7 +380,12 @@ struct Served {
 }
 
 /// Reads the hello and finds the key. `None`: the connection has ended.
-async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Option<Greeted> {
+async fn greet(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    client: IpAddr,
+    deadline: Instant,
+) -> Option<Greeted> {
     let (read, choice) = match timeout_at(deadline, hear(worker, stream)).await {
         Ok(heard) => heard?,
         Err(_) => {
@@ -388,13 +393,15 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             return None;
         }
     };
-    let (choice, deadline) = match choice {
-        Choice::Pending(name) => {
-            let choice = pending::wait(worker, stream, name).await;
-            // The client has waited for us: its own time begins anew.
-            (choice, Instant::now() + worker.limits.handshake)
-        }
-        choice => (choice, deadline),
+    let waited = match choice {
+        Choice::Pending(name) => Ok(pending::wait(worker, stream, name).await),
+        Choice::Unknown(name) => Ok(pending::ask(worker, stream, client, name).await),
+        choice => Err(choice),
+    };
+    let (choice, deadline) = match waited {
+        // The client has waited for us: its own time begins anew.
+        Ok(choice) => (choice, Instant::now() + worker.limits.handshake),
+        Err(choice) => (choice, deadline),
     };
     let alert = match choice {
         Choice::Serve {
@@ -428,7 +435,9 @@ async fn greet(worker: &Worker, stream: &mut TcpStream, deadline: Instant) -> Op
             refuse(stream, alert).await;
             return None;
         }
-        Choice::More | Choice::Ask(_) | Choice::Pending(_) | Choice::Close => return None,
+        Choice::More | Choice::Ask(_) | Choice::Pending(_) | Choice::Unknown(_) | Choice::Close => {
+            return None;
+        }
     };
     worker.counters.handshakes_failed.add();
     refuse(stream, alert).await;

@@ -24,11 +24,12 @@
 //! Beside them one thread answers DNS for what customers delegate to us ([`dns`]),
 //! from the same view.
 //!
-//! This crate never waits for the cluster on the TLS and proxy path, never writes
-//! to disk, and has no name for quorum or leader; its one question to the leader
+//! This crate never waits for the cluster on the TLS and proxy path of a name that is served,
+//! never writes to disk, and has no name for quorum or leader; its one question to the leader
 //! (a challenge missing locally, [`ChallengeSource`]) is bounded by 1 s and asked
 //! only while a CA validates: on the http port, or in a handshake that offers
-//! `acme-tls/1` alone. To a CA that validates by TLS it shows what the
+//! `acme-tls/1` alone. Of names that nobody authorized it asks ([`on_demand`]) only where that
+//! was configured, within bounds. To a CA that validates by TLS it shows what the
 //! cluster agreed on (`tls/alpn`), and to nobody else. It never guesses a protocol
 //! from bytes, never keeps TLS sessions (clients do, in tickets that any node opens), and
 //! never forwards a head as it came.
@@ -41,6 +42,7 @@ mod limits;
 mod listener;
 mod metrics;
 mod observe;
+pub mod on_demand;
 mod policy;
 pub mod proxy_protocol;
 mod running;
@@ -68,5 +70,5 @@ pub use self::{
     },
     running::{Addresses, Config, Drained, Edge, Health, Inputs, Running, StartError},
     tls::hello,
-    upstream::RootsError,
+    upstream::{RootsError, roots},
 };

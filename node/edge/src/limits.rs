@@ -308,6 +308,17 @@ pub(crate) const CHALLENGE_UNKNOWN: Duration = Duration::from_secs(2);
 /// for each from three to five places within seconds; to make one again costs a
 /// tenth of a millisecond.
 pub(crate) const PROOFS: usize = 64;
+/// Answers about hostnames that are not authorized which are remembered, about 150 bytes each;
+/// beyond it the oldest are forgotten.
+pub(crate) const ANSWERS: usize = 16_384;
+/// Clients whose questions are counted at once: as many as can have asked before the first of
+/// them may again as if it never had.
+pub(crate) const ASKERS: usize = 16_384;
+/// Seconds' worth of questions that a client has at once after a rest: a page may name some
+/// hostnames that are all new.
+pub(crate) const BURST_EACH: u32 = 10;
+/// Agreeing on a hostname that may be authorized, an election included.
+pub(crate) const AUTHORIZING: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

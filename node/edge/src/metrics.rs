@@ -52,6 +52,43 @@ macro_rules! counters {
     };
 }
 
+/// The counters of one part that all cores count together, and their figures.
+macro_rules! counted {
+    ($($(#[doc = $doc:literal])+ $kind:ident $name:ident,)+) => {
+        /// The counters.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)+
+        }
+
+        /// What was counted so far.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Snapshot {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Snapshot {
+                Snapshot { $($name: self.$name.get(),)+ }
+            }
+        }
+
+        impl Snapshot {
+            /// All of them, for rendering.
+            pub fn figures(&self) -> Vec<Figure> {
+                vec![$(Figure {
+                    name: stringify!($name),
+                    help: concat!($($doc),+).trim(),
+                    kind: Kind::$kind,
+                    value: self.$name,
+                },)+]
+            }
+        }
+    };
+}
+
+pub(crate) use counted;
+
 /// One figure of a [`Snapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figure {

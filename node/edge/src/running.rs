@@ -27,6 +27,7 @@ use crate::{
         tally::Hostnames,
         trace::{Trace, Tracer},
     },
+    on_demand::{self, Asking, OnDemand},
     policy::allowance::Allowances,
     tls::{keys::Opener, tickets::Tickets},
     upstream::{Checks, Dialer, RootsError},
@@ -83,6 +84,8 @@ pub struct Inputs {
     pub clock: Arc<dyn Clock>,
     /// Who may know a challenge that the state does not hold yet.
     pub challenges: Arc<dyn ChallengeSource>,
+    /// Who may have hostnames authorized that clients name; absent: nobody.
+    pub on_demand: Option<OnDemand>,
     /// What makes this node known to a look from outside, whether it serves the name or not.
     pub reach: Arc<dyn Reach>,
     /// Listening sockets that whoever started us holds, instead of [`Config::https`]; none:
@@ -134,6 +137,7 @@ pub struct Running {
     cores: Vec<oneshot::Receiver<usize>>,
     threads: Vec<thread::JoinHandle<()>>,
     dns: Option<dns::Running>,
+    asking: Option<Arc<Asking>>,
     // Held: it publishes views and opens keys for the cores.
     _background: Background,
 }
@@ -208,6 +212,8 @@ impl Edge {
         background.spawn(tickets.clone().follow(inputs.tickets));
         let admission = Admission::new(&limits);
         background.spawn(Arc::clone(&admission).watch_memory(limits.memory, inputs.memory));
+        let on_demand = inputs.on_demand;
+        let asking = on_demand.map(|on_demand| Asking::new(on_demand, published.clone()));
         let opener = Opener {
             bodies: inputs.bodies,
             seal: inputs.seal,
@@ -224,6 +230,7 @@ impl Edge {
             tickets,
             dialer,
             challenges: Challenges::new(inputs.challenges),
+            asking: asking.clone(),
             reach: inputs.reach,
             admission: Arc::clone(&admission),
             limits,
@@ -244,6 +251,7 @@ impl Edge {
             cores: Vec::new(),
             threads: Vec::new(),
             dns: dns.transpose()?,
+            asking,
             _background: background,
         };
         for (https, http) in https.into_iter().zip(http) {
@@ -334,6 +342,11 @@ impl Running {
     /// What the DNS server counted so far; absent if there is none.
     pub fn dns_metrics(&self) -> Option<dns::Snapshot> {
         self.dns.as_ref().map(dns::Running::metrics)
+    }
+
+    /// What was counted of asking so far; absent if nobody is asked.
+    pub fn on_demand_metrics(&self) -> Option<on_demand::Snapshot> {
+        self.asking.as_ref().map(|asking| asking.metrics())
     }
 
     /// Says in its health that it is about to end, and serves on as before, so that those

@@ -24,7 +24,6 @@ use state::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-pub use self::failure::RootsError;
 use self::{
     balance::Target, connection::Connection, destination::Destination, outlier::EJECTION,
     pool::Pool,
@@ -36,6 +35,7 @@ pub(crate) use self::{
     failure::Failure,
     health::Checks,
 };
+pub use self::{dial::roots, failure::RootsError};
 use crate::{
     http::body::RequestBody,
     limits::{Limits, ORIGINS},

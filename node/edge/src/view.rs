@@ -91,6 +91,17 @@ impl View {
         Some(Known { traffic, below })
     }
 
+    /// True if nothing here says what `name`, in lower case, is: it is not authorized, nor was
+    /// it removed, nor is it one label below a wildcard, and all of the state is there to say so.
+    pub fn is_strange(&self, name: &str) -> bool {
+        let above = name.split_once('.').map(|(_, above)| above);
+        let above = above.and_then(|above| self.state.hostname(above));
+        !self.partial
+            && self.state.hostname(name).is_none()
+            && self.state.tombstone(name).is_none()
+            && !above.is_some_and(HostnameRecord::is_wildcard)
+    }
+
     /// What to present for `name`, in lower case: its own certificate, else one that is
     /// for all names beside it.
     pub fn served(&self, name: &str) -> Served {

@@ -26,6 +26,7 @@ use crate::{
     listener::{self, Port, Sockets},
     metrics::Counters,
     observe::{access_log::CoreLog, tally::Hostnames, trace::Tracer},
+    on_demand::Asking,
     policy::{Policies, allowance::Allowances},
     tls::{
         alpn::Proofs,
@@ -45,8 +46,10 @@ pub(crate) struct Worker {
     threads: Handle,
     /// Moves with each view.
     pub(crate) published: watch::Receiver<Index>,
-    /// Places for handshakes that wait for a certificate.
+    /// Places for handshakes that wait for an authorization or a certificate.
     pub(crate) waiting: Semaphore,
+    /// Absent: nobody is asked about hostnames that are not authorized.
+    pub(crate) asking: Option<Arc<Asking>>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) proofs: Proofs,
     pub(crate) tickets: Tickets,
@@ -92,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) checks: Arc<Checks>,
     pub(crate) allowances: Arc<Allowances<Box<str>>>,
     pub(crate) challenges: Arc<Challenges>,
+    pub(crate) asking: Option<Arc<Asking>>,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fronts: Arc<Fronts>,
@@ -144,6 +148,7 @@ impl Worker {
             checks,
             allowances,
             challenges,
+            asking,
             reach,
             limits,
             fronts,
@@ -157,6 +162,7 @@ impl Worker {
             threads: opener.threads.clone(),
             published,
             waiting: Semaphore::new(limits.waiting),
+            asking,
             proofs: Proofs::new(Arc::clone(&opener.provider)),
             policies: Policies::new(Arc::clone(&opener.provider)),
             allowances,

@@ -64,6 +64,7 @@ impl Standalone {
             tenant: Tenant::default(),
             token: OwnershipToken(token),
             wants: Wants::default(),
+            on_demand: false,
         };
         let operator = Actor::operator("bench");
         self.apply(

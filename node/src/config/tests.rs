@@ -195,6 +195,71 @@ fn an_access_log_is_off_until_it_has_somewhere_to_go() {
 }
 
 #[test]
+fn nobody_is_asked_until_it_is_said_who() {
+    let read = |more: &str| Config::parse(&format!("{LEAST}{more}"), Path::new("/base"));
+    assert_eq!(read("").unwrap().on_demand, None);
+    let unsaid = "[on_demand]\ntenant = \"client-17\"\nquestions_per_second = 5\n";
+    assert_eq!(read(unsaid).unwrap().on_demand, None);
+    for good in [
+        "https://app.example",
+        "https://app.example:8443/allowed?key=secret",
+        "http://127.0.0.1:5555/",
+        "http://[::1]:5555/ask",
+    ] {
+        let config = read(&format!("[on_demand]\nask = \"{good}\"\n")).unwrap();
+        let on_demand = config.on_demand.unwrap();
+        assert_eq!(on_demand.ask, good.parse::<http::Uri>().unwrap());
+        assert_eq!(on_demand.limits, edge::on_demand::Limits::default());
+        assert_eq!(on_demand.tenant, state::Tenant::default());
+    }
+    let said = "[on_demand]\nask = \"https://app.example/\"\nroots = \"ca.pem\"\ntenant = \"client-17\"\n\
+                timeout = \"1s\"\nquestions_at_once = 1\nquestions_per_second = 2\nquestions_per_client = 3\n\
+                authorized_per_hour = 4\nauthorized_per_domain = 5\nyes_for = \"6s\"\nno_for = \"7s\"\nfailed_for = \"8s\"\n";
+    let on_demand = read(said).unwrap().on_demand.unwrap();
+    assert_eq!(on_demand.roots, Some("/base/ca.pem".into()));
+    assert_eq!(on_demand.tenant.as_str(), "client-17");
+    let seconds = Duration::from_secs;
+    let expected = edge::on_demand::Limits {
+        timeout: seconds(1),
+        questions_at_once: 1,
+        questions_per_second: 2,
+        questions_per_client: 3,
+        authorized_per_hour: 4,
+        authorized_per_domain: 5,
+        yes_for: seconds(6),
+        no_for: seconds(7),
+        failed_for: seconds(8),
+    };
+    assert_eq!(on_demand.limits, expected);
+}
+
+#[test]
+fn who_is_asked_must_be_who_answers() {
+    for bad in [
+        "http://app.example/",
+        "http://localhost/",
+        "http://192.0.2.1/",
+        "https://name:word@app.example/",
+        "app.example",
+        "ftp://127.0.0.1/",
+        "/allowed",
+    ] {
+        let found = faults(&format!("{LEAST}[on_demand]\nask = \"{bad}\"\n"));
+        let expected = "line 11: on_demand.ask: what stands here is not an address such as \"https://app.example/allowed\", or one that begins with http:// and an address of this machine";
+        assert_eq!(found, [expected], "{bad}");
+    }
+    let wrong = "[on_demand]\ntenant = \"a b\"\nno_for = \"0s\"\nauthorized_per_hour = 0\n";
+    assert_eq!(
+        faults(&format!("{LEAST}{wrong}")),
+        [
+            "line 11: on_demand.tenant: a tenant's name is 1 to 64 of letters, digits and the characters - _ . :",
+            "line 12: on_demand.no_for: 0s is not between 1s and 1day",
+            "line 13: on_demand.authorized_per_hour: 0 is not between 1 and 100000",
+        ]
+    );
+}
+
+#[test]
 fn traces_are_left_alone_unless_it_is_said() {
     let read = |more: &str| Config::parse(&format!("{LEAST}{more}"), Path::new("/base")).unwrap();
     let usual = Trace {

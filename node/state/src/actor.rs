@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// The name of whoever asked: `operator:alice`, `node:2`, `leader`, `socket`.
+/// The name of whoever asked: `operator:alice`, `node:2`, `on-demand:2`,
+/// `leader`, `socket`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor(Arc<str>);
 
@@ -23,6 +24,11 @@ impl Actor {
     /// A member.
     pub fn node(id: crate::NodeId) -> Self {
         Self(format!("node:{id}").into())
+    }
+
+    /// Whoever was asked about a hostname that a client named to this member.
+    pub fn on_demand(id: crate::NodeId) -> Self {
+        Self(format!("on-demand:{id}").into())
     }
 
     /// An operator by name.

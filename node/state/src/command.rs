@@ -490,6 +490,9 @@ pub struct Authorize {
     pub token: OwnershipToken,
     /// What it is to have.
     pub wants: Wants,
+    /// Nobody decided about this name, a rule did: refused while a tombstone tells that it
+    /// was removed.
+    pub on_demand: bool,
 }
 
 /// An order to begin.

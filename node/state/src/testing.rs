@@ -247,6 +247,7 @@ pub fn authorize(name: &str) -> Change {
         tenant: Tenant::default(),
         token: OwnershipToken([1; 16]),
         wants: Wants::default(),
+        on_demand: false,
     }))
 }
 

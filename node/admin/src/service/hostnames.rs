@@ -51,6 +51,7 @@ impl Hostnames for Desk {
             tenant,
             token: self.tokens.ownership(),
             wants,
+            on_demand: false,
         }));
         let changed = self.change(asked, change, deadline).await;
         let changed = changed.map_err(|problem| no_ca(problem, ca.as_ref()))?;

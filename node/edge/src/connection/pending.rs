@@ -1,5 +1,7 @@
-//! Handshakes for hostnames whose first certificate is being ordered: they wait for it, where
-//! that is wanted, instead of failing.
+//! Handshakes for hostnames whose first certificate is being ordered, and for those that are
+//! about to be authorized: they wait for it, where that is wanted, instead of failing.
+
+use std::net::IpAddr;
 
 use rustls::AlertDescription;
 use tokio::{
@@ -9,13 +11,45 @@ use tokio::{
 
 use crate::{tls::resolver::Choice, view::Served, worker::Worker};
 
+const REFUSED: Choice = Choice::Alert(AlertDescription::UnrecognisedName);
+
 /// Waits until `name` has a certificate, the time for it is over, or the client goes away.
 pub(super) async fn wait(worker: &Worker, stream: &TcpStream, name: String) -> Choice {
-    let refused = Choice::Alert(AlertDescription::UnrecognisedName);
     let Ok(_place) = worker.waiting.try_acquire() else {
         worker.counters.names_without_certificate.add();
-        return refused;
+        return REFUSED;
     };
+    first_certificate(worker, stream, name).await
+}
+
+/// Has `name`, which is not known, authorized if it may be; then it is as any other that has
+/// no certificate yet.
+pub(super) async fn ask(
+    worker: &Worker,
+    stream: &TcpStream,
+    client: IpAddr,
+    name: String,
+) -> Choice {
+    let place = worker.waiting.try_acquire();
+    let authorized = match (&worker.asking, &place) {
+        (Some(asking), Ok(_)) => {
+            let view = worker.view.load_full();
+            tokio::select! {
+                authorized = asking.authorize(&view, &name, client) => authorized,
+                () = gone(stream) => return Choice::Close,
+                () = worker.draining.cancelled() => false,
+            }
+        }
+        (None, _) | (_, Err(_)) => false,
+    };
+    if authorized {
+        return first_certificate(worker, stream, name).await;
+    }
+    worker.counters.names_unknown.add();
+    REFUSED
+}
+
+async fn first_certificate(worker: &Worker, stream: &TcpStream, name: String) -> Choice {
     worker.counters.handshakes_waiting.add();
     let found = found(worker, stream, &name).await;
     worker.counters.handshakes_waiting.sub();
@@ -30,7 +64,7 @@ pub(super) async fn wait(worker: &Worker, stream: &TcpStream, name: String) -> C
         }
         Some(Served::Pending | Served::Unknown) => {
             worker.counters.names_without_certificate.add();
-            refused
+            REFUSED
         }
         None => Choice::Close,
     }

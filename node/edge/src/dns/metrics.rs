@@ -1,43 +1,9 @@
 //! What the DNS server counts.
 
 use super::reply::{Answer, Code};
-use crate::metrics::{Counter, Figure, Kind};
+use crate::metrics::{Counter, Figure, Kind, counted};
 
-macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $kind:ident $name:ident,)+) => {
-        /// The counters.
-        #[derive(Debug, Default)]
-        pub(crate) struct Counters {
-            $(pub(crate) $name: Counter,)+
-        }
-
-        /// What was counted so far.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct Snapshot {
-            $($(#[doc = $doc])+ pub $name: u64,)+
-        }
-
-        impl Counters {
-            pub(crate) fn snapshot(&self) -> Snapshot {
-                Snapshot { $($name: self.$name.get(),)+ }
-            }
-        }
-
-        impl Snapshot {
-            /// All of them, for rendering.
-            pub fn figures(&self) -> Vec<Figure> {
-                vec![$(Figure {
-                    name: stringify!($name),
-                    help: concat!($($doc),+).trim(),
-                    kind: Kind::$kind,
-                    value: self.$name,
-                },)+]
-            }
-        }
-    };
-}
-
-counters! {
+counted! {
     /// Datagrams received.
     Counter datagrams,
     /// TCP connections accepted.

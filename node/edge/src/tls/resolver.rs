@@ -24,6 +24,8 @@ pub(crate) enum Choice {
     },
     /// The name has no certificate yet.
     Pending(String),
+    /// The name is not authorized here.
+    Unknown(String),
     /// Show a CA that the name is ours, and nothing else.
     Prove { name: String, digest: [u8; 32] },
     /// A CA asks for a name without a challenge here: the leader may know of one.
@@ -62,10 +64,7 @@ pub(crate) fn choose(hello: Hello, view: &View, counters: &Counters) -> Choice {
             claim,
         },
         Served::Pending => Choice::Pending(name),
-        Served::Unknown => {
-            counters.names_unknown.add();
-            Choice::Alert(AlertDescription::UnrecognisedName)
-        }
+        Served::Unknown => Choice::Unknown(name),
     }
 }
 

@@ -168,7 +168,12 @@ impl Dialer {
     }
 }
 
-fn roots(pem: Option<&[u8]>) -> Result<RootCertStore, RootsError> {
+/// The system's roots and those of `pem`.
+///
+/// # Errors
+///
+/// `pem` holds what is no certificate.
+pub fn roots(pem: Option<&[u8]>) -> Result<RootCertStore, RootsError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

@@ -74,10 +74,10 @@ impl Failure {
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// Not PEM, or no certificate in it.
-    #[error("the origin roots are no PEM certificates: {0}")]
+    #[error("the trust roots are no PEM certificates: {0}")]
     Pem(rustls::pki_types::pem::Error),
     /// PEM, but no certificate inside.
-    #[error("origin root {place} cannot be used: {error}")]
+    #[error("trust root {place} cannot be used: {error}")]
     Root {
         /// Counted from 1.
         place: usize,

@@ -11,6 +11,7 @@ mod forwarding;
 mod fronts;
 mod listeners;
 mod observation;
+mod on_demand;
 mod origin;
 mod origins;
 mod parts;

@@ -12,7 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::{AccessLog, ChallengeSource, Config, Edge, Inputs, Limits, Running, Trace};
+use edge::{
+    AccessLog, ChallengeSource, Config, Edge, Inputs, Limits, Running, Trace, on_demand::OnDemand,
+};
 use futures_util::Stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -108,6 +110,7 @@ impl Parts {
             tickets,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             challenges: options.leader,
+            on_demand: options.on_demand,
             reach: Arc::new(Known),
             https: options.inherited,
             http: Vec::new(),
@@ -128,6 +131,8 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) cores: usize,
     pub(crate) leader: Arc<dyn ChallengeSource>,
+    /// Who is asked about hostnames that are not authorized.
+    pub(crate) on_demand: Option<OnDemand>,
     /// Instead of those of the rig.
     pub(crate) states: Option<watch::Receiver<Arc<State>>>,
     /// Where hostnames are looked up before the state is whole.
@@ -151,6 +156,7 @@ impl Default for Options {
             limits: Limits::default(),
             cores: 2,
             leader: Arc::new(NoLeader),
+            on_demand: None,
             states: None,
             reading: Arc::new(State::default()),
             public_https_port: None,

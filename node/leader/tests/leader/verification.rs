@@ -61,6 +61,7 @@ fn authorize_with(world: &World, tenant_name: &str, name: &str, wants: Wants) {
         tenant: tenant(tenant_name),
         token: token(tenant_name),
         wants,
+        on_demand: false,
     };
     decide(world, Change::AuthorizeHostname(Box::new(authorize)));
 }
@@ -361,6 +362,7 @@ async fn claims_are_looked_at_some_at_once_and_whoever_left_costs_little() {
             tenant: tenant("acme"),
             token: token("acme"),
             wants: Wants::default(),
+            on_demand: false,
         };
         decide(&world, Change::AuthorizeHostname(Box::new(authorize_)));
     }

@@ -27,6 +27,11 @@ impl Apply<'_> {
                 Refusal::OtherTenant(record.tenant.clone())
             });
         }
+        if authorize.on_demand && self.state.tombstones.contains_key(name) {
+            return Err(Refusal::Unfit(
+                "the hostname was removed; only an operator can authorize it again".to_owned(),
+            ));
+        }
         self.check_wants(&authorize.wants)?;
         // One operator's word undoes another's: a vouched claim needs no fresh proof.
         let vouched = self.state.zone.settings.ownership == OwnershipPolicy::Operator;

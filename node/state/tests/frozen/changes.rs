@@ -126,7 +126,7 @@ fn batches_and_proposals_are_read_as_they_were_written() {
                 at: Timestamp(0),
                 actor: Actor::operator("alice"),
                 duty: None,
-                change: issuance::authorize(),
+                change: issuance::authorize(false),
             },
         ],
     };
@@ -281,7 +281,8 @@ fn samples() -> Vec<(String, Change)> {
     add("found.with-origin", found(Registration::None, Some(at)));
     add("take-over", Change::TakeOver { node: NodeId(3) });
     add("confirm", Change::Confirm);
-    add("authorize-hostname", issuance::authorize());
+    add("authorize-hostname", issuance::authorize(false));
+    add("authorize-hostname.on-demand", issuance::authorize(true));
     for (name, revision) in [("", None), (".at-revision", Some(Index(9)))] {
         add(
             &format!("remove-hostname{name}"),

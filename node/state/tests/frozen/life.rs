@@ -306,6 +306,7 @@ impl Life {
             tenant: "org_1:cust.2".parse().unwrap(),
             token: OwnershipToken([3; 16]),
             wants,
+            on_demand: false,
         };
         self.change(None, Change::AuthorizeHostname(Box::new(authorize)));
     }

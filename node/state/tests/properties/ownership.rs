@@ -123,7 +123,9 @@ fn may_move(before: &State, command: &Command, name: &Hostname, standing: Proof)
             let named = matches!(standing, Proof::Proven(method) if method.names_tenant());
             hostname == name && (named || standing == Proof::Vouched && by_word)
         }
-        Change::AuthorizeHostname(authorize) => authorize.hostname == *name && by_word,
+        Change::AuthorizeHostname(authorize) => {
+            authorize.hostname == *name && by_word && !authorize.on_demand
+        }
         _ => false,
     }
 }

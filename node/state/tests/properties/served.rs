@@ -120,6 +120,7 @@ fn returned(state: &State, name: &str, record: &HostnameRecord, at: Timestamp) -
             tenant: record.tenant.clone(),
             token: record.ownership.token,
             wants: record.wants(),
+            on_demand: false,
         })),
         Change::RecordOwnership {
             hostname,

@@ -15,6 +15,7 @@ mod failover;
 mod fence;
 mod join;
 mod observation;
+mod on_demand;
 mod operators;
 mod renewal;
 mod restart;

@@ -263,6 +263,7 @@ pub(super) fn authorization(tenant: &str, name: &str, wants: Wants) -> Change {
         tenant,
         token: OwnershipToken([1; 16]),
         wants,
+        on_demand: false,
     }))
 }
 

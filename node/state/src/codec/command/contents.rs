@@ -60,6 +60,7 @@ impl From<&Authorize> for wire::Authorize {
             tenant: authorize.tenant.as_str().to_owned(),
             token: bytes_of(&authorize.token.0),
             wants: Some((&authorize.wants).into()),
+            on_demand: authorize.on_demand,
         }
     }
 }
@@ -73,6 +74,7 @@ impl TryFrom<wire::Authorize> for Authorize {
             tenant: tenant(&authorize.tenant)?,
             token: token(&authorize.token)?,
             wants: field(authorize.wants, "wants")?.try_into()?,
+            on_demand: authorize.on_demand,
         })
     }
 }

@@ -379,6 +379,8 @@ shapes! {
         token: Bytes,
         #[prost(message, optional, tag = "4")]
         wants: Option<Wants>,
+        #[prost(bool, tag = "5")]
+        on_demand: bool,
     }
 
     SetZone {

@@ -19,6 +19,7 @@ pub(super) fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Chan
             tenant: tenant(words)?,
             token: OwnershipToken([1; 16]),
             wants: wants(words)?,
+            on_demand: words.is("on-demand"),
         })),
         "remove" => Change::RemoveHostname {
             hostname: hostname()?,

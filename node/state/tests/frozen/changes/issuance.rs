@@ -202,12 +202,13 @@ fn wants(algorithms: Algorithms) -> Wants {
     }
 }
 
-pub(super) fn authorize() -> Change {
+pub(super) fn authorize(on_demand: bool) -> Change {
     Change::AuthorizeHostname(Box::new(Authorize {
         hostname: host("bücher.example"),
         tenant: tenant(),
         token: OwnershipToken([8; 16]),
         wants: wants(Algorithms::Both),
+        on_demand,
     }))
 }
 

@@ -19,6 +19,7 @@ impl Step {
                 tenant: self.tenant(),
                 token: OwnershipToken([self.how; 16]),
                 wants: self.wants(),
+                on_demand: self.how % 4 == 3,
             })),
             What::RemoveHostname => Change::RemoveHostname {
                 hostname,
