@@ -60,10 +60,10 @@ pub struct Certificate {
     pub algorithm: KeyAlgorithm,
     /// Where it came from.
     pub source: Source,
-    /// The issuers above it.
-    pub chain: ChainId,
+    /// The issuers above it; interned by the state.
+    pub chain: Arc<ChainId>,
     /// Common name of its issuer; interned by the state.
-    pub issuer: Arc<str>,
+    pub issuer: Arc<String>,
     /// Big-endian, without leading zeros.
     pub serial: Box<[u8]>,
     /// Beginning of validity.

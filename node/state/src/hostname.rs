@@ -161,8 +161,8 @@ impl AsRef<str> for Hostname {
 pub struct HostnameRecord {
     /// When it was authorized.
     pub authorized_at: Timestamp,
-    /// By whom.
-    pub authorized_by: Arc<str>,
+    /// By whom; interned by the state.
+    pub authorized_by: Arc<String>,
     /// Whose it is.
     pub tenant: Tenant,
     /// The log index of the authorization: another one is another claim.

@@ -9,7 +9,8 @@ use crate::{ClusterId, Hostname};
 
 /// A tenant, by the name that the SaaS gives: 1 to 64 of letters, digits and `-_.:`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tenant(pub(crate) Arc<str>);
+// A thin pointer: each hostname holds one, and equal ones are shared.
+pub struct Tenant(Arc<String>);
 
 /// Longest name of a tenant: that of a UUID with a prefix, twice.
 const NAME_MAX: usize = 64;
@@ -68,7 +69,7 @@ pub fn is_label(text: &str) -> bool {
 
 impl Default for Tenant {
     fn default() -> Self {
-        Self(Self::DEFAULT.into())
+        Self(Arc::new(Self::DEFAULT.to_owned()))
     }
 }
 
@@ -79,7 +80,7 @@ impl FromStr for Tenant {
         let fits = (1..=NAME_MAX).contains(&text.len());
         let character = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
         if fits && text.bytes().all(character) {
-            Ok(Self(text.into()))
+            Ok(Self(Arc::new(text.to_owned())))
         } else {
             Err(TenantError)
         }

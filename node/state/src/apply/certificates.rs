@@ -1,5 +1,7 @@
 //! Certificates: kept, replaced, brought, scheduled, revoked, forgotten.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::{Apply, hostnames::shortened};
@@ -58,8 +60,8 @@ impl Apply<'_> {
             wildcard: served.wildcard,
             algorithm: served.algorithm,
             source: served.source,
-            chain: parts.chain_id,
-            issuer: parts.issuer.as_str().into(),
+            chain: Arc::new(parts.chain_id),
+            issuer: Arc::new(parts.issuer.clone()),
             serial: parts.serial.to_vec().into(),
             not_before: parts.not_before,
             not_after: parts.not_after,

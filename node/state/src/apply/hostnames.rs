@@ -49,7 +49,7 @@ impl Apply<'_> {
         };
         let mut record = HostnameRecord {
             authorized_at: self.command.at,
-            authorized_by: self.command.actor.as_str().into(),
+            authorized_by: Arc::new(self.command.actor.as_str().to_owned()),
             tenant: authorize.tenant.clone(),
             claim: self.index,
             ownership,

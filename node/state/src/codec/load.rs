@@ -183,7 +183,7 @@ fn certificate(id: &[u8], certificate: wire::Certificate) -> Result<Certificate>
     Ok(Certificate {
         id: certificate_id(id)?,
         hostname: hostname(&certificate.hostname)?,
-        chain: chain_id(&certificate.chain)?,
+        chain: Arc::new(chain_id(&certificate.chain)?),
         issuer: certificate.issuer.into(),
         serial: certificate.serial.to_vec().into(),
         not_before: Timestamp(certificate.not_before),

@@ -348,7 +348,7 @@ impl State {
     /// The keys of all bodies that this state names, in no special order.
     pub fn body_keys(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
         let certificates = self.certificates.keys().map(crate::bodies::certificate_key);
-        let chains = self.chains.keys().map(crate::bodies::chain_key);
+        let chains = self.chains.keys().map(|id| crate::bodies::chain_key(id));
         let events = self.hostnames.iter().flat_map(|(name, record)| {
             let first = record.events.saturating_sub(crate::event::KEPT);
             (first..record.events).map(move |number| crate::bodies::event_key(name, number))

@@ -8,7 +8,7 @@ use imbl::{OrdMap, OrdSet};
 use crate::{
     Bucket, BucketKey, Ca, Certificate, CertificateId, ChallengeKind, DataKey, Due, Hostname,
     HostnameRecord, Index, Invitation, InvitationId, Member, NodeId, Operator, Order, OrderId,
-    Removed, Revocation, RevocationState, State, Timestamp, Tombstone,
+    Removed, Revocation, RevocationState, Source, State, Timestamp, Tombstone,
 };
 
 /// How long an invitation is shown after its end: a day, for whoever asks why a
@@ -120,12 +120,17 @@ impl State {
         self.around_hostname(&hostname, |state| {
             state.remove_certificate_alone(&certificate.id);
             certificate.issuer = intern(&mut state.issuers, &certificate.issuer);
+            if let Source::Ca(name) = &mut certificate.source
+                && let Some(ca) = state.cas.get(name)
+            {
+                *name = ca.name.clone();
+            }
             state.due.extend(certificate_dues(&certificate));
             if certificate.kept {
                 let kept = (certificate.hostname.clone(), certificate.algorithm);
                 state.kept.insert(kept, certificate.id);
             }
-            *state.chains.entry(certificate.chain).or_insert(0) += 1;
+            certificate.chain = intern(&mut state.chains, &certificate.chain);
             let id = certificate.id;
             state.certificates.insert(id, Arc::new(certificate));
         });
