@@ -39,11 +39,13 @@ schema() {
 # What stands in for the provider, once there is a schema; it ends with us.
 start_provider() {
   local patience=60
+  # The name of a socket may have a hundred letters, which a tree's own may have already.
+  sockets=$(mktemp -d)
   : >"$work/provider.json"
-  "$python" "$offline/standin_provider.py" "$work/schema.json" "$work/provider.sock" \
+  "$python" "$offline/standin_provider.py" "$work/schema.json" "$sockets/provider" \
     >"$work/provider.json" 2>"$work/provider.log" </dev/null &
   provider=$!
-  trap 'kill "$provider" 2>/dev/null' EXIT
+  trap 'kill "$provider" 2>/dev/null; rm -rf "$sockets"' EXIT
   until [ -s "$work/provider.json" ]; do
     if ! kill -0 "$provider" 2>/dev/null || [ "$((patience -= 1))" -eq 0 ]; then
       cat "$work/provider.log"
