@@ -117,11 +117,11 @@ bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/pe
 	$(CARGO) build --locked --release --package node --package bench --bins
 	target/release/bench compare --write docs/performance.md
 
-deploy-test: ## deploy/ checked without AWS: Terraform, units, alerts; two minutes. Needs Terraform or OpenTofu.
+deploy-test: ## deploy/ checked without AWS: Terraform, units, alerts; a minute. Needs Terraform or OpenTofu.
 	scripts/install-deploy-tools.sh
 	scripts/deploy-test.sh
 
-deploy-teeth: ## Mistakes planted in a copy of deploy/: which check catches each. Six minutes.
+deploy-teeth: ## Mistakes planted in a copy of deploy/: which check catches each; four minutes.
 	scripts/install-deploy-tools.sh
 	scripts/deploy-teeth.sh
 
