@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures bench clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures bench deploy-test deploy-teeth clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -116,6 +116,14 @@ bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/pe
 	scripts/install-bench-tools.sh
 	$(CARGO) build --locked --release --package node --package bench --bins
 	target/release/bench compare --write docs/performance.md
+
+deploy-test: ## deploy/ checked without AWS: Terraform, units, alerts; a minute. Needs Terraform or OpenTofu.
+	scripts/install-deploy-tools.sh
+	scripts/deploy-test.sh
+
+deploy-teeth: ## Mistakes planted in a copy of deploy/: which check catches each; four minutes.
+	scripts/install-deploy-tools.sh
+	scripts/deploy-teeth.sh
 
 clean-dev: ## Forget the cluster of `make dev`.
 	rm -rf dev-data

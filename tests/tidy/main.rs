@@ -14,6 +14,7 @@ mod files;
 mod licences;
 mod links;
 mod manifests;
+mod observability;
 mod teeth;
 mod tree;
 
