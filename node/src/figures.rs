@@ -267,6 +267,11 @@ fn leader_figures(snapshot: &leader::metrics::Snapshot) -> Vec<Sample> {
             float(snapshot.possible_duplicates),
         ),
         Sample::counter(
+            "silent_at_barrier",
+            "Members that had not said in time that they answer a challenge",
+            float(snapshot.silent_at_barrier),
+        ),
+        Sample::counter(
             "ca_outages",
             "Faults of the CA or of the road to it",
             float(snapshot.outages),

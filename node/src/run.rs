@@ -209,6 +209,9 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn listen() -> Result<Self> {
+        // Ends a program that does not ask for it, but is how those who rotate logs speak to
+        // one. Who has a log to open anew listens for it, too.
+        drop(signal(SignalKind::hangup())?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::{Cluster, Load, Options, cluster::SOON, load::DRAINING, wait};
+use rustix::process::Signal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_was_off_serves_the_same_and_orders_nothing() {
@@ -32,6 +33,18 @@ async fn a_cluster_that_was_off_serves_the_same_and_orders_nothing() {
     assert_eq!((cluster.ca.issued(), cluster.ca.orders()), (1, 1));
     cluster.onboard("next.customer.example").await;
     assert_eq!((cluster.ca.issued(), cluster.ca.orders()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_log_to_open_anew_does_nothing_at_a_hangup() {
+    let mut cluster = Cluster::start(Options {
+        nodes: 1,
+        ..Options::default()
+    })
+    .await;
+    cluster.nodes[0].signal(Signal::HUP).unwrap();
+    assert_eq!(cluster.readiness(0).await.unwrap().0, 200);
+    assert!(cluster.nodes[0].stop(SOON).await.unwrap().success());
 }
 
 /// libfaketime, from Debian's package `libfaketime`.
