@@ -49,11 +49,18 @@ impl Drop for Origin {
 
 /// A program of this machine.
 pub(crate) fn program(name: &str) -> PathBuf {
-    [TOOLS, "/usr/sbin", "/usr/bin", "/usr/local/bin"]
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("`{name}` is missing: run scripts/install-peers.sh"))
+    [
+        TOOLS,
+        // Chromium itself: the script before it leaves it behind when it is killed.
+        "/usr/lib/chromium",
+        "/usr/sbin",
+        "/usr/bin",
+        "/usr/local/bin",
+    ]
+    .iter()
+    .map(|folder| Path::new(folder).join(name))
+    .find(|path| path.exists())
+    .unwrap_or_else(|| panic!("`{name}` is missing: run scripts/install-peers.sh"))
 }
 
 /// A script beside the origins.
