@@ -19,7 +19,7 @@ KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults schedule figures bench deploy-test deploy-teeth clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults peers soak schedule figures bench deploy-test deploy-teeth clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,7 @@ test: ## All that must hold before a merge; installs Pebble if it is missing.
 	$(CARGO) test --locked --workspace --exclude e2e
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
 	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
+	$(CARGO) test --locked --workspace --test peers echo
 
 slices: ## What CI runs besides: a little of the long suites, with what `make test` built. Needs root.
 	scripts/fuzz.sh 5
@@ -97,6 +98,13 @@ faults: ## Real nodes killed, paused, cut off, without power, disk, clock or des
 	$(CARGO) test --locked --package e2e --test e2e -- --nocapture --test-threads=1 disk:: failover:: restart::
 	$(CARGO) run --locked --package harness --bin figures -- failover 50
 	$(CARGO) run --locked --package harness --bin figures -- no-quorum 10
+
+peers: ## Hostile framings on their way to seven real origins, and what real clients make of the edge; five minutes.
+	scripts/install-peers.sh
+	$(CARGO) test --locked --workspace --test peers -- --nocapture --test-threads 2
+
+soak: build ## Traffic of all kinds, renewals and changes; MINUTES=10. What fails, and what grows.
+	$(CARGO) run --locked --package harness --bin figures -- soak $(MINUTES)
 
 schedule: ## A takeover with a million names, weeks of 100,000 orders under the CA's limits; 5 minutes.
 	HOSTQUORUM_HOSTNAMES=1000000 $(CARGO) test --locked --package leader --lib scheduler::tests::size -- --nocapture

@@ -65,9 +65,10 @@ async fn live(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (readiness, ready) = watch::channel(Readiness::NotReady("starting".to_owned()));
+    // Before `/livez` answers: whoever waits for that may call at once.
+    let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let health = services::Health::open(config, ready).await?;
     let listeners = Listeners::bind(config).await?;
-    let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
     let join = match join {
         None => None,

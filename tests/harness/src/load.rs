@@ -153,7 +153,8 @@ impl Tally {
         told.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self, outcome: io::Result<u16>) {
+    /// Counts one, with the status that it was answered with.
+    pub fn count(&self, outcome: io::Result<u16>) {
         self.requests.fetch_add(1, Relaxed);
         let failure = match outcome {
             Ok(200) => return,
@@ -181,7 +182,8 @@ async fn ask(nodes: &[(SocketAddr, SocketAddr)], ready: &Mutex<Vec<SocketAddr>>)
     }
 }
 
-fn trusting(roots_pem: &str, alpn: &str) -> TlsConnector {
+/// A client that trusts these roots and speaks one protocol.
+pub fn trusting(roots_pem: &str, alpn: &str) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(roots_pem.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();

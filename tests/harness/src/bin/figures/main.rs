@@ -15,6 +15,8 @@
 //! `figures rolling-restart [REQUESTS]`: all three nodes restarted in turn until clients that
 //! keep their connections and clients that close them have made so many requests; how many
 //! fail.
+//! `figures soak [MINUTES]`: traffic of all kinds, renewals and changes; how many requests
+//! fail, and what each node holds of memory and descriptors meanwhile.
 //! `figures scale [COUNT [ENGINE]]`: one node with so many hostnames, each with a certificate and
 //! a key of its own, on `sled` or `redb`: memory, start to the first handshake, and what
 //! handshakes cost for one name, for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
@@ -30,6 +32,7 @@ mod burst;
 mod failover;
 mod rolling;
 mod scale;
+mod soak;
 mod takeover;
 
 use std::time::Duration;
@@ -54,6 +57,7 @@ async fn main() {
         "no-quorum" => failover::no_quorum(count.unwrap_or(10)).await,
         "issuance-burst" => burst::issuance(count.unwrap_or(200)).await,
         "rolling-restart" => rolling::restart(count.unwrap_or(500_000)).await,
+        "soak" => soak::serve(count.unwrap_or(30)).await,
         "scale" => {
             let engine = std::env::args().nth(3);
             let engine = engine.unwrap_or_else(|| "sled".to_owned());
@@ -62,7 +66,7 @@ async fn main() {
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(
-                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|scale [COUNT]"
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|soak|scale [COUNT]"
             );
         }
     }
