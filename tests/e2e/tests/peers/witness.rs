@@ -68,7 +68,8 @@ impl Witness {
             let pair = lock(pair);
             let (mut sent, mut answered) = (&*pair.sent, &*pair.answered);
             while take(&mut sent, &mut answered, pair.ended)?.is_some() {}
-            if !pair.ended && !(sent.is_empty() && answered.is_empty()) {
+            let quiet = sent.is_empty() && answered.is_empty();
+            if !pair.ended && !quiet {
                 return Ok(false);
             }
         }
