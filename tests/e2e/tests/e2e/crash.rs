@@ -25,6 +25,12 @@ const STRIDE: u64 = 8;
 /// Between these the CA has an order that the cluster does not know of.
 const REPLY_LOST: [&str; 2] = ["after-post-new-order", "before-prepare-order"];
 
+/// How Pebble says that a connection was cut, for http-01 and for tls-alpn-01.
+const CUT: [&str; 2] = [
+    "challenge: connection: ",
+    "challenge: unauthorized: Failed to connect to ",
+];
+
 /// One point, or two that are met in turn, whoever leads then.
 type Case = Vec<&'static str>;
 
@@ -144,7 +150,8 @@ async fn cut_short(cluster: &Cluster, hostname: &str, what: &str) -> usize {
     let channel = Admin::read(&cluster.context()).connect(&address).await;
     let events = admin::timeline(&channel.unwrap(), hostname).await.unwrap();
     let failed = |event: &&TimelineEvent| {
-        event.kind == "order-failed" && event.detail.starts_with("challenge: connection: ")
+        let cut = CUT.iter().any(|words| event.detail.starts_with(words));
+        event.kind == "order-failed" && cut
     };
     let failed: Vec<_> = events.iter().filter(failed).collect();
     for event in &failed {
