@@ -2,7 +2,8 @@
 //!
 //! A [`Replica`] keeps this node's copy of the log and the state, takes part in
 //! electing a leader, and is the door through which changes enter. What comes out is a
-//! watched [`state::State`], a watched leadership and the bodies on disk.
+//! watched [`state::State`], a watched leadership and the bodies on disk. One that is only
+//! begun ([`Replica::begin`]) lets single hostnames be looked up while it reads the rest.
 //!
 //! # The order of durability
 //!

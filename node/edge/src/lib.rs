@@ -3,7 +3,8 @@
 //! The promise: what a node has ever been told it serves, with no quorum, no
 //! leader, no peer and no network but the clients' and the origins'. The edge
 //! reads a [`view::View`] of the latest state, made by a pointer's swap, and
-//! certificates' bodies from this node's disk.
+//! certificates' bodies from this node's disk. While a node that starts still reads its
+//! state, the hostnames that clients ask for are looked up one by one.
 //!
 //! Each core has a thread, a runtime, listeners, a cache of keys and pools of
 //! connections to origins of its own; nothing that is written is shared between
