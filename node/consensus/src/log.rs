@@ -98,8 +98,8 @@ impl Log {
             Some((_, bytes)) => Some(decode::<Entry>("the last log entry", &bytes)?.log_id),
             None => None,
         };
-        // Entries up to the mark may be left from a purge that a crash interrupted;
-        // they are never read again and go with the next purge.
+        // Entries up to the mark may be left from a purge that a crash interrupted: they are
+        // never read again, see `finish_purge`.
         let ends = Ends {
             purged,
             last: last.max(purged),
@@ -169,6 +169,13 @@ impl Log {
             read()
         };
         read.map_err(|error| read_error(&error))
+    }
+
+    /// Removes, meanwhile, what is on disk up to the purge mark.
+    pub(crate) fn finish_purge(&self) {
+        if let (Some(mark), _) = self.ends() {
+            tokio::spawn(self.clone().remove_up_to(mark.index));
+        }
     }
 
     /// Removes what is on disk up to `index`, some at a time, after the mark says
@@ -367,7 +374,7 @@ impl RaftLogStorage<TypeConfig> for Log {
             ends.last = ends.last.max(Some(upto));
         }
         lock(&self.shared.recent).purge(upto.index);
-        tokio::spawn(self.clone().remove_up_to(upto.index));
+        self.finish_purge();
         Ok(())
     }
 }

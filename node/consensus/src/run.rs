@@ -195,6 +195,7 @@ impl Run {
         let stored = stored.map_err(unreadable)?;
         let hostnames = stored.state().hostname_count();
         tracing::info!(hostnames, took = ?since.elapsed(), "the state is read");
+        log.finish_purge();
         let machine = Machine::new(machine_parts, generation, stored, published);
 
         let links = Arc::new(Links::new(identity, dial, fence.clone()));

@@ -1,5 +1,6 @@
 //! openraft's own storage suite, on every kind of store, and what it does not ask.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,6 +183,36 @@ async fn entries_of_a_range_whose_beginning_was_purged_are_not_sent() {
         assert_eq!(sent.len(), expected, "{start} to {end}");
         assert!(sent.first().is_none_or(|first| first.log_id.index == start));
     }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_a_purge_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(directory.path()));
+    let (mut log, ..) = open(Arc::clone(&store), 1, &Fence::new());
+    let id = |index| LogId::new(CommittedLeaderId::new(1, 1), index);
+    let entries = (1..=1000).map(|index| Entry {
+        log_id: id(index),
+        payload: EntryPayload::Blank,
+    });
+    log.blocking_append(entries).await.unwrap();
+    // Its runtime ends with the mark written, and nothing removed yet.
+    log.purge(id(900)).await.unwrap();
+    let database = store.open_log().unwrap();
+    let kept = || {
+        let all = database.range(Tree::Log, Bound::Unbounded, Bound::Unbounded);
+        all.unwrap().count()
+    };
+    assert_eq!(kept(), 1000);
+    let (log, ..) = open(store, 1, &Fence::new());
+    log.finish_purge();
+    tokio::time::timeout(LIMIT, async {
+        while kept() != 100 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
