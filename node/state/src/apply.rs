@@ -197,7 +197,7 @@ impl Apply<'_> {
             Change::CorrectLimit { bucket } => self.correct_limit(bucket),
             Change::ForgetTombstone { hostname } => self.forget_tombstone(hostname),
             Change::AdmitOrder(admit) => self.admit_order(admit),
-            Change::IntendOrder { order } => self.intend_order(*order),
+            Change::IntendOrder { order, again } => self.intend_order(*order, *again),
             Change::PrepareOrder { order, placed } => self.prepare_order(*order, placed),
             Change::IntendReady { order } => self.intend_ready(*order),
             Change::IntendFinalize { order } => self.intend_finalize(*order),

@@ -350,6 +350,9 @@ pub enum Change {
     IntendOrder {
         /// Which order.
         order: OrderId,
+        /// The CA may have counted one that was sent before, whose answer was lost: with
+        /// it or with the leader that had it. Refused while the CA allows no other.
+        again: bool,
     },
     /// The CA has the order.
     PrepareOrder {

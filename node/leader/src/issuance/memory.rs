@@ -36,6 +36,9 @@ pub(crate) struct Memory {
     pub(crate) methods: Option<Vec<ChallengeKind>>,
     /// The CA does not take the order as a replacement: it is asked for without.
     pub(crate) plainly: bool,
+    /// Whether the CA may have counted a newOrder of which we do not know what came: an
+    /// earlier leader's, or one whose answer was lost.
+    pub(crate) unanswered: bool,
     /// What newOrder answered, until it is committed.
     pub(crate) unprepared: Option<OrderView>,
     /// The entry that edges must have published.
@@ -131,6 +134,7 @@ impl Memory {
         let finalizing = matches!(order.stage, Stage::FinalizeIntent(_));
         Self {
             settled_at: finalizing.then_some(settled_at),
+            unanswered: true,
             ..Self::default()
         }
     }

@@ -79,6 +79,7 @@ impl Carrier {
     /// challenges that can succeed.
     pub(crate) fn of_new(mut self, permit: Permit, methods: Vec<ChallengeKind>) -> Self {
         self.memory.permit = Some(permit);
+        self.memory.unanswered = false;
         self.memory.methods = Some(methods);
         self
     }
@@ -149,8 +150,12 @@ impl Carrier {
         let id = order.id;
         match next {
             Move::IntendOrder => {
-                let change = Change::IntendOrder { order: id };
-                self.intend(order, change).await
+                let again = self.memory.unanswered;
+                let change = Change::IntendOrder { order: id, again };
+                self.intend(order, change).await?;
+                // Counted now.
+                self.memory.unanswered = false;
+                Ok(())
             }
             Move::Place => self.place(order).await,
             Move::Prepare => self.prepare(order).await,
@@ -197,7 +202,9 @@ impl Carrier {
             profile: order.profile.as_deref(),
             replaces: replaces.filter(|_| !self.memory.plainly),
         };
+        self.memory.unanswered = true;
         let answer = self.authority.new_order(&request, permit).await;
+        self.memory.unanswered = may_have_counted(&answer);
         let view = self.answered(answer, Request::NewOrder)?;
         failpoint.after("post-new-order");
         self.memory.unprepared = Some(view);
@@ -345,6 +352,29 @@ impl Carrier {
             }
             Err(error) => Err(Trouble::Authority(request, error)),
         }
+    }
+}
+
+/// Whether a CA may have counted a newOrder that was answered so. One that is refused is
+/// not: Boulder gives back what it took, and only then.
+fn may_have_counted<T>(answer: &Result<T, AuthorityError>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) => match error {
+            AuthorityError::Fenced(_)
+            | AuthorityError::Paced { .. }
+            | AuthorityError::Unreachable(_)
+            | AuthorityError::Refused(_)
+            | AuthorityError::Unsupported(_)
+            | AuthorityError::ProfileUnknown { .. }
+            | AuthorityError::ReplacesRefused(_)
+            | AuthorityError::Unusable(_) => false,
+            AuthorityError::Unknown(_)
+            | AuthorityError::Unavailable { .. }
+            | AuthorityError::Malformed(_)
+            | AuthorityError::ProfileIgnored { .. }
+            | AuthorityError::ReplacesIgnored(_) => true,
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    Bucket, BucketKey, Budget, CaName, Hostname, LimitKind, Order, Refusal, Timestamp,
+    Bucket, BucketKey, Budget, CaName, Hostname, LimitKind, Order, Refusal, Share, Timestamp,
     outcome::Done,
 };
 
@@ -54,6 +54,21 @@ impl Apply<'_> {
     /// The CA has counted a `newOrder`.
     pub(super) fn spend_order(&mut self, order: &Order) {
         self.settle(order, true, |kind| kind == LimitKind::Orders);
+    }
+
+    /// The CA may have counted a `newOrder` more than the one that was promised: refused
+    /// unless it allows another, of what is left to the last.
+    pub(super) fn spend_order_again(&mut self, order: &Order) -> Result<(), Refusal> {
+        let orders = |key: &BucketKey| key.kind == LimitKind::Orders;
+        for key in buckets_of(order).into_iter().filter(orders) {
+            let until = self.state.free_at(&key, Share::Urgent, self.command.at);
+            if until > self.command.at {
+                let limit = key.kind;
+                return Err(Refusal::Limited { limit, until });
+            }
+            self.spend_one(key, false);
+        }
+        Ok(())
     }
 
     /// The CA has, or may have, issued.

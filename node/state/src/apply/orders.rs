@@ -72,12 +72,15 @@ impl Apply<'_> {
         Ok(Done::Order(id))
     }
 
-    pub(super) fn intend_order(&mut self, id: OrderId) -> Result<Done, Refusal> {
+    pub(super) fn intend_order(&mut self, id: OrderId, again: bool) -> Result<Done, Refusal> {
         let order = self.claimed_order(id)?;
-        match order.stage {
-            Stage::Admitted => self.advance(order, Stage::Admitted),
-            ref other => return Err(Refusal::WrongStage(other.as_str())),
+        if order.stage != Stage::Admitted {
+            return Err(Refusal::WrongStage(order.stage.as_str()));
         }
+        if again {
+            self.spend_order_again(&order)?;
+        }
+        self.advance(order, Stage::Admitted);
         Ok(Done::Nothing)
     }
 

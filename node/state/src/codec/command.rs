@@ -290,7 +290,11 @@ impl From<&Change> for wire::Change {
                 Self::ForgetTombstone(hostname.as_str().to_owned())
             }
             Change::AdmitOrder(admit) => Self::AdmitOrder((&**admit).into()),
-            Change::IntendOrder { order } => Self::IntendOrder(order.0),
+            Change::IntendOrder {
+                order,
+                again: false,
+            } => Self::IntendOrder(order.0),
+            Change::IntendOrder { order, again: true } => Self::IntendOrderAgain(order.0),
             Change::PrepareOrder { order, placed } => Self::PrepareOrder(wire::PrepareOrder {
                 order: order.0,
                 placed: Some(placed.into()),
@@ -500,6 +504,11 @@ impl TryFrom<wire::Change> for Change {
             Wire::AdmitOrder(admit) => Self::AdmitOrder(Box::new(admit.try_into()?)),
             Wire::IntendOrder(order) => Self::IntendOrder {
                 order: OrderId(order),
+                again: false,
+            },
+            Wire::IntendOrderAgain(order) => Self::IntendOrder {
+                order: OrderId(order),
+                again: true,
             },
             Wire::PrepareOrder(prepare) => Self::PrepareOrder {
                 order: OrderId(prepare.order),

@@ -266,7 +266,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60"
     )]
     pub(super) change: Option<Change>,
 }
@@ -373,6 +373,8 @@ pub(super) enum Change {
     SetTraffic(Box<SetTraffic>),
     #[prost(message, tag = "59")]
     CorrectLimit(BucketKey),
+    #[prost(uint64, tag = "60")]
+    IntendOrderAgain(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -21,6 +21,7 @@ pub(super) fn change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Chan
         "admit-order" => Change::AdmitOrder(Box::new(admit(words, cluster)?)),
         "intend-order" => Change::IntendOrder {
             order: words.id(1)?,
+            again: words.is("again"),
         },
         "prepare" => Change::PrepareOrder {
             order: words.id(1)?,

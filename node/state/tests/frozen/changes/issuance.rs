@@ -488,7 +488,10 @@ fn orders(add: &mut impl FnMut(&str, Change)) {
         add(&name, Change::AdmitOrder(Box::new(admit(budget))));
     }
     complete(BUDGETS, Budget::ALL.iter().map(budget_name));
-    add("intend-order", Change::IntendOrder { order });
+    for (name, again) in [("", false), (".again", true)] {
+        let change = Change::IntendOrder { order, again };
+        add(&format!("intend-order{name}"), change);
+    }
     let all = placed(&ChallengeKind::ALL, Some(Timestamp(50)));
     for (name, placed) in [("", all), (".valid-already", placed(&[], None))] {
         let change = Change::PrepareOrder { order, placed };

@@ -125,7 +125,10 @@ impl Step {
         let order = self.order(state);
         match self.what {
             What::Admit => self.admit(state, unique),
-            What::IntendOrder => Change::IntendOrder { order },
+            What::IntendOrder => Change::IntendOrder {
+                order,
+                again: unique % 2 == 1,
+            },
             What::Prepare => Change::PrepareOrder {
                 order,
                 placed: self.placed(order, unique),
