@@ -14,6 +14,7 @@ use consensus::Identity;
 use consensus::store::{Batch, Change, Database, MemoryStore, Pair, Scan, Store, StoreError, Tree};
 use consensus::testing::stored_entry;
 use serde::{Deserialize, Serialize};
+use state::Index;
 
 use crate::chance::Chance;
 
@@ -199,19 +200,22 @@ impl Disk {
         stored_entry(&*log, index).ok().flatten()
     }
 
-    /// How many entries its log has, and how many files of snapshots there are.
-    pub(crate) fn holds(&self) -> Result<(usize, usize), StoreError> {
+    /// How many entries its log has, the index of the first, and how many files of snapshots
+    /// there are.
+    pub(crate) fn holds(&self) -> Result<(usize, Option<Index>, usize), StoreError> {
         let log = self.memory.open_log()?;
-        let entries = log
-            .range(Tree::Log, Bound::Unbounded, Bound::Unbounded)?
-            .count();
+        let mut entries = log.range(Tree::Log, Bound::Unbounded, Bound::Unbounded)?;
+        let first = entries.next().transpose()?;
+        let first = first.and_then(|(key, _)| <[u8; 8]>::try_from(&*key).ok());
+        let count = usize::from(first.is_some()) + entries.count();
+        let first = first.map(|key| Index(u64::from_be_bytes(key)));
         let snapshots = self.memory.snapshots();
         let files = std::fs::read_dir(&snapshots).map_err(|source| StoreError::File {
             action: "list",
             path: snapshots,
             source,
         })?;
-        Ok((entries, files.count()))
+        Ok((count, first, files.count()))
     }
 
     fn keep(&self, name: Option<u64>, tree: Tree, batch: &Batch) -> Result<(), StoreError> {

@@ -107,9 +107,11 @@ pub(crate) enum What {
 pub(crate) struct Kept {
     /// Entries of the log.
     pub(crate) entries: usize,
+    /// The index of the first, if there is one.
+    pub(crate) first: Option<Index>,
     /// Snapshots, finished or not.
     pub(crate) snapshots: usize,
-    /// The most entries that its node means to keep.
+    /// The most entries that its node means to keep of what it has applied.
     pub(crate) wanted: u64,
 }
 

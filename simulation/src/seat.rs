@@ -144,11 +144,14 @@ impl Seat {
 
     /// What its disk holds.
     pub(crate) fn kept(&self) -> Option<Kept> {
-        let (entries, snapshots) = self.disk.holds().ok()?;
+        let (entries, first, snapshots) = self.disk.holds().ok()?;
+        // As many again as it keeps gather before the log is cut.
+        let kept = 2 * self.config.keep_entries;
         Some(Kept {
             entries,
+            first,
             snapshots,
-            wanted: self.config.snapshot_entries + self.config.keep_entries,
+            wanted: self.config.snapshot_entries + kept,
         })
     }
 

@@ -9,13 +9,10 @@ use super::Invariant;
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
 
-/// More entries than a node means to keep: those that come while a snapshot is written, or
-/// are not committed yet.
-const MORE_ENTRIES: u64 = 150;
-
-/// Or as many as it has applied for so many milliseconds, if they are more: a newcomer is sent
-/// all that its leader keeps at once. It looks each second whether a snapshot is due.
-const APPLIED_WITHIN: u64 = 4_000;
+/// How long a node has to cut its log: it looks once a second whether a snapshot is due,
+/// writes it to a disk that may be slow, and, if it leads, waits with the cut until nobody is
+/// being sent what it cuts off.
+const CUT_WITHIN: u64 = 4_000;
 
 /// One that is finished, one that is being written, and one that is being received.
 const SNAPSHOTS_MAX: usize = 3;
@@ -23,7 +20,8 @@ const SNAPSHOTS_MAX: usize = 3;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Bounded {
-    /// What each node had applied when, the latest last, as far back as is of interest.
+    /// What each node had applied when, since it started: the latest last, as far back as is
+    /// of interest.
     applied: BTreeMap<NodeId, VecDeque<(u64, Index)>>,
 }
 
@@ -31,21 +29,19 @@ impl Bounded {
     fn applied(&mut self, node: NodeId, tick: u64, index: Index) {
         let applied = self.applied.entry(node).or_default();
         applied.push_back((tick, index));
-        let before = tick.saturating_sub(APPLIED_WITHIN);
+        let before = tick.saturating_sub(CUT_WITHIN);
         while applied.get(1).is_some_and(|(tick, _)| *tick <= before) {
             applied.pop_front();
         }
     }
 
-    /// How many entries a node has applied lately, as far as it was seen.
-    fn lately(&self, node: NodeId, tick: u64) -> u64 {
-        let Some(applied) = self.applied.get(&node) else {
-            return 0;
-        };
-        let before = tick.saturating_sub(APPLIED_WITHIN);
-        let then = applied.iter().rev().find(|(tick, _)| *tick <= before);
-        let last = applied.back().map_or(0, |(_, index)| index.0);
-        last.saturating_sub(then.map_or(0, |(_, index)| index.0))
+    /// What a node had applied long enough ago to have cut its log behind it; absent if it
+    /// runs for less.
+    fn long_ago(&self, node: NodeId, tick: u64) -> Option<Index> {
+        let before = tick.checked_sub(CUT_WITHIN)?;
+        let applied = self.applied.get(&node)?.iter().rev();
+        let mut before = applied.skip_while(|(tick, _)| *tick > before);
+        before.next().map(|(_, index)| *index)
     }
 }
 
@@ -60,19 +56,28 @@ impl Invariant for Bounded {
                 self.applied(*node, event.tick, state.index());
                 return Ok(());
             }
+            What::Crashed { node, .. } | What::Halted { node, .. } => {
+                self.applied.remove(node);
+                return Ok(());
+            }
             What::Kept(disks) => disks,
             _ => return Ok(()),
         };
         for (node, kept) in disks {
-            let most = kept.wanted + MORE_ENTRIES.max(self.lately(*node, event.tick));
-            if u64::try_from(kept.entries).unwrap_or(u64::MAX) > most {
-                return Err(format!(
-                    "node {node} keeps {} entries of its log, at most {most} are wanted",
-                    kept.entries
-                ));
-            }
             if kept.snapshots > SNAPSHOTS_MAX {
                 return Err(format!("node {node} keeps {} snapshots", kept.snapshots));
+            }
+            let Some(long_ago) = self.long_ago(*node, event.tick) else {
+                continue;
+            };
+            let first = kept.first.unwrap_or(long_ago);
+            let behind = long_ago.0.saturating_sub(first.0);
+            if behind > kept.wanted {
+                return Err(format!(
+                    "node {node} keeps its log from {first} on, and had applied {long_ago} \
+                     {CUT_WITHIN} ms ago: {behind} entries more, at most {} are wanted",
+                    kept.wanted
+                ));
             }
         }
         Ok(())
@@ -84,36 +89,74 @@ mod tests {
     use state::{Index, NodeId};
 
     use super::Bounded;
-    use crate::events::{Kept, What};
-    use crate::invariants::sample::{check, violates};
+    use crate::events::{Event, Kept, What};
+    use crate::invariants::{
+        Invariant,
+        sample::{check, violates},
+    };
+    use crate::oracle::Oracle;
 
-    #[test]
-    fn a_log_that_is_not_cut_is_seen() {
-        let kept = |entries, snapshots| {
-            let kept = Kept {
-                entries,
-                snapshots,
-                wanted: 50,
-            };
-            vec![What::Kept([(NodeId(1), kept)].into())]
+    const NODE: NodeId = NodeId(1);
+
+    fn kept(first: u64, snapshots: usize) -> What {
+        let kept = Kept {
+            entries: 1,
+            first: Some(Index(first)),
+            snapshots,
+            wanted: 50,
         };
-        check(Bounded::default(), kept(200, 3)).unwrap();
-        violates(Bounded::default(), kept(201, 1), "keeps 201 entries");
-        violates(Bounded::default(), kept(10, 4), "keeps 4 snapshots");
+        What::Kept([(NODE, kept)].into())
+    }
+
+    fn long_running() -> Bounded {
+        let mut bounded = Bounded::default();
+        bounded.applied(NODE, 0, Index(300));
+        bounded
     }
 
     #[test]
-    fn a_newcomer_keeps_what_it_was_sent_at_once_for_a_while() {
-        let mut bounded = Bounded::default();
-        let node = NodeId(1);
-        assert_eq!(bounded.lately(node, 1_000), 0);
-        for (tick, index) in [(1_000, 300), (2_000, 310), (4_900, 320)] {
-            bounded.applied(node, tick, Index(index));
+    fn too_many_snapshots_are_seen() {
+        check(Bounded::default(), vec![kept(1, 3)]).unwrap();
+        violates(Bounded::default(), vec![kept(1, 4)], "keeps 4 snapshots");
+    }
+
+    #[test]
+    fn a_log_that_is_not_cut_is_seen_unless_there_was_no_time() {
+        let oracle = Oracle::default();
+        let mut look = |tick, first| {
+            let what = kept(first, 1);
+            long_running().check(&Event { tick, what }, &oracle)
+        };
+        look(4_000, 250).unwrap();
+        look(3_999, 249).unwrap();
+        let said = look(4_000, 249).unwrap_err();
+        assert!(said.contains("51 entries more"), "{said}");
+        let restarted = [
+            What::Crashed {
+                node: NODE,
+                lost: 0,
+            },
+            kept(1, 1),
+        ];
+        let mut bounded = long_running();
+        for what in restarted {
+            bounded
+                .check(&Event { tick: 9_000, what }, &oracle)
+                .unwrap();
         }
-        assert_eq!(bounded.lately(node, 4_900), 320);
-        assert_eq!(bounded.lately(node, 5_000), 20);
-        assert_eq!(bounded.lately(node, 9_000), 0);
-        bounded.applied(node, 9_100, Index(321));
-        assert_eq!(bounded.lately(node, 9_100), 1);
+    }
+
+    #[test]
+    fn what_a_node_had_applied_is_known_for_as_long_as_it_runs() {
+        let mut bounded = Bounded::default();
+        assert_eq!(bounded.long_ago(NODE, 4_000), None);
+        for (tick, index) in [(1_000, 300), (2_000, 310), (4_900, 320)] {
+            bounded.applied(NODE, tick, Index(index));
+        }
+        assert_eq!(bounded.long_ago(NODE, 4_900), None);
+        assert_eq!(bounded.long_ago(NODE, 5_000), Some(Index(300)));
+        assert_eq!(bounded.long_ago(NODE, 9_000), Some(Index(320)));
+        bounded.applied(NODE, 9_100, Index(321));
+        assert_eq!(bounded.long_ago(NODE, 9_100), Some(Index(320)));
     }
 }

@@ -1,6 +1,7 @@
 //! Whoever leads, the CA gets no more orders than it is said to allow (I12). Counted by the
 //! CA's own ledger and clock, as Boulder counts: a bucket that refills steadily, and no
-//! order of names that had a certificate before.
+//! order of names that had a certificate before. By a clock that leaders trust, more may have
+//! come back than by the CA's.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +9,18 @@ use super::Invariant;
 use crate::deed::Deed;
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
-use crate::scenario::Allowance;
+use crate::scenario::{Allowance, Plague};
+
+/// How far two clocks that are trusted can be apart, in milliseconds: each may be 5 s off.
+const APART: u64 = 10_000;
 
 /// What is allowed, and until when it is spent, in milliseconds.
 #[derive(Debug)]
 pub(super) struct OrderBudget {
     allowed: Option<Allowance>,
     spent_until: u64,
+    /// The most milliseconds that leaders can have counted too early.
+    early: u64,
     certified: BTreeSet<Vec<String>>,
 }
 
@@ -23,6 +29,7 @@ impl OrderBudget {
         Self {
             allowed,
             spent_until: 0,
+            early: 0,
             certified: BTreeSet::new(),
         }
     }
@@ -43,10 +50,18 @@ impl Invariant for OrderBudget {
                 self.certified.insert(names.clone());
                 return Ok(());
             }
+            What::Troubled {
+                plague: Plague::Clock { .. },
+                ..
+            } => {
+                self.early = APART;
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         self.spent_until = self.spent_until.max(event.tick) + refill;
-        let used = (self.spent_until - event.tick).div_ceil(refill);
+        let ahead = self.spent_until - event.tick;
+        let used = ahead.saturating_sub(self.early).div_ceil(refill);
         if used <= u64::from(burst) {
             return Ok(());
         }
@@ -62,7 +77,7 @@ mod tests {
     use crate::deed::Deed;
     use crate::events::What;
     use crate::invariants::sample::{check, violates};
-    use crate::scenario::Allowance;
+    use crate::scenario::{Allowance, Plague, Victim};
 
     fn ordered() -> What {
         What::Ca(Deed::Ordered {
@@ -89,5 +104,21 @@ mod tests {
         check(OrderBudget::new(None), events()).unwrap();
         let renewed = vec![ordered(), issued(), ordered(), ordered()];
         check(two(1000), renewed).unwrap();
+    }
+
+    #[test]
+    fn a_trusted_clock_may_have_counted_a_little_early() {
+        let two = |refill| OrderBudget::new(Some(Allowance { burst: 2, refill }));
+        let set = || What::Troubled {
+            number: 0,
+            plague: Plague::Clock {
+                who: Victim::Leader,
+                off: 4_000,
+            },
+            victims: Vec::new(),
+        };
+        let events = || vec![set(), ordered(), ordered(), ordered()];
+        check(two(5_000), events()).unwrap();
+        violates(two(20_000), events(), "3 are used of 2");
     }
 }
