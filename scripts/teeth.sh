@@ -21,10 +21,11 @@ export RUSTFLAGS="--cfg tokio_unstable"
 profile=${PROFILE:-simulation}
 programs=$CARGO_TARGET_DIR/${profile/dev/debug}
 mkdir -p "$tree"
-if [[ $profile == dev && -d target/debug/deps && ! -d $programs ]]; then
+built=target/${profile/dev/debug}
+if [[ -d $built/deps && ! -d $programs ]]; then
     mkdir -p "$programs"
     # Links: what is the same in the copy is not built again.
-    cp -al target/debug/{deps,build,.fingerprint} "$programs"
+    cp -al "$built"/{deps,build,.fingerprint} "$programs"
 fi
 
 # What is tracked, as it is now, changes that are not committed yet included.
