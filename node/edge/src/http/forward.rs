@@ -98,6 +98,9 @@ async fn handle(
         .then(|| head.extensions.remove::<OnUpgrade>())
         .flatten();
     let trailers = headers::wants_trailers(&head.headers);
+    if !trailers {
+        headers::without_trailers(&mut head.headers);
+    }
     let Some(told) = client.told(&host) else {
         return Err((Reason::HostInvalid, open));
     };
@@ -340,6 +343,9 @@ fn respond(
         return Err((reason, open));
     }
     let trailers = headers::wants_trailers(&head.headers);
+    if !trailers {
+        headers::without_trailers(&mut head.headers);
+    }
     worker.counters.forwarded.add();
     let body = ResponseBody::of_origin(body, (connection, flight), open, &worker.limits, trailers);
     Ok(assemble(head, body))

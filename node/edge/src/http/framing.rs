@@ -26,6 +26,9 @@ pub(super) fn check(head: &Parts) -> Result<(), Reason> {
 fn method(method: &Method) -> Result<(), Reason> {
     match *method {
         Method::CONNECT | Method::TRACE => Err(Reason::MethodRefused),
+        // The beginning of HTTP/2's own preface (RFC 9113 section 11.6): to whoever reads
+        // further it is another protocol.
+        _ if method.as_str() == "PRI" => Err(Reason::MethodInvalid),
         // Methods are case-sensitive, but an origin may not know it.
         _ if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) => Err(Reason::MethodInvalid),
         _ => Ok(()),
@@ -144,6 +147,7 @@ mod tests {
         check_one("CONNECT", "a.test:443", &[], Err(Reason::MethodRefused));
         check_one("TRACE", "/", &[], Err(Reason::MethodRefused));
         check_one("get", "/", &[], Err(Reason::MethodInvalid));
+        check_one("PRI", "/", &[], Err(Reason::MethodInvalid));
         check_one("GET", "*", &[], Err(Reason::TargetInvalid));
         check_one("GET", "a.test:443", &[], Err(Reason::TargetInvalid));
         check_one(

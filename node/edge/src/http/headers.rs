@@ -116,6 +116,11 @@ pub(super) fn wants_trailers(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
+/// Takes back that trailers are to come which do not go on.
+pub(super) fn without_trailers(headers: &mut HeaderMap) {
+    headers.remove(header::TRAILER);
+}
+
 /// How many times the request has come through us, by its own account.
 pub(super) fn passages(headers: &HeaderMap) -> usize {
     tokens(headers, &header::VIA)

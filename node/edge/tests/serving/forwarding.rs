@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::{
-    origin::{App, Speaks},
+    origin::{Act, App, Script, Speaks},
     rig::{Body, HOST, PATIENCE, Rig, empty, eventually, full, streamed, whole},
 };
 
@@ -290,6 +290,27 @@ async fn http1_trailers_pass_to_who_takes_them() {
     );
     let answer = rig.raw(request.as_bytes()).await;
     assert!(answer.contains("7\r\nmessage\r\n0\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn trailers_that_do_not_go_on_are_not_announced() {
+    let rig = Rig::start();
+    let answered = "HTTP/1.1 200 OK\r\ntrailer: x-b\r\ntransfer-encoding: chunked\r\n\r\n\
+                    2\r\nok\r\n0\r\nx-b: 1\r\n\r\n";
+    let acts: &'static [Act] = Vec::leak(vec![Act::Say(answered)]);
+    let mut script = Script::start(acts).await;
+    rig.set_origin(script.at.clone());
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {HOST}\r\nTE: trailers\r\nConnection: te, close\r\n\
+         Trailer: x-a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx-a: 1\r\n\r\n"
+    );
+    let answer = rig.raw(request.as_bytes()).await.to_lowercase();
+    assert!(answer.contains("\r\n2\r\nok\r\n0\r\n\r\n"), "{answer}");
+    assert!(!answer.contains("trailer"), "{answer}");
+    let told = timeout(PATIENCE, script.received.recv()).await.unwrap();
+    let told = told.unwrap().to_lowercase();
+    assert!(told.contains("post / http/1.1"), "{told}");
+    assert!(!told.contains("\r\ntrailer:"), "{told}");
 }
 
 #[tokio::test]
