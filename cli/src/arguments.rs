@@ -125,6 +125,9 @@ pub(crate) enum Command {
     /// What the CAs allow, and what is coming
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Stop the whole cluster from ordering certificates, and go on
+    #[command(subcommand)]
+    Issuance(Issuance),
     /// Look at certificates, bring them, revoke and replace them
     #[command(subcommand)]
     Certificate(Certificate),
@@ -138,6 +141,17 @@ pub(crate) enum Command {
         /// Which shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Issuance {
+    /// Begin no order and carry none on, until it is resumed; what there is is served on
+    Pause {
+        /// Why, in a line: whoever wonders is told
+        reason: String,
+    },
+    /// Order again
+    Resume,
 }
 
 #[derive(Debug, Subcommand)]

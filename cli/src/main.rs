@@ -20,6 +20,7 @@ mod context;
 mod exit;
 mod hostname;
 mod init;
+mod issuance;
 mod ledger;
 mod login;
 mod origin;
@@ -100,6 +101,9 @@ async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Zone(command) => zone::run(command, &globals, &contexts, &mut output).await,
         Command::Ca(command) => ca::run(command, &globals, &contexts, &mut output).await,
         Command::Ledger(command) => ledger::run(command, &globals, &contexts, &mut output).await,
+        Command::Issuance(command) => {
+            issuance::run(command, &globals, &contexts, &mut output).await
+        }
         Command::Certificate(command) => {
             certificate::run(command, &globals, &contexts, &mut output).await
         }

@@ -154,6 +154,11 @@ fn consensus_figures(replica: &consensus::Replica, now: Timestamp) -> Vec<Sample
             "Hostnames that are due for an order",
             float(due(&state, now)),
         ),
+        Sample::gauge(
+            "issuance_paused",
+            "1 while an operator has paused issuance",
+            flag(state.pause().is_some()),
+        ),
     ];
     let members = state.members().count() as u64;
     samples.push(Sample::gauge(

@@ -66,6 +66,8 @@ fn lines_are_parsed() {
         "hostquorum cluster transfer",
         "hostquorum cluster transfer node-2",
         "hostquorum cluster remove members/3 --wait --timeout 1m",
+        "hostquorum issuance pause an-incident",
+        "hostquorum issuance resume -o json",
         "hostquorum login --token-file - --address 10.0.0.1:7444 --name alice",
         "hostquorum context list",
         "hostquorum context use prod",

@@ -31,9 +31,19 @@ pub(crate) struct Status {
     pub(crate) acme: Option<Acme>,
     /// All of them, in the order in which they are asked.
     pub(crate) cas: Vec<Ca>,
+    /// Why nothing is issued, if so.
+    pub(crate) issuance_pause: Option<Pause>,
     /// What an operator should look at.
     pub(crate) warnings: Vec<String>,
     pub(crate) members: Vec<Member>,
+}
+
+/// An operator's word that nothing is to be issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Pause {
+    pub(crate) by: String,
+    pub(crate) reason: String,
+    pub(crate) since: Option<String>,
 }
 
 /// A CA, as far as the cluster's health goes.
@@ -121,8 +131,19 @@ impl From<wire::ClusterStatus> for Status {
             hostnames: wire.hostnames.map(counts).unwrap_or_default(),
             acme: wire.acme.map(acme),
             cas: wire.cas.into_iter().map(Ca::from).collect(),
+            issuance_pause: wire.issuance_pause.map(Pause::from),
             warnings: wire.warnings,
             members: wire.members.into_iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl From<wire::IssuancePause> for Pause {
+    fn from(wire: wire::IssuancePause) -> Self {
+        Self {
+            since: moment(wire.since.as_ref()),
+            by: wire.by,
+            reason: wire.reason,
         }
     }
 }
@@ -233,6 +254,10 @@ impl Shape for Status {
             ),
         ));
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        if let Some(Pause { by, reason, since }) = &self.issuance_pause {
+            let since = since.as_deref().unwrap_or("a moment unknown");
+            said.push(("ISSUANCE PAUSED", format!("by {by} since {since}: {reason}")));
+        }
         let warnings = self.warnings.iter();
         said.extend(warnings.map(|warning| ("WARNING", warning.clone())));
         let members = members_table(&self.members);
@@ -303,6 +328,28 @@ pub(crate) struct Transferred {
 impl Shape for Transferred {
     fn table(&self) -> String {
         format!("member {} leads now", self.leader)
+    }
+}
+
+/// Issuance, as it is since a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Issuance {
+    pub(crate) paused: bool,
+    /// The log index of the change.
+    pub(crate) index: u64,
+}
+
+impl Shape for Issuance {
+    fn table(&self) -> String {
+        let Self { paused, index } = self;
+        if *paused {
+            format!(
+                "issuance is paused, agreed on at index {index}: no order is begun or carried on \
+                 until `hostquorum issuance resume`"
+            )
+        } else {
+            format!("issuance goes on, agreed on at index {index}")
+        }
     }
 }
 

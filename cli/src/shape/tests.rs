@@ -18,7 +18,7 @@ use std::{
 use proto::admin::v1 as wire;
 
 use super::{
-    cluster::{Leaving, Members, Status, Transferred},
+    cluster::{Issuance, Leaving, Members, Status, Transferred},
     context::{Context, Contexts, Entered},
     hostname::{Explanation, Happening, Hostname, Hostnames, Removed, Serving},
     invitation::{Invitation, Invitations, Made, Revoked},
@@ -248,6 +248,11 @@ fn status(quorum: bool) -> wire::ClusterStatus {
         } else {
             Vec::new()
         },
+        issuance_pause: (!quorum).then(|| wire::IssuancePause {
+            by: "operator:alice".to_owned(),
+            reason: "the CA asked for it".to_owned(),
+            since: at(60),
+        }),
         cas: vec![
             ca_status("letsencrypt", "registered", ""),
             ca_status("zerossl", "none", "503 Service Unavailable"),
@@ -353,6 +358,9 @@ fn the_cluster() {
     check("members", &Members { members });
     let leader = "2".to_owned();
     check("transferred", &Transferred { leader });
+    for (name, paused) in [("paused", true), ("resumed", false)] {
+        check(name, &Issuance { paused, index: 77 });
+    }
     for (name, gone) in [("leaving", false), ("gone", true)] {
         let member = "3".to_owned();
         check(

@@ -123,6 +123,8 @@ pub(crate) const TABLE: [(&str, Access); 48] = [
         "hostquorum.admin.v1.Cluster/TransferLeadership",
         Access::Admin,
     ),
+    ("hostquorum.admin.v1.Cluster/PauseIssuance", Access::Admin),
+    ("hostquorum.admin.v1.Cluster/ResumeIssuance", Access::Admin),
     (
         "hostquorum.admin.v1.Invitations/CreateInvitation",
         Access::Admin,

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use proto::admin::v1;
 use state::{
-    Ca, Event, Index, Invitation, Member, NodeId, Role, State, Timestamp, invitation::Became,
-    ports::NodeReport,
+    Ca, Event, Index, Invitation, Member, NodeId, Pause, Role, State, Timestamp,
+    invitation::Became, ports::NodeReport,
 };
 
 use crate::{limits, names, problem::Problem};
@@ -39,6 +39,14 @@ pub(crate) fn event(event: &Event) -> v1::TimelineEvent {
         at: Some(timestamp(event.at)),
         kind: event.kind.as_str().to_owned(),
         detail: event.detail.clone(),
+    }
+}
+
+pub(crate) fn pause(pause: &Pause) -> v1::IssuancePause {
+    v1::IssuancePause {
+        by: pause.by.to_string(),
+        reason: pause.reason.clone(),
+        since: Some(timestamp(pause.since)),
     }
 }
 

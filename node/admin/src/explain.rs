@@ -10,7 +10,7 @@ pub(crate) mod words;
 
 use state::{
     BucketKey, Budget, Ca, CaName, Certificate, Failure, FailureClass, Hostname, HostnameRecord,
-    LimitKind, Order, Stage, State, Timestamp, order::set_of,
+    LimitKind, Order, Pause, Stage, State, Timestamp, order::set_of,
 };
 
 use crate::names::registered_domain;
@@ -39,6 +39,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) limited: Option<(LimitKind, Timestamp)>,
     /// What the leader says about its work, if this node leads.
     pub(crate) progress: &'a [String],
+    /// An operator's word that nothing is to be issued.
+    pub(crate) paused: Option<&'a Pause>,
     /// Somebody leads, as far as this node knows.
     pub(crate) led: bool,
     /// An origin is set.
@@ -309,6 +311,16 @@ impl Situation<'_> {
                  majority of the voters up? See `hostquorum cluster status`."
                     .to_owned(),
             );
+        }
+        if let Some(pause) = self.paused {
+            said.push(format!(
+                "Nothing is issued: {} paused issuance at {} ({}): {}. `hostquorum issuance \
+                 resume` ends that.",
+                pause.by,
+                moment(pause.since),
+                ago(pause.since, self.now),
+                pause.reason.trim_end_matches('.')
+            ));
         }
         let told = self.told();
         if !told.is_empty() {

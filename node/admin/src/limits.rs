@@ -23,6 +23,9 @@ pub(crate) const PAGE_SIZE_MAX: usize = 1000;
 /// walk a million hostnames in one call (about 10 ms).
 pub(crate) const PAGE_LOOKED_AT_MAX: usize = 20_000;
 
+/// Longest reason for a pause: it stands in every explanation.
+pub(crate) const REASON_BYTES_MAX: usize = 200;
+
 /// Most requests at work at once. Most are writes that wait for the log, which
 /// holds a bounded number itself.
 pub(crate) const CALLS_MAX: usize = 512;

@@ -179,6 +179,7 @@ impl Problem {
             Refusal::MayBeIssued => precondition("MAY_BE_ISSUED"),
             Refusal::WrongGeneration => precondition("WRONG_GENERATION"),
             Refusal::AccountState => precondition("ACCOUNT_STATE"),
+            Refusal::Paused => precondition("ISSUANCE_PAUSED"),
             Refusal::Unproven => precondition("UNPROVEN"),
             Refusal::Limited { .. } => precondition("CA_LIMIT"),
             Refusal::OtherTenant(_) => precondition("OTHER_TENANT"),

@@ -79,9 +79,9 @@ pub(crate) struct Prospect<'a> {
     pub(crate) now: Timestamp,
     /// This leader's clock can be trusted: what only time makes due may begin.
     pub(crate) trusted: bool,
-    /// This leader's clock is so far off that nothing may begin: it would be counted at a
-    /// time that is not.
-    pub(crate) misled: bool,
+    /// Nothing may begin: this leader's clock is so far off that it would be counted at a
+    /// time that is not, or an operator has paused issuance.
+    pub(crate) held: bool,
     /// How many orders more may go forward.
     pub(crate) free: usize,
     /// How many of them are for renewals only.

@@ -89,6 +89,8 @@ impl Apply<'_> {
                 self.remove_hostname(hostname, *revision)
             }
             Change::SetOrigin { origin, revision } => self.set_origin(origin, *revision),
+            Change::PauseIssuance { reason } => self.pause_issuance(reason),
+            Change::ResumeIssuance => self.resume_issuance(),
             Change::CreateInvitation {
                 role,
                 verifier,
@@ -239,6 +241,8 @@ impl Change {
             | Self::AuthorizeHostname(_)
             | Self::RemoveHostname { .. }
             | Self::SetOrigin { .. }
+            | Self::PauseIssuance { .. }
+            | Self::ResumeIssuance
             | Self::SetZone { .. }
             | Self::SetWants { .. }
             | Self::SetTraffic { .. }

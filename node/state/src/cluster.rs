@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 
-use crate::{NodeId, Term, Timestamp};
+use crate::{Actor, NodeId, Term, Timestamp};
 
 /// 128 random bits drawn when the cluster was formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +57,20 @@ pub struct Cluster {
     pub epoch: Epoch,
     /// The next ids to be drawn.
     pub counters: Counters,
+    /// Present while nothing is issued.
+    pub pause: Option<Pause>,
+}
+
+/// An operator's word that nothing is to be issued for now: no order is begun, and none goes
+/// on to where its CA would do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Whose word.
+    pub by: Actor,
+    /// Why, for whoever wonders.
+    pub reason: String,
+    /// From when on.
+    pub since: Timestamp,
 }
 
 /// The next id of each kind; never goes back.

@@ -61,6 +61,14 @@ pub enum Change {
         revision: Option<Index>,
     },
 
+    /// Issue nothing until it is resumed.
+    PauseIssuance {
+        /// Why.
+        reason: String,
+    },
+    /// Issue again.
+    ResumeIssuance,
+
     /// Set what else the zone is.
     SetZone {
         /// What.
@@ -403,6 +411,8 @@ impl Change {
             Self::AuthorizeHostname(_) => "authorize-hostname",
             Self::RemoveHostname { .. } => "remove-hostname",
             Self::SetOrigin { .. } => "set-origin",
+            Self::PauseIssuance { .. } => "pause-issuance",
+            Self::ResumeIssuance => "resume-issuance",
             Self::SetZone { .. } => "set-zone",
             Self::SetWants { .. } => "set-wants",
             Self::SetTraffic { .. } => "set-traffic",

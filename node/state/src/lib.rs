@@ -67,7 +67,7 @@ pub use certificate::{
     Certificate, CertificateId, ChainId, Reissue, Revocation, RevocationState, Source, Window,
 };
 pub use challenge::Challenge;
-pub use cluster::{ClusterId, Epoch};
+pub use cluster::{ClusterId, Epoch, Pause};
 pub use command::{Batch, Change, Command};
 pub use data_key::{DataKey, HpkeSealed, KeyPurpose};
 pub use due::Due;

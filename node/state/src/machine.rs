@@ -9,8 +9,8 @@ use imbl::{OrdMap, OrdSet};
 use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, Challenge, ChallengeKind,
     ClusterId, DataKey, Due, Epoch, Hostname, HostnameRecord, Index, Invitation, InvitationId,
-    KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Removed,
-    Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone, challenge,
+    KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Pause,
+    Removed, Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone, challenge,
     cluster::Cluster, order::PlacedChallenge,
 };
 
@@ -70,6 +70,11 @@ impl State {
             .as_ref()
             .map(|cluster| cluster.epoch)
             .unwrap_or_default()
+    }
+
+    /// Why nothing is issued, if so.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.cluster.as_ref()?.pause.as_ref()
     }
 
     /// The cluster's own CA.

@@ -122,6 +122,9 @@ pub enum Refusal {
     /// The account is not at a stage from which that follows.
     #[error("the ACME account is not in a state for that")]
     AccountState,
+    /// An operator has paused issuance.
+    #[error("issuance is paused; `hostquorum issuance resume` ends that")]
+    Paused,
     /// The hostname is not proven to be its tenant's.
     #[error("the hostname is not proven to be its tenant's; `hostname check` says what is missing")]
     Unproven,

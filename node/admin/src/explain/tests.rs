@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use state::{
-    Algorithms, KeyAlgorithm, OrderId, Proof, Registration, RevocationState, Source, Wants,
+    Actor, Algorithms, KeyAlgorithm, OrderId, Proof, Registration, RevocationState, Source, Wants,
     testing::{self, START, account_key, found, host, placed, record},
 };
 
@@ -25,6 +25,7 @@ struct Case {
     rsa: Option<Certificate>,
     pause: Option<&'static str>,
     limited: Option<(LimitKind, Timestamp)>,
+    paused: Option<Pause>,
 }
 
 fn case() -> Case {
@@ -48,6 +49,7 @@ fn case() -> Case {
         rsa: None,
         pause: None,
         limited: None,
+        paused: None,
     }
 }
 
@@ -90,6 +92,7 @@ impl Case {
             ca: Some(&self.ca),
             pause: self.pause,
             limited: self.limited,
+            paused: self.paused.as_ref(),
             target: None,
             progress: &self.progress,
             led: self.led,
@@ -224,6 +227,21 @@ fn a_renewal_that_fails_while_the_hostname_is_live() {
 }
 
 #[test]
+fn an_operator_has_paused_issuance() {
+    let mut case = case();
+    case.paused = Some(Pause {
+        by: Actor::operator("alice"),
+        reason: "the CA asked for it.".to_owned(),
+        since: START,
+    });
+    says(
+        &case,
+        "Nothing is issued: operator:alice paused issuance at 2026-01-01T00:00:00Z (60 min ago): \
+         the CA asked for it. `hostquorum issuance resume` ends that.",
+    );
+}
+
+#[test]
 fn a_certificate_that_has_ended() {
     let mut case = case();
     case.certificate = Some(certificate(1));
@@ -262,6 +280,7 @@ fn says(case: &Case, words: &str) {
         ca: Some(&case.ca),
         pause: case.pause,
         limited: case.limited,
+        paused: case.paused.as_ref(),
         target: Some("abc.edge.example".to_owned()),
         progress: &case.progress,
         led: case.led,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use proto::admin::v1::{
     CaStatus, ClusterStatus, Counts, GetStatusRequest, ListMembersRequest, ListMembersResponse,
-    RemoveMemberRequest, RemoveMemberResponse, TransferLeadershipRequest,
+    PauseIssuanceRequest, PauseIssuanceResponse, RemoveMemberRequest, RemoveMemberResponse,
+    ResumeIssuanceRequest, ResumeIssuanceResponse, TransferLeadershipRequest,
     TransferLeadershipResponse, cluster_server::Cluster,
 };
 use state::{
@@ -81,6 +82,7 @@ impl Cluster for Desk {
             members,
             warnings: counted.warnings,
             cas: cas.iter().map(of_ca).collect(),
+            issuance_pause: state.pause().map(convert::pause),
         }))
     }
 
@@ -141,6 +143,42 @@ impl Cluster for Desk {
             leader: names::member_name(leader),
         }))
     }
+
+    async fn pause_issuance(
+        &self,
+        request: Request<PauseIssuanceRequest>,
+    ) -> Result<Response<PauseIssuanceResponse>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let reason = reason(&request.get_ref().reason)?;
+        let change = Change::PauseIssuance { reason };
+        let changed = self.change(who.asks(ISSUANCE.to_owned()), change, deadline).await?;
+        Ok(Response::new(PauseIssuanceResponse {
+            index: changed.index.0,
+        }))
+    }
+
+    async fn resume_issuance(
+        &self,
+        request: Request<ResumeIssuanceRequest>,
+    ) -> Result<Response<ResumeIssuanceResponse>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let asked = who.asks(ISSUANCE.to_owned());
+        let changed = self.change(asked, Change::ResumeIssuance, deadline).await?;
+        Ok(Response::new(ResumeIssuanceResponse {
+            index: changed.index.0,
+        }))
+    }
+}
+
+/// What is paused and resumed, in the audit.
+const ISSUANCE: &str = "issuance";
+
+fn reason(text: &str) -> Result<String, Problem> {
+    let most = limits::REASON_BYTES_MAX;
+    let fits = (1..=most).contains(&text.len()) && !text.contains(char::is_control);
+    let message = || format!("a reason is a line of 1 to {most} bytes");
+    let reason = fits.then(|| text.to_owned());
+    reason.ok_or_else(|| Problem::field("reason", message()))
 }
 
 impl Desk {

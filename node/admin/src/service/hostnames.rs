@@ -378,6 +378,7 @@ impl Desk {
             order: record.order.and_then(|id| state.order(id)).map(Arc::as_ref),
             ca: ca.map(Arc::as_ref),
             pause: pause.map(|pause| pause.reason.as_str()),
+            paused: state.pause(),
             limited: ca.and_then(|ca| explain::limited(state, &ca.name, name, record, now)),
             progress: &overview.acme_progress,
             led: self.leader().is_some(),

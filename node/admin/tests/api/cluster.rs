@@ -69,6 +69,27 @@ async fn the_status_tells_what_the_node_sees() {
 }
 
 #[tokio::test]
+async fn issuance_is_paused_for_a_reason_and_resumed() {
+    let stand = Stand::start().await;
+    let mut cluster = stand.admin().await.cluster;
+    let pause = |reason: &str| PauseIssuanceRequest {
+        reason: reason.to_owned(),
+    };
+    for reason in ["", "two\nlines", &"x".repeat(201)] {
+        let refused = cluster.pause_issuance(pause(reason)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{reason:?}");
+    }
+    cluster.pause_issuance(pause("a drill")).await.unwrap();
+    let status = cluster.get_status(GetStatusRequest {}).await.unwrap();
+    let told = status.into_inner().issuance_pause.unwrap();
+    assert_eq!((told.by.as_str(), told.reason.as_str()), ("operator:founder", "a drill"));
+    assert_eq!(stand.alone.state().pause().unwrap().reason, "a drill");
+    cluster.resume_issuance(ResumeIssuanceRequest {}).await.unwrap();
+    let status = cluster.get_status(GetStatusRequest {}).await.unwrap();
+    assert_eq!(status.into_inner().issuance_pause, None);
+}
+
+#[tokio::test]
 async fn the_status_says_when_there_is_no_quorum_and_why_the_replica_stopped() {
     let stand = Stand::start().await;
     let mut cluster = stand.admin().await.cluster;

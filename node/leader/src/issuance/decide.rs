@@ -111,6 +111,27 @@ impl Move {
         }
     }
 
+    /// It asks the CA to do something, or intends to.
+    pub(crate) fn acts(&self) -> bool {
+        match self {
+            Self::IntendOrder
+            | Self::Place
+            | Self::IntendReady
+            | Self::Tell
+            | Self::IntendFinalize
+            | Self::Finalize => true,
+            Self::Prepare
+            | Self::Look
+            | Self::LookAtChallenges
+            | Self::Confirm
+            | Self::Poll
+            | Self::Settle
+            | Self::Download
+            | Self::Bury
+            | Self::Fail(..) => false,
+        }
+    }
+
     /// In a few words, for the status.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {

@@ -102,6 +102,14 @@ impl Carrier {
                 continue;
             }
             let next = decide(&self.memory.situation(&order, &self.circumstances(&order)));
+            if next.acts() && self.reign.state().pause().is_some() {
+                // The permission is not kept: what was intended before is intended anew.
+                self.memory.permit = None;
+                let board = &self.reign.board;
+                board.order(&order.hostname, "wait-for-operator", self.reign.now());
+                tokio::time::sleep(NAP).await;
+                continue;
+            }
             self.show(&order, &next);
             // In naps, so that what happens to the order meanwhile is seen.
             let done = if next.can_wait() && self.weather.nap().await {

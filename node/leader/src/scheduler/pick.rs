@@ -39,7 +39,7 @@ impl Scheduler {
     pub(crate) fn pick(&mut self, state: &State, prospect: &Prospect<'_>) -> (Vec<Pick>, bool) {
         let mut picks = Vec::new();
         let mut round = Round::default();
-        let free = if prospect.misled { 0 } else { prospect.free };
+        let free = if prospect.held { 0 } else { prospect.free };
         while picks.len() < free && round.looks < LOOKED_AT_ONCE {
             let for_all = prospect.free - picks.len() > prospect.kept;
             let Some(name) = self.next(state, prospect, for_all, &mut round) else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Apply;
 use crate::{
     Ca, Epoch, Index, NodeId, Origin, Refusal, Zone, ZoneSettings,
-    cluster::{Cluster, Counters},
+    cluster::{Cluster, Counters, Pause},
     command::Found,
     outcome::Done,
 };
@@ -20,6 +20,7 @@ impl Apply<'_> {
             founded_at: self.command.at,
             epoch: Epoch::default(),
             counters: Counters::default(),
+            pause: None,
         });
         self.put_authority(found.authority.clone());
         self.put_ca(Ca {
@@ -66,6 +67,38 @@ impl Apply<'_> {
             }
             Some(term) if term == now => Ok(Done::Unchanged),
             _ => Err(Refusal::StaleTerm { now }),
+        }
+    }
+
+    /// Whoever pauses what is paused says why anew.
+    pub(super) fn pause_issuance(&mut self, reason: &str) -> Result<Done, Refusal> {
+        let mut cluster = self.cluster();
+        if cluster.pause.as_ref().is_some_and(|pause| pause.reason == reason) {
+            return Ok(Done::Unchanged);
+        }
+        cluster.pause = Some(Pause {
+            by: self.command.actor.clone(),
+            reason: reason.to_owned(),
+            since: cluster.pause.map_or(self.command.at, |pause| pause.since),
+        });
+        self.put_cluster(cluster);
+        Ok(Done::Nothing)
+    }
+
+    pub(super) fn resume_issuance(&mut self) -> Result<Done, Refusal> {
+        let mut cluster = self.cluster();
+        if cluster.pause.take().is_none() {
+            return Ok(Done::Unchanged);
+        }
+        self.put_cluster(cluster);
+        Ok(Done::Nothing)
+    }
+
+    /// What comes before whatever a CA is asked to do.
+    pub(super) fn check_pause(&self) -> Result<(), Refusal> {
+        match self.state.pause() {
+            Some(_) => Err(Refusal::Paused),
+            None => Ok(()),
         }
     }
 

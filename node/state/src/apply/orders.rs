@@ -12,6 +12,7 @@ use crate::{
 
 impl Apply<'_> {
     pub(super) fn admit_order(&mut self, admit: &Admit) -> Result<Done, Refusal> {
+        self.check_pause()?;
         let name = &admit.hostname;
         let mut record = self.hostname(name)?;
         if record.claim != admit.claim {
@@ -73,6 +74,7 @@ impl Apply<'_> {
     }
 
     pub(super) fn intend_order(&mut self, id: OrderId, again: bool) -> Result<Done, Refusal> {
+        self.check_pause()?;
         let order = self.claimed_order(id)?;
         if order.stage != Stage::Admitted {
             return Err(Refusal::WrongStage(order.stage.as_str()));
@@ -100,6 +102,7 @@ impl Apply<'_> {
     }
 
     pub(super) fn intend_ready(&mut self, id: OrderId) -> Result<Done, Refusal> {
+        self.check_pause()?;
         let order = self.claimed_order(id)?;
         match order.stage.clone() {
             Stage::Prepared(placed) => {
@@ -115,6 +118,7 @@ impl Apply<'_> {
     }
 
     pub(super) fn intend_finalize(&mut self, id: OrderId) -> Result<Done, Refusal> {
+        self.check_pause()?;
         let order = self.claimed_order(id)?;
         match order.stage.clone() {
             Stage::Prepared(placed) | Stage::ReadyIntent(placed) => {

@@ -61,6 +61,8 @@ impl From<&Change> for wire::Change {
                 origin: Some(origin.into()),
                 revision: revision.map(|index| index.0),
             }),
+            Change::PauseIssuance { reason } => Self::PauseIssuance(reason.clone()),
+            Change::ResumeIssuance => Self::ResumeIssuance(wire::Nothing {}),
             Change::CreateInvitation {
                 role,
                 verifier,
@@ -340,6 +342,8 @@ impl TryFrom<wire::Change> for Change {
                 origin: field(set.origin, "origin")?.try_into()?,
                 revision: set.revision.map(Index),
             },
+            Wire::PauseIssuance(reason) => Self::PauseIssuance { reason },
+            Wire::ResumeIssuance(_) => Self::ResumeIssuance,
             Wire::CreateInvitation(create) => Self::CreateInvitation {
                 role: role(&create.role)?,
                 verifier: array(&create.verifier, "verifier")?,

@@ -14,7 +14,7 @@ use crate::{
     Actor, Certificate, Epoch, Extra, HostnameRecord, Index, Invitation, InvitationId, Member,
     NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed, Source, State, Term,
     Timestamp, Traffic, Wants,
-    cluster::{Cluster, Counters},
+    cluster::{Cluster, Counters, Pause},
     command::Newcomer,
     invitation::Became,
 };
@@ -105,6 +105,11 @@ fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
             invitation: cluster.next_invitation,
             operator: cluster.next_operator,
         },
+        pause: cluster.pause.map(|pause| Pause {
+            by: Actor::parse(&pause.by),
+            reason: pause.reason,
+            since: Timestamp(pause.since),
+        }),
     })
 }
 

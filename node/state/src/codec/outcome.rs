@@ -74,6 +74,7 @@ impl From<&Refusal> for wire::Refusal {
             Refusal::MayBeIssued => ("may-be-issued", 0, ""),
             Refusal::WrongGeneration => ("wrong-generation", 0, ""),
             Refusal::AccountState => ("account-state", 0, ""),
+            Refusal::Paused => ("paused", 0, ""),
             Refusal::Unproven => ("unproven", 0, ""),
             Refusal::Limited { limit, until } => ("limited", until.0, limit.as_str()),
             Refusal::OtherTenant(tenant) => ("other-tenant", 0, tenant.as_str()),
@@ -131,6 +132,7 @@ impl TryFrom<wire::Refusal> for Refusal {
             "may-be-issued" => Self::MayBeIssued,
             "wrong-generation" => Self::WrongGeneration,
             "account-state" => Self::AccountState,
+            "paused" => Self::Paused,
             "unproven" => Self::Unproven,
             "limited" => Self::Limited {
                 limit: LimitKind::parse(&refusal.text).ok_or(unknown)?,

@@ -75,6 +75,11 @@ pub(crate) fn cluster(cluster: &Cluster) -> Pair {
         next_order: cluster.counters.order,
         next_invitation: cluster.counters.invitation,
         next_operator: cluster.counters.operator,
+        pause: cluster.pause.as_ref().map(|pause| wire::Pause {
+            by: pause.by.as_str().to_owned(),
+            reason: pause.reason.clone(),
+            since: pause.since.0,
+        }),
     };
     pair(key(kind::CLUSTER, &[]), &value)
 }

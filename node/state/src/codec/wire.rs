@@ -80,6 +80,18 @@ pub(super) struct Cluster {
     pub(super) next_invitation: u64,
     #[prost(uint64, tag = "10")]
     pub(super) next_operator: u64,
+    #[prost(message, optional, tag = "11")]
+    pub(super) pause: Option<Pause>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Pause {
+    #[prost(string, tag = "1")]
+    pub(super) by: String,
+    #[prost(string, tag = "2")]
+    pub(super) reason: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) since: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -266,7 +278,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62"
     )]
     pub(super) change: Option<Change>,
 }
@@ -375,6 +387,10 @@ pub(super) enum Change {
     CorrectLimit(BucketKey),
     #[prost(uint64, tag = "60")]
     IntendOrderAgain(u64),
+    #[prost(string, tag = "61")]
+    PauseIssuance(String),
+    #[prost(message, tag = "62")]
+    ResumeIssuance(Nothing),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

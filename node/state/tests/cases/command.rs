@@ -160,6 +160,10 @@ fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
         }
         "take-over" => Change::TakeOver { node: words.id(1)? },
         "confirm" => Change::Confirm,
+        "pause" => Change::PauseIssuance {
+            reason: words.at(1)?.to_owned(),
+        },
+        "resume" => Change::ResumeIssuance,
         "origin" => {
             let protocol = match words.get("protocol") {
                 None => OriginProtocol::Auto,

@@ -171,11 +171,17 @@ fn optional<T>(name: &str, value: Option<T>, show: impl Fn(T) -> String) -> Stri
 fn cluster(state: &State) -> Option<String> {
     let epoch = state.epoch();
     Some(format!(
-        "{} epoch {} term {} node {}",
+        "{} epoch {} term {} node {}{}",
         state.cluster_id()?,
         epoch.number,
         epoch.term,
-        epoch.node
+        epoch.node,
+        optional("paused by", state.pause(), |pause| format!(
+            "{} since {}: {}",
+            pause.by,
+            moment(pause.since),
+            pause.reason
+        ))
     ))
 }
 

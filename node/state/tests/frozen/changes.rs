@@ -25,6 +25,8 @@ variants!(CHANGES, change_name, Change, {
     Change::AuthorizeHostname(_) => "authorize-hostname",
     Change::RemoveHostname { .. } => "remove-hostname",
     Change::SetOrigin { .. } => "set-origin",
+    Change::PauseIssuance { .. } => "pause-issuance",
+    Change::ResumeIssuance => "resume-issuance",
     Change::SetZone { .. } => "set-zone",
     Change::SetWants { .. } => "set-wants",
     Change::SetTraffic { .. } => "set-traffic",
@@ -296,6 +298,9 @@ fn samples() -> Vec<(String, Change)> {
     origins(&mut add);
     issuance::add(&mut add);
     traffic::add(&mut add);
+    let reason = "the CA asked for it".to_owned();
+    add("pause-issuance", Change::PauseIssuance { reason });
+    add("resume-issuance", Change::ResumeIssuance);
     samples
 }
 

@@ -14,7 +14,7 @@ use crate::history::{Entry, Plan, live, plan, plan_of_members};
 const HISTORIES: usize = 400;
 
 /// What must take effect at least once.
-const DONE: [&str; 50] = [
+const DONE: [&str; 52] = [
     "admit-node",
     "admit-operator",
     "admit-order",
@@ -41,6 +41,7 @@ const DONE: [&str; 50] = [
     "intend-order",
     "intend-ready",
     "observe-limit",
+    "pause-issuance",
     "prepare-order",
     "put-ca",
     "record-contest",
@@ -51,6 +52,7 @@ const DONE: [&str; 50] = [
     "remove-hostname",
     "remove-node",
     "renew-issuing",
+    "resume-issuance",
     "revoke-certificate",
     "revoke-invitation",
     "roll-account-key",
@@ -69,7 +71,7 @@ const DONE: [&str; 50] = [
 ];
 
 /// With what a command must be refused at least once.
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 23] = [
     "AccountState",
     "AlreadyExists",
     "AlreadyFounded",
@@ -87,6 +89,7 @@ const REFUSED: [&str; 22] = [
     "NotDue",
     "NotFound",
     "OtherTenant",
+    "Paused",
     "RevisionMismatch",
     "StaleTerm",
     "Unfit",

@@ -33,6 +33,8 @@ enum What {
     Found,
     TakeOver,
     Confirm,
+    Pause,
+    Resume,
     Authorize,
     RemoveHostname,
     SetOrigin,
@@ -203,6 +205,8 @@ fn cluster() -> impl Strategy<Value = What> {
         1 => Just(What::Found),
         4 => Just(What::TakeOver),
         1 => Just(What::Confirm),
+        2 => Just(What::Pause),
+        1 => Just(What::Resume),
         1 => Just(What::RenewIssuing),
         2 => Just(What::AccountKey),
         1 => Just(What::Register),
@@ -256,6 +260,10 @@ impl Step {
     fn aim(self, state: &State) -> What {
         if self.how % 16 == 15 {
             return self.what;
+        }
+        // Nothing goes on before.
+        if state.pause().is_some() && self.which.is_multiple_of(2) {
+            return What::Resume;
         }
         match self.what {
             What::IntendOrder
@@ -331,6 +339,10 @@ impl Step {
             What::Found => Change::Found(Box::new(testing::found())),
             What::TakeOver => Change::TakeOver { node: self.node() },
             What::Confirm => Change::Confirm,
+            What::Pause => Change::PauseIssuance {
+                reason: ["a test", "an incident"][usize::from(self.which % 2)].to_owned(),
+            },
+            What::Resume => Change::ResumeIssuance,
             What::AccountKey
             | What::Register
             | What::PutCa

@@ -37,7 +37,7 @@ impl Court {
         let prospect = Prospect {
             now,
             trusted,
-            misled: reign.clock_misleads(),
+            held: reign.clock_misleads() || state.pause().is_some(),
             free: bound.saturating_sub(self.going(&calm)),
             kept: if bound > 1 {
                 bound.div_ceil(KEPT_PART)

@@ -274,7 +274,7 @@ fn a_clock_in_doubt_holds_what_only_time_makes_due() {
 }
 
 #[test]
-fn a_clock_that_is_far_off_begins_nothing() {
+fn a_clock_that_is_far_off_or_a_pause_begins_nothing() {
     let mut desk = Desk::new(CaSettings::default());
     let revoked = desk.served("revoked.example");
     desk.apply([Change::RevokeCertificate {
@@ -282,9 +282,9 @@ fn a_clock_that_is_far_off_begins_nothing() {
         reason: 1,
     }]);
     desk.host("new.example");
-    desk.misled = true;
+    desk.held = true;
     assert!(desk.names().is_empty());
-    desk.misled = false;
+    desk.held = false;
     assert_eq!(desk.names(), ["revoked.example", "new.example"]);
 }
 
