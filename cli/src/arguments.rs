@@ -49,7 +49,8 @@ pub(crate) struct Globals {
         value_name = "NAME|FILE"
     )]
     pub(crate) context: Option<String>,
-    /// Speak to these nodes instead of those of the context
+    /// Speak to these nodes instead of those of the context; as `unix:PATH`, to the daemon of
+    /// this machine by its socket, as its administrator and without a context
     #[arg(
         long,
         global = true,

@@ -1,11 +1,17 @@
 //! The connection to a cluster: mutual TLS with whichever node of the context
 //! answers first, and calls that end in time.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use enroll::{Context, Credential, EnrollError, Leaf};
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use hyper_util::rt::TokioIo;
 use proto::admin::v1::{
     ListMembersRequest, cas_client::CasClient, certificates_client::CertificatesClient,
     checks_client::ChecksClient, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
@@ -13,8 +19,14 @@ use proto::admin::v1::{
     zones_client::ZonesClient,
 };
 use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
-use tokio::time::{sleep, timeout};
-use tonic::{Response, Status, transport::Channel};
+use tokio::{
+    net::UnixStream,
+    time::{sleep, timeout},
+};
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
 
 use crate::{arguments::Globals, complaint::Complaint, context::Contexts, output::clean};
 
@@ -35,6 +47,9 @@ const ADDRESSES_MAX: usize = 32;
 /// How long the look for new addresses may hold up the end of a command.
 const REFRESH_WITHIN: Duration = Duration::from_secs(1);
 
+/// What an address of a socket begins with, as gRPC writes it.
+const LOCAL: &str = "unix:";
+
 /// A connection to one node of a cluster.
 pub(crate) struct Session {
     channel: Channel,
@@ -46,8 +61,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects as the context says.
+    /// Connects as the context says; by this machine's socket, without a context, if the
+    /// address is one.
     pub(crate) async fn open(globals: &Globals, contexts: &Contexts) -> Result<Self> {
+        if let [address] = &globals.address[..]
+            && let Some(socket) = address.strip_prefix(LOCAL)
+        {
+            return Ok(Self {
+                channel: local(Path::new(socket)).await?,
+                answer_within: globals.timeout.unwrap_or(ANSWER_WITHIN),
+                kept: None,
+                address: address.clone(),
+            });
+        }
         let place = contexts.chosen(globals.context.as_deref())?;
         let context = Context::read(&place.file)?;
         check_current(&context, &place.name)?;
@@ -160,6 +186,34 @@ impl Session {
             let _unwritten = context.write(&file);
         }
     }
+}
+
+/// The channel to the daemon of this machine, by its socket.
+pub(crate) async fn local(socket: &Path) -> Result<Channel> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "run this as the daemon's user, or as root",
+            _ => "is hostquorumd running here? Its socket is in its data directory",
+        };
+        Complaint::new(
+            "reach the daemon",
+            format!("{}: {error}", socket.display()),
+            advice,
+        )
+    })?;
+    let mut stream = Some(stream);
+    let connector = tower::service_fn(move |_| {
+        let stream = stream.take();
+        async move {
+            let stream = stream.ok_or_else(|| io::Error::other("the daemon hung up"))?;
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
+    });
+    // The address is never dialed: the connector brings the stream.
+    Endpoint::from_static("http://socket")
+        .connect_with_connector(connector)
+        .await
+        .context("the daemon does not speak gRPC on its socket")
 }
 
 /// A node only hangs up on a certificate that has ended: say so before.

@@ -6,17 +6,16 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use enroll::{Context, Credential, Leaf, PrivateKey, names::Subject, session::certificates};
-use hyper_util::rt::TokioIo;
 use proto::cluster::v1::{
     AcmeDirectory, ExternalAccount, InitReply, InitRequest, bootstrap_client::BootstrapClient,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::{net::UnixStream, time::timeout};
-use tonic::transport::{Channel, Endpoint};
+use tokio::time::timeout;
 
 use crate::{
     arguments::{Globals, Init},
     complaint::Complaint,
+    connect,
     context::{self, Contexts},
     exit::Exit,
     output::Output,
@@ -49,7 +48,7 @@ pub(crate) async fn run(
         "{} exists already: give another name by --context NAME, or --overwrite",
         place.file.display()
     );
-    let channel = open(&init.socket).await?;
+    let channel = connect::local(&init.socket).await?;
     // On the disk before anything is asked: once the cluster is formed, this key is
     // the only way in.
     let key = contexts.pending_key(&place)?;
@@ -171,32 +170,6 @@ pub(crate) fn operator_name(text: &str) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-async fn open(socket: &Path) -> Result<Channel> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::PermissionDenied => "run this as the daemon's user, or as root",
-            _ => "is hostquorumd running here? Its socket is in its data directory",
-        };
-        Complaint::new(
-            "reach the daemon",
-            format!("{}: {error}", socket.display()),
-            advice,
-        )
-    })?;
-    let mut stream = Some(stream);
-    let connector = tower::service_fn(move |_| {
-        let stream = stream.take();
-        async move {
-            let stream = stream.ok_or_else(|| io::Error::other("the daemon hung up"))?;
-            Ok::<_, io::Error>(TokioIo::new(stream))
-        }
-    });
-    // The address is never dialed: the connector brings the stream.
-    Endpoint::from_static("http://socket")
-        .connect_with_connector(connector)
-        .await
-        .context("the daemon does not speak gRPC on its socket")
-}
 
 /// The context of the administrator of the cluster that was formed.
 fn accept(reply: InitReply, key: PrivateKey) -> Result<Context> {

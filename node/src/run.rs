@@ -66,7 +66,8 @@ async fn live(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (readiness, ready) = watch::channel(Readiness::NotReady("starting".to_owned()));
     // Before `/livez` answers: whoever waits for that may call at once.
-    let mut calls = socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
+    let (mut calls, local) =
+        socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let health = services::Health::open(config, ready).await?;
     let listeners = Listeners::bind(config).await?;
     let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
@@ -109,7 +110,8 @@ async fn live(
         opened = rooms.opened(opening, &store) => opened?,
         () = stop.asked() => return Ok(()),
     }
-    let open = services::Open::all(config, &rooms, front, listeners, store.clone(), raft)?;
+    let doors = services::Doors { listeners, local };
+    let open = services::Open::all(config, &rooms, front, doors, store.clone(), raft)?;
     health.tell(&rooms, &open);
     let founded = async {
         if let Some(change) = founding {

@@ -38,6 +38,7 @@ use crate::{
     health::{self, Readiness},
     inherited::Inherited,
     metrics::Metrics,
+    socket::Local,
     stats::Counted,
     telemetry::chain,
     verification,
@@ -109,13 +110,19 @@ impl Front {
     }
 }
 
+/// Where callers other than customers' clients come in.
+pub(crate) struct Doors {
+    pub(crate) listeners: Listeners,
+    pub(crate) local: Local,
+}
+
 impl Open {
     /// Opens everything else.
     pub(crate) fn all(
         config: &Config,
         rooms: &Rooms,
         front: Front,
-        listeners: Listeners,
+        doors: Doors,
         store: Arc<IdentityStore>,
         raft: &Handle,
     ) -> Result<Self> {
@@ -125,6 +132,7 @@ impl Open {
             challenges,
             health,
         } = front;
+        let Doors { listeners, local } = doors;
         tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);
         raft.spawn(peers(rooms, listeners.peer, service));
@@ -144,9 +152,9 @@ impl Open {
             leader_config(config, rooms),
             leader_ports(rooms, serving.clone(), surveyor.clone()),
         ));
-        let (doors, heard) = (listeners.admin, serving.clone());
+        let heard = serving.clone();
         let stats = Counted::new(rooms, edge.hostnames().clone());
-        operators(rooms, doors, heard, leader.clone(), surveyor, stats)?;
+        operators(rooms, (listeners.admin, local), heard, leader.clone(), surveyor, stats)?;
         Ok(Self {
             edge,
             serving,
@@ -299,10 +307,11 @@ fn leader_ports(rooms: &Rooms, serving: Arc<Serving>, surveyor: Surveyor) -> lea
     }
 }
 
-/// Serves operators and newcomers on the admin port.
+/// Serves operators and newcomers on the admin port, and whoever holds the machine on the
+/// local socket.
 fn operators(
     rooms: &Rooms,
-    listener: TcpListener,
+    (listener, local): (TcpListener, Local),
     serving: Arc<Serving>,
     leader: Arc<leader::Running>,
     surveyor: Surveyor,
@@ -353,9 +362,9 @@ fn operators(
         }
         Ok(request)
     });
-    let routes = services
-        .into_routes()
-        .add_service(EnrollmentServer::new(sponsor));
+    let services = services.into_routes();
+    local.serve(rooms.identity.public.node, services.clone());
+    let routes = services.add_service(EnrollmentServer::new(sponsor));
     tokio::spawn(async move {
         let connections = incoming(Box::new(listener), port, operators::CONNECTIONS_MAX);
         let served = Server::builder()

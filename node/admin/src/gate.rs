@@ -10,12 +10,13 @@ use std::{
 };
 
 use http::{Request, Response};
-use state::{OperatorId, State, ports::OperatorIdentity};
+use state::{Actor, OperatorId, Role, State, ports::OperatorIdentity};
 use tokio::time::timeout;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use crate::{
+    LocalCaller,
     authorize::{self, Access},
     budget::{Budget, Place},
     limits,
@@ -29,10 +30,14 @@ use crate::{
 pub(crate) struct Caller {
     pub(crate) operator: OperatorId,
     /// As the audit shows it.
-    pub(crate) name: String,
+    pub(crate) actor: Actor,
     /// The method called.
     pub(crate) method: &'static str,
 }
+
+/// Whoever holds this machine, among those whose calls are counted: operators' ids begin
+/// with 1.
+const NOBODYS: OperatorId = OperatorId(0);
 
 /// Decides who passes.
 pub(crate) struct Gate {
@@ -49,13 +54,19 @@ impl Gate {
     fn admit(&self, request: &Request<Body>) -> Result<Option<(Caller, Place)>, Problem> {
         let path = request.uri().path();
         let identity = request.extensions().get::<OperatorIdentity>();
-        let admitted = judge(&self.desk.state(), path, identity);
+        let local = request.extensions().get::<LocalCaller>();
+        let admitted = match local {
+            Some(LocalCaller(node)) => judge_local(path, Actor::local(*node)),
+            None => judge(&self.desk.state(), path, identity),
+        };
         let caller = match admitted {
             Ok(caller) => caller,
             Err(problem) => {
-                let who = identity.map_or("nobody".to_owned(), |identity| {
-                    format!("operator:{}", identity.name)
-                });
+                let who = match (local, identity) {
+                    (Some(LocalCaller(node)), _) => Actor::local(*node).to_string(),
+                    (None, Some(identity)) => Actor::operator(&identity.name).to_string(),
+                    (None, None) => "nobody".to_owned(),
+                };
                 // Strangers choose their paths: only known ones are written.
                 let method = authorize::method(path).map_or("unknown", |(method, _)| method);
                 self.desk.audit.denial(&who, method, &problem);
@@ -97,13 +108,7 @@ fn judge(
             "the certificate is of an operator that does not exist here any more",
         )
     })?;
-    let (method, access) = method.ok_or_else(|| {
-        Problem::new(
-            Code::Unimplemented,
-            "METHOD_UNKNOWN",
-            "there is no such method; is the program newer than the node?",
-        )
-    })?;
+    let (method, access) = method.ok_or_else(unknown)?;
     if !access.allows(Some(operator.role)) {
         let message = format!(
             "operator `{}` has the role {}, which may not call {method}",
@@ -117,9 +122,28 @@ fn judge(
     }
     Ok(Some(Caller {
         operator: operator.id,
-        name: operator.name.clone(),
+        actor: Actor::operator(&operator.name),
         method,
     }))
+}
+
+/// Whoever holds the machine may what an administrator may.
+fn judge_local(path: &str, actor: Actor) -> Result<Option<Caller>, Problem> {
+    let (method, access) = authorize::method(path).ok_or_else(unknown)?;
+    debug_assert!(access.allows(Some(Role::Admin)));
+    Ok((access != Access::Anyone).then_some(Caller {
+        operator: NOBODYS,
+        actor,
+        method,
+    }))
+}
+
+fn unknown() -> Problem {
+    Problem::new(
+        Code::Unimplemented,
+        "METHOD_UNKNOWN",
+        "there is no such method; is the program newer than the node?",
+    )
 }
 
 /// The last resort: every method has a shorter deadline of its own, but a request

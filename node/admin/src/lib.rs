@@ -50,7 +50,7 @@ use proto::admin::v1::{
     zones_server::ZonesServer,
 };
 use state::{
-    State,
+    NodeId, State,
     ports::{Bodies, Clock, Leadership, Members, Propose, Seal, ServingSet},
 };
 use tokio::sync::watch as watched;
@@ -76,6 +76,14 @@ use service::Desk;
 pub struct Services {
     routes: Routes,
 }
+
+/// In the extensions of a request that came over a socket which only the administrator of
+/// this member's machine may open.
+///
+/// Whoever holds the machine holds its keys already, so it counts as an administrator of
+/// the cluster, under a name that says where: the way in for whoever has lost all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalCaller(pub NodeId);
 
 /// What the services stand on.
 pub struct Inputs {

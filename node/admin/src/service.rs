@@ -224,7 +224,7 @@ impl Caller {
     /// What this caller asks about `what`.
     fn asks(&self, what: String) -> Asked {
         Asked {
-            who: Actor::operator(&self.name).to_string(),
+            who: self.actor.to_string(),
             method: self.method,
             what,
         }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 /// The name of whoever asked: `operator:alice`, `node:2`, `on-demand:2`,
-/// `leader`, `socket`.
+/// `leader`, `socket`, `socket:2`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor(Arc<str>);
 
@@ -19,6 +19,11 @@ impl Actor {
     /// Whoever holds the machine of the first node.
     pub fn socket() -> Self {
         Self("socket".into())
+    }
+
+    /// Whoever holds the machine of this member.
+    pub fn local(id: crate::NodeId) -> Self {
+        Self(format!("socket:{id}").into())
     }
 
     /// A member.
