@@ -17,6 +17,7 @@ mod join;
 mod observation;
 mod on_demand;
 mod operators;
+mod pause;
 mod renewal;
 mod restart;
 mod resumption;
