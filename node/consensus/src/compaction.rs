@@ -1,5 +1,6 @@
 //! When to write a snapshot, so that the log stays short and a large state is not
-//! copied all day. openraft purges the log behind it by itself.
+//! copied all day. openraft purges the log behind it by itself, except where a crash or a
+//! full disk came between the two: that is done here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use openraft::LogIdOptionExt;
 
 use crate::config::Config;
+use crate::replica::Figures;
 use crate::run::Shared;
 
 /// How often it is looked at.
@@ -35,13 +37,32 @@ const fn is_due(config: &Config, gathered: Gathered) -> bool {
     gathered.entries > 0 && (gathered.entries >= entries || gathered.bytes >= bytes)
 }
 
+/// Up to where the log should have been purged when its snapshot was written, if it was not.
+fn missed(config: &Config, figures: Figures) -> Option<u64> {
+    let behind = figures.snapshot.saturating_sub(config.keep_entries);
+    (figures.purged < behind).then_some(behind)
+}
+
 /// Asks for snapshots until the replica ends.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut counted = shared.log.appended_bytes();
+    let mut looked = false;
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = shared.fence.tripped() => return,
+        }
+        if !looked {
+            looked = true;
+            if let Some(index) = missed(&shared.config, shared.figures()) {
+                tracing::info!(
+                    index,
+                    "the log is purged, as it was to be before the last start"
+                );
+                if shared.raft.trigger().purge_log(index).await.is_err() {
+                    return;
+                }
+            }
         }
         let appended = shared.log.appended_bytes();
         let entries = shared.metrics(|metrics| {
@@ -69,6 +90,30 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_purge_that_a_crash_came_before_is_made_up_for() {
+        let config = Config {
+            keep_entries: 20,
+            ..Config::default()
+        };
+        for (snapshot, purged, expected) in [
+            (0, 0, None),
+            (20, 0, None),
+            (100, 80, None),
+            (100, 79, Some(80)),
+            (100, 0, Some(80)),
+            // Installed: nothing is kept before it.
+            (100, 100, None),
+        ] {
+            let figures = Figures {
+                snapshot,
+                purged,
+                ..Figures::default()
+            };
+            assert_eq!(missed(&config, figures), expected, "{snapshot} {purged}");
+        }
+    }
 
     #[test]
     fn snapshots_keep_pace_with_the_size_of_the_state() {
