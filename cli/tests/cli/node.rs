@@ -106,7 +106,7 @@ impl Node {
             seal: Arc::new(MaskSeal),
             checks: Arc::new(Eyes),
             requests: Arc::new(Keys),
-            stats: Arc::new(crate::stats::Sums),
+            stats: Arc::new(crate::stats::sums()),
         });
         let routes = services.unwrap().into_routes();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

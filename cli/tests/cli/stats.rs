@@ -1,56 +1,14 @@
 //! What was served for hostnames, as a node tells it.
 
-use admin::Stats;
-use proto::admin::v1::{Counting, HostnameStats};
+use admin::testing::Sums;
 
 use crate::program::stand;
 
-/// Has served some thousand hostnames, the later by their names the less.
-pub(crate) struct Sums;
-
-/// More than a page holds.
-const HOSTNAMES: u64 = 2500;
-
-fn served(name: &str, requests: u64) -> HostnameStats {
-    HostnameStats {
-        name: format!("hostnames/{name}"),
-        requests,
-        requests_2xx: requests,
-        ..HostnameStats::default()
-    }
-}
-
-fn all() -> impl Iterator<Item = HostnameStats> {
-    (0..HOSTNAMES).map(|number| served(&format!("h{number:04}.example"), HOSTNAMES - number))
-}
-
-impl Stats for Sums {
-    fn counting(&self) -> Counting {
-        Counting {
-            node: 1,
-            boot: "boot".to_owned(),
-            ..Counting::default()
-        }
-    }
-
-    fn hostname(&self, hostname: &str) -> HostnameStats {
-        let name = format!("hostnames/{hostname}");
-        let found = all().find(|stats| stats.name == name);
-        found.unwrap_or_else(|| served(hostname, 0))
-    }
-
-    fn others(&self) -> HostnameStats {
-        served("-", 3)
-    }
-
-    fn after(&self, last: &str, most: usize) -> Vec<HostnameStats> {
-        let last = format!("hostnames/{last}");
-        all().filter(|it| it.name > last).take(most).collect()
-    }
-
-    fn top(&self, most: usize) -> Vec<HostnameStats> {
-        all().take(most).collect()
-    }
+/// Has served some thousand hostnames, more than a page holds, the later by their names the
+/// less.
+pub(crate) fn sums() -> Sums {
+    let hostname = |number| (format!("h{number:04}.example"), 2500 - number);
+    Sums::new((0..2500).map(hostname), 3)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,8 @@ pub mod requests;
 mod selection;
 mod service;
 pub mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tokens;
 mod upload;
 mod warnings;

@@ -115,7 +115,7 @@ impl Stand {
             seal: Arc::new(MaskSeal),
             checks: Arc::new(Eyes),
             requests: Arc::new(Keys),
-            stats: Arc::new(crate::stats::Sums),
+            stats: Arc::new(crate::stats::sums()),
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
