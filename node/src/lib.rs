@@ -13,6 +13,7 @@ mod checks;
 pub mod config;
 pub mod data_dir;
 pub mod dev;
+pub mod doctor;
 pub mod enter;
 pub mod environment;
 mod figures;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use node::{
     Inherited, bench,
     config::{Config, Log, LogFormat},
-    dev, telemetry,
+    dev, doctor, telemetry,
 };
 
 // Many small, short-lived pieces for each request. Not yet measured against the system's
@@ -33,6 +33,14 @@ struct Arguments {
 enum Command {
     /// Check a configuration and tell all its faults at once.
     Validate {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
+        config: PathBuf,
+    },
+    /// Look whether this machine, and what a node needs of others, is as it should be:
+    /// disk, clock, ports, and beside a running node its members and CAs. Ends with 1 if
+    /// something is not.
+    Doctor {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
         config: PathBuf,
@@ -81,6 +89,7 @@ fn main() -> ExitCode {
             Ok(_) => ExitCode::SUCCESS,
             Err(code) => code,
         },
+        Some(Command::Doctor { config }) => run_doctor(&config),
         Some(Command::Dev(options)) => run_dev(&options),
         Some(Command::Bench(options)) => run_bench(&options),
         None => run(arguments.run),
@@ -106,6 +115,24 @@ fn run(arguments: Run) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+fn run_doctor(config: &std::path::Path) -> ExitCode {
+    let config = match read(config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let examined = on_threads("error", async { Ok(doctor::examine(&config).await) });
+    let found = match examined {
+        Ok(found) => found,
+        Err(error) => return complain(&format!("{error:#}"), ExitCode::FAILURE),
+    };
+    for finding in &found {
+        println!("{finding}");
+    }
+    let bad = found.iter().any(|finding| finding.verdict == doctor::Verdict::Bad);
+    ExitCode::from(u8::from(bad))
 }
 
 fn run_dev(options: &dev::Options) -> ExitCode {
