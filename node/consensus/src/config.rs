@@ -46,6 +46,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Fewest entries that are purged at once.
+    pub(crate) fn purge_batch(&self) -> u64 {
+        1024.min(self.keep_entries.max(1))
+    }
+
     /// As openraft wants it.
     pub(crate) fn raft(&self, cluster: &str) -> Result<openraft::Config, String> {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -58,7 +63,7 @@ impl Config {
             // Our own trigger knows the size of the state.
             snapshot_policy: openraft::SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.keep_entries,
-            purge_batch_size: 1024.min(self.keep_entries.max(1)),
+            purge_batch_size: self.purge_batch(),
             ..openraft::Config::default()
         };
         config.validate().map_err(|error| error.to_string())

@@ -28,11 +28,9 @@ pub(crate) fn misleads(reports: &[NodeReport], tolerance: Duration) -> bool {
 /// are heard of agree with it within `tolerance`. `None`: it is. Whoever never reported
 /// has said nothing of a clock, however short that silence is.
 pub(crate) fn disagreement(reports: &[NodeReport], tolerance: Duration) -> Option<String> {
-    let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
-    let told = |report: &&NodeReport| report.published.is_some() && report.silent < HEARD_WITHIN;
-    let heard = || reports.iter().filter(told);
-    let total = heard().count();
-    let agreeing = heard()
+    let tolerance = millis(tolerance);
+    let total = heard(reports).count();
+    let agreeing = heard(reports)
         .filter(|report| report.clock_offset_ms.unsigned_abs() <= tolerance)
         .count();
     (total > 0 && agreeing * 2 <= total).then(|| {
@@ -40,6 +38,16 @@ pub(crate) fn disagreement(reports: &[NodeReport], tolerance: Duration) -> Optio
             "this leader's clock agrees with {agreeing} of {total} members only: renewals and sweeps rest"
         )
     })
+}
+
+/// Those that have said something of their clocks lately.
+fn heard(reports: &[NodeReport]) -> impl Iterator<Item = &NodeReport> {
+    let told = |report: &&NodeReport| report.published.is_some() && report.silent < HEARD_WITHIN;
+    reports.iter().filter(told)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Since when a leader's clock has been in doubt, and whether it has tried to hand over.
@@ -76,9 +84,8 @@ impl Doubt {
 
 /// A member with whose clock more than half of those that are heard of agree.
 fn agreed_with(reports: &[NodeReport], tolerance: Duration) -> Option<NodeId> {
-    let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
-    let told = |report: &&NodeReport| report.published.is_some() && report.silent < HEARD_WITHIN;
-    let heard: Vec<&NodeReport> = reports.iter().filter(told).collect();
+    let tolerance = millis(tolerance);
+    let heard: Vec<&NodeReport> = heard(reports).collect();
     let agreeing = |with: &NodeReport| {
         let near = |other: &&&NodeReport| {
             other.clock_offset_ms.abs_diff(with.clock_offset_ms) <= tolerance

@@ -1,7 +1,7 @@
 //! Whoever leads, the CA gets no more orders than it is said to allow (I12). Counted by the
 //! CA's own ledger and clock, as Boulder counts: a bucket that refills steadily, and no
-//! order of names that had a certificate before. By a clock that leaders trust, more may have
-//! come back than by the CA's.
+//! order of names that had a certificate before. By a clock that leaders count by, more may
+//! have come back than by the CA's.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::events::{Event, What};
 use crate::oracle::Oracle;
 use crate::scenario::{Allowance, Plague};
 
-/// How far two clocks that are trusted can be apart, in milliseconds: each may be 5 s off.
-const APART: u64 = 10_000;
+/// A clock that is further off than this, in milliseconds, counts nothing of a CA's limit.
+const COUNTED_BY: u64 = 60_000;
 
 /// What is allowed, and until when it is spent, in milliseconds.
 #[derive(Debug)]
@@ -51,10 +51,12 @@ impl Invariant for OrderBudget {
                 return Ok(());
             }
             What::Troubled {
-                plague: Plague::Clock { .. },
+                plague: Plague::Clock { off, .. },
                 ..
             } => {
-                self.early = APART;
+                // As far behind as another was ahead, or the same one before.
+                let off = Some(off.unsigned_abs()).filter(|off| *off <= COUNTED_BY);
+                self.early = self.early.max(2 * off.unwrap_or(0));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -107,18 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_clock_may_have_counted_a_little_early() {
+    fn a_clock_that_is_counted_by_may_have_counted_early() {
         let two = |refill| OrderBudget::new(Some(Allowance { burst: 2, refill }));
-        let set = || What::Troubled {
-            number: 0,
-            plague: Plague::Clock {
-                who: Victim::Leader,
-                off: 4_000,
-            },
-            victims: Vec::new(),
+        let events = |off| {
+            let set = What::Troubled {
+                number: 0,
+                plague: Plague::Clock {
+                    who: Victim::Leader,
+                    off,
+                },
+                victims: Vec::new(),
+            };
+            vec![set, ordered(), ordered(), ordered()]
         };
-        let events = || vec![set(), ordered(), ordered(), ordered()];
-        check(two(5_000), events()).unwrap();
-        violates(two(20_000), events(), "3 are used of 2");
+        check(two(5_000), events(-4_000)).unwrap();
+        violates(two(10_000), events(4_000), "3 are used of 2");
+        check(two(100_000), events(60_000)).unwrap();
+        violates(two(5_000), events(60_001), "3 are used of 2");
     }
 }
