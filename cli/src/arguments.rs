@@ -163,6 +163,9 @@ pub(crate) enum Cluster {
     Status,
     /// The members and what they last said of themselves
     Members,
+    /// Whether one node may be stopped now, and in which order to upgrade them; exit code 2
+    /// if not
+    UpgradeCheck,
     /// Hand leadership over
     Transfer {
         /// To whom, by name or id; else to whichever voter is most up to date

@@ -19,6 +19,7 @@ use crate::{
     shape::{
         self,
         cluster::{Leaving, Member, Members, Status, Transferred},
+        upgrade::UpgradeCheck,
     },
 };
 
@@ -47,6 +48,13 @@ pub(crate) async fn run(
                 exit = Exit::Bad;
             }
             output.show(&status)?;
+        }
+        arguments::Cluster::UpgradeCheck => {
+            let check = UpgradeCheck::of(&status(&session).await?);
+            if !check.ready {
+                exit = Exit::Bad;
+            }
+            output.show(&check)?;
         }
         arguments::Cluster::Members => {
             let members = members(&session).await?;

@@ -22,8 +22,9 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
   1    error: bad arguments, not reachable, not allowed, refused
-  2    the answer is bad: no quorum in `cluster status`, a hostname that failed or is
-       parked in `hostname show`, `explain` or `wait`, something wrong in `hostname check`
+  2    the answer is bad: no quorum in `cluster status`, a node that must not be stopped
+       in `cluster upgrade-check`, a hostname that failed or is parked in `hostname show`,
+       `explain` or `wait`, something wrong in `hostname check`
   5    no quorum: nothing was done, or the outcome is unknown; look before trying again
   124  the time given for waiting is over
 

@@ -12,6 +12,7 @@ pub(crate) mod ledger;
 pub(crate) mod origin;
 pub(crate) mod stats;
 pub(crate) mod traffic;
+pub(crate) mod upgrade;
 pub(crate) mod zone;
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ fn lines_are_parsed() {
         "hostquorum stats --top 5",
         "hostquorum stats --all --address a:1",
         "hostquorum -o yaml cluster members --context prod",
+        "hostquorum cluster upgrade-check",
         "hostquorum cluster transfer",
         "hostquorum cluster transfer node-2",
         "hostquorum cluster remove members/3 --wait --timeout 1m",

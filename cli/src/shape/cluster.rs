@@ -8,7 +8,7 @@ use crate::output::{Shape, pairs, rows};
 
 /// Reports come several times a second: what was said longer ago than this, in
 /// milliseconds, tells nothing about now.
-const SILENT_MS: u64 = 3000;
+pub(crate) const SILENT_MS: u64 = 3000;
 
 /// How the cluster is, as one node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

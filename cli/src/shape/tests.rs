@@ -23,6 +23,7 @@ use super::{
     hostname::{Explanation, Happening, Hostname, Hostnames, Removed, Serving},
     invitation::{Invitation, Invitations, Made, Revoked},
     origin::Origin,
+    upgrade::UpgradeCheck,
 };
 use crate::{
     arguments::Format,
@@ -194,6 +195,15 @@ fn member(id: u64, standing: &str) -> wire::Member {
     }
 }
 
+/// A voter that is well.
+fn sound(id: u64) -> wire::Member {
+    let mut member = member(id, "voting");
+    if let Some(report) = &mut member.report {
+        report.faults = Vec::new();
+    }
+    member
+}
+
 fn members() -> Vec<wire::Member> {
     let unheard = wire::Member {
         report: None,
@@ -352,6 +362,12 @@ fn explanations() {
 fn the_cluster() {
     check("status-good", &Status::from(status(true)));
     check("status-bad", &Status::from(status(false)));
+    let sound = wire::ClusterStatus {
+        members: (1..=3).map(sound).collect(),
+        ..status(true)
+    };
+    check("upgrade-ready", &UpgradeCheck::of(&Status::from(sound)));
+    check("upgrade-not-now", &UpgradeCheck::of(&Status::from(status(false))));
     assert!(Status::from(status(true)).is_good());
     assert!(!Status::from(status(false)).is_good());
     let members = members().into_iter().map(Into::into).collect();
