@@ -2,13 +2,14 @@
 //! node needs of others is there. It changes nothing that lasts; beside a running node it
 //! asks that one by its local socket.
 
+mod bundle;
 mod cas;
 mod cluster;
 mod disk;
 mod listeners;
 mod system;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use crate::config::Config;
 
@@ -73,17 +74,18 @@ impl Finding {
 }
 
 /// Looks at everything, one thing after the other, so that nothing is measured beside
-/// something else.
-pub async fn examine(config: &Config) -> Vec<Finding> {
+/// something else. With `file`, the configuration's, also what somebody who is to help needs
+/// to see.
+pub async fn examine(config: &Config, file: Option<&Path>) -> (Vec<Finding>, Option<String>) {
     let mut found = disk::examine(&config.data_dir, config.raft.flush_limit);
     let node = cluster::Node::reach(&config.data_dir).await;
     let process = node.as_ref().and_then(|node| node.process);
     found.extend(system::examine(config.edge.connections, process).await);
     found.extend(listeners::examine(config, node.is_some()).await);
-    match node {
+    match &node {
         Some(node) => {
             found.extend(node.examine().await);
-            found.extend(cas::examine(&node).await);
+            found.extend(cas::examine(node).await);
         }
         None => found.push(Finding::odd(
             "cluster",
@@ -91,5 +93,9 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
              again, as root, when the node runs",
         )),
     }
-    found
+    let bundle = match file {
+        Some(file) => Some(bundle::write(config, file, &found, node.as_ref()).await),
+        None => None,
+    };
+    (found, bundle)
 }

@@ -1,6 +1,12 @@
 //! `hostquorumd`: one node of a cluster.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +50,10 @@ enum Command {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
         config: PathBuf,
+        /// Also write what somebody who is to help needs to see into this new file, without
+        /// secrets: configuration, status, limits, metrics, the end of the log.
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
     },
     /// A whole cluster on loopback, with a CA and an origin, to try and to show.
     Dev(dev::Options),
@@ -89,7 +99,7 @@ fn main() -> ExitCode {
             Ok(_) => ExitCode::SUCCESS,
             Err(code) => code,
         },
-        Some(Command::Doctor { config }) => run_doctor(&config),
+        Some(Command::Doctor { config, bundle }) => run_doctor(&config, bundle.as_deref()),
         Some(Command::Dev(options)) => run_dev(&options),
         Some(Command::Bench(options)) => run_bench(&options),
         None => run(arguments.run),
@@ -117,19 +127,39 @@ fn run(arguments: Run) -> ExitCode {
     }
 }
 
+/// Writes a file that is not there yet, for its owner only.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn run_doctor(config: &std::path::Path) -> ExitCode {
-    let config = match read(config) {
+fn run_doctor(file: &Path, bundle: Option<&Path>) -> ExitCode {
+    let config = match read(file) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let examined = on_threads("error", async { Ok(doctor::examine(&config).await) });
-    let found = match examined {
-        Ok(found) => found,
+    let wanted = bundle.map(|_| file);
+    let examined = on_threads("error", async { Ok(doctor::examine(&config, wanted).await) });
+    let (found, text) = match examined {
+        Ok(examined) => examined,
         Err(error) => return complain(&format!("{error:#}"), ExitCode::FAILURE),
     };
     for finding in &found {
         println!("{finding}");
+    }
+    if let Some((path, text)) = bundle.zip(text)
+        && let Err(error) = write_new(path, &text)
+    {
+        return complain(
+            &format!("{} cannot be written: {error}", path.display()),
+            ExitCode::FAILURE,
+        );
     }
     let bad = found.iter().any(|finding| finding.verdict == doctor::Verdict::Bad);
     ExitCode::from(u8::from(bad))
@@ -164,7 +194,7 @@ fn on_threads<T>(filter: &str, task: impl Future<Output = Result<T>>) -> Result<
 }
 
 /// The configuration, or the exit code when its faults have been told.
-fn read(path: &std::path::Path) -> std::result::Result<Config, ExitCode> {
+fn read(path: &Path) -> std::result::Result<Config, ExitCode> {
     let wrong = ExitCode::from(WRONG_CONFIG);
     let text = std::fs::read_to_string(path).map_err(|error| {
         complain(

@@ -4,8 +4,9 @@ use std::{path::Path, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use proto::admin::v1::{
-    Ca, ClusterStatus, GetStatusRequest, ListCasRequest, Member, cas_client::CasClient,
-    cluster_client::ClusterClient,
+    Ca, ClusterStatus, GetStatusRequest, GetZoneRequest, ListBucketsRequest, ListCasRequest,
+    Member, cas_client::CasClient, cluster_client::ClusterClient, ledger_client::LedgerClient,
+    zones_client::ZonesClient,
 };
 use tokio::{
     net::{TcpStream, UnixStream},
@@ -64,6 +65,22 @@ impl Node {
         let mut cas = CasClient::new(self.channel.clone());
         let asked = timeout(WITHIN, cas.list_cas(ListCasRequest::default())).await;
         Some(asked.ok()?.ok()?.into_inner().cas)
+    }
+
+    /// What it tells of the whole, for whoever is to help. Secrets are in none of these
+    /// answers, and where one could be its message shows none.
+    pub(super) async fn told(&self) -> Vec<(&'static str, String)> {
+        let mut ledger = LedgerClient::new(self.channel.clone());
+        let mut zones = ZonesClient::new(self.channel.clone());
+        let buckets = ledger.list_buckets(ListBucketsRequest::default());
+        let buckets = timeout(WITHIN, buckets).await;
+        let zone = timeout(WITHIN, zones.get_zone(GetZoneRequest::default())).await;
+        vec![
+            ("status", format!("{:#?}", self.status)),
+            ("CAs", format!("{:#?}", self.cas().await)),
+            ("ledger", format!("{buckets:#?}")),
+            ("zone", format!("{zone:#?}")),
+        ]
     }
 
     pub(super) async fn examine(&self) -> Vec<Finding> {

@@ -63,7 +63,7 @@ async fn answered(key: &str, address: SocketAddr) -> Finding {
 }
 
 /// Where something that listens on `address` is reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let mut reached = address;
     if address.ip().is_unspecified() {
         reached.set_ip(match address {
