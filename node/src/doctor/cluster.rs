@@ -74,7 +74,9 @@ impl Node {
         let mut zones = ZonesClient::new(self.channel.clone());
         let buckets = ledger.list_buckets(ListBucketsRequest::default());
         let buckets = timeout(WITHIN, buckets).await;
-        let zone = timeout(WITHIN, zones.get_zone(GetZoneRequest::default())).await;
+        let zone = timeout(WITHIN, zones.get_zone(GetZoneRequest {
+            name: "zones/default".to_owned(),
+        })).await;
         vec![
             ("status", format!("{:#?}", self.status)),
             ("CAs", format!("{:#?}", self.cas().await)),

@@ -11,6 +11,7 @@ mod certificate;
 mod challenge;
 mod crash;
 mod disk;
+mod doctor;
 mod failover;
 mod fence;
 mod join;
