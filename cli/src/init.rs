@@ -2,7 +2,7 @@
 //! administrator's key is made here and stays here; only a request for a
 //! certificate travels.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use enroll::{Context, Credential, Leaf, PrivateKey, names::Subject, session::certificates};
@@ -169,7 +169,6 @@ pub(crate) fn operator_name(text: &str) -> Result<String> {
     );
     Ok(text.trim().to_owned())
 }
-
 
 /// The context of the administrator of the cluster that was formed.
 fn accept(reply: InitReply, key: PrivateKey) -> Result<Context> {

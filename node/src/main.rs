@@ -145,7 +145,9 @@ fn run_doctor(file: &Path, bundle: Option<&Path>) -> ExitCode {
         Err(code) => return code,
     };
     let wanted = bundle.map(|_| file);
-    let examined = on_threads("error", async { Ok(doctor::examine(&config, wanted).await) });
+    let examined = on_threads("error", async {
+        Ok(doctor::examine(&config, wanted).await)
+    });
     let (found, text) = match examined {
         Ok(examined) => examined,
         Err(error) => return complain(&format!("{error:#}"), ExitCode::FAILURE),
@@ -161,7 +163,9 @@ fn run_doctor(file: &Path, bundle: Option<&Path>) -> ExitCode {
             ExitCode::FAILURE,
         );
     }
-    let bad = found.iter().any(|finding| finding.verdict == doctor::Verdict::Bad);
+    let bad = found
+        .iter()
+        .any(|finding| finding.verdict == doctor::Verdict::Bad);
     ExitCode::from(u8::from(bad))
 }
 

@@ -154,7 +154,14 @@ impl Open {
         ));
         let heard = serving.clone();
         let stats = Counted::new(rooms, edge.hostnames().clone());
-        operators(rooms, (listeners.admin, local), heard, leader.clone(), surveyor, stats)?;
+        operators(
+            rooms,
+            (listeners.admin, local),
+            heard,
+            leader.clone(),
+            surveyor,
+            stats,
+        )?;
         Ok(Self {
             edge,
             serving,

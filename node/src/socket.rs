@@ -25,12 +25,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{
-    Request, Response, Status,
-    body::Body,
-    service::Routes,
-    transport::Server,
-};
+use tonic::{Request, Response, Status, body::Body, service::Routes, transport::Server};
 use tower::Service;
 
 /// The socket's name in the data directory.

@@ -256,7 +256,10 @@ impl Shape for Status {
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
         if let Some(Pause { by, reason, since }) = &self.issuance_pause {
             let since = since.as_deref().unwrap_or("a moment unknown");
-            said.push(("ISSUANCE PAUSED", format!("by {by} since {since}: {reason}")));
+            said.push((
+                "ISSUANCE PAUSED",
+                format!("by {by} since {since}: {reason}"),
+            ));
         }
         let warnings = self.warnings.iter();
         said.extend(warnings.map(|warning| ("WARNING", warning.clone())));

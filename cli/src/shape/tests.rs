@@ -367,7 +367,10 @@ fn the_cluster() {
         ..status(true)
     };
     check("upgrade-ready", &UpgradeCheck::of(&Status::from(sound)));
-    check("upgrade-not-now", &UpgradeCheck::of(&Status::from(status(false))));
+    check(
+        "upgrade-not-now",
+        &UpgradeCheck::of(&Status::from(status(false))),
+    );
     assert!(Status::from(status(true)).is_good());
     assert!(!Status::from(status(false)).is_good());
     let members = members().into_iter().map(Into::into).collect();

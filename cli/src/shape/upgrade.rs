@@ -36,8 +36,12 @@ impl UpgradeCheck {
             hindrances.push("there is no quorum".to_owned());
         }
         let voters = status.members.iter();
-        let voters: Vec<&Member> = voters.filter(|member| member.standing == "voting").collect();
-        let sound = voters.iter().filter(|voter| faults(voter, status).is_empty());
+        let voters: Vec<&Member> = voters
+            .filter(|member| member.standing == "voting")
+            .collect();
+        let sound = voters
+            .iter()
+            .filter(|voter| faults(voter, status).is_empty());
         // What is left without the one that is stopped must be more than half of all.
         let left = sound.count().saturating_sub(1);
         if left * 2 <= voters.len() {
@@ -48,7 +52,11 @@ impl UpgradeCheck {
         }
         for member in &status.members {
             let faults = faults(member, status);
-            hindrances.extend(faults.iter().map(|fault| format!("{}: {fault}", member.node)));
+            hindrances.extend(
+                faults
+                    .iter()
+                    .map(|fault| format!("{}: {fault}", member.node)),
+            );
         }
         let versions = versions(&status.members);
         Self {
@@ -75,7 +83,10 @@ fn faults(member: &Member, status: &Status) -> Vec<String> {
     if member.standing == "leaving" {
         faults.push("it is being removed".to_owned());
     }
-    let reports = status.members.iter().filter_map(|member| member.report.as_ref());
+    let reports = status
+        .members
+        .iter()
+        .filter_map(|member| member.report.as_ref());
     let most = reports.map(|report| report.published_index).max();
     let lag = most.unwrap_or(0).saturating_sub(report.published_index);
     if lag > LAG_MOST {
@@ -109,7 +120,11 @@ fn order(members: &[Member], versions: &[Version]) -> Vec<String> {
     let names = order.into_iter().map(|member| {
         let version = versions.iter().find(|it| it.members.contains(&member.node));
         let version = version.map_or("unknown", |it| it.version.as_str());
-        let last = if member.leader { ", which leads: transfer first" } else { "" };
+        let last = if member.leader {
+            ", which leads: transfer first"
+        } else {
+            ""
+        };
         format!("{} (runs {version}{last})", member.node)
     });
     names.collect()

@@ -7,7 +7,7 @@ use crate::program::stand;
 /// Has served some thousand hostnames, more than a page holds, the later by their names the
 /// less.
 pub(crate) fn sums() -> Sums {
-    let hostname = |number| (format!("h{number:04}.example"), 2500 - number);
+    let hostname = |number: u64| (format!("h{number:04}.example"), 2500 - number);
     Sums::new((0..2500).map(hostname), 3)
 }
 

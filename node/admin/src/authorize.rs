@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 48] = [
+pub(crate) const TABLE: [(&str, Access); 50] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,

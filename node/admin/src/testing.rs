@@ -17,7 +17,9 @@ impl Sums {
     pub fn new(hostnames: impl IntoIterator<Item = (String, u64)>, others: u64) -> Self {
         let served = hostnames.into_iter();
         Self {
-            served: served.map(|(name, times)| served_as(&name, times)).collect(),
+            served: served
+                .map(|(name, times)| served_as(&name, times))
+                .collect(),
             others: served_as("-", others),
         }
     }

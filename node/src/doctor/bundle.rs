@@ -41,8 +41,16 @@ pub(super) async fn write(
     let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
     add("findings", findings.join("\n"));
     let told = fs::read_to_string(file).map(|text| without_secrets(&text));
-    add("configuration", told.unwrap_or_else(|error| error.to_string()));
-    for path in ["/proc/version", "/proc/loadavg", "/proc/meminfo", "/proc/mounts"] {
+    add(
+        "configuration",
+        told.unwrap_or_else(|error| error.to_string()),
+    );
+    for path in [
+        "/proc/version",
+        "/proc/loadavg",
+        "/proc/meminfo",
+        "/proc/mounts",
+    ] {
         add(path, read(path));
     }
     if let Some(node) = node {
@@ -126,7 +134,11 @@ mod tests {
                     plain = \"https://app.example/ask\"\napi_Token = \"s3cret\"";
         let told = without_secrets(text);
         assert!(!told.contains("s3cret"), "{told}");
-        for kept in ["name = \"a\"", "[key]", "plain = \"https://app.example/ask\""] {
+        for kept in [
+            "name = \"a\"",
+            "[key]",
+            "plain = \"https://app.example/ask\"",
+        ] {
             assert!(told.contains(kept), "{told}");
         }
     }

@@ -48,7 +48,8 @@ impl Node {
             async move { stream.ok_or_else(|| std::io::Error::other("the node hung up")) }
         });
         // The address is never dialed: the connector brings the stream.
-        let connected = Endpoint::from_static("http://socket").connect_with_connector(connector);
+        let endpoint = Endpoint::from_static("http://socket");
+        let connected = endpoint.connect_with_connector(connector);
         let channel = timeout(WITHIN, connected).await.ok()?.ok()?;
         let mut cluster = ClusterClient::new(channel.clone());
         let asked = timeout(WITHIN, cluster.get_status(GetStatusRequest {})).await;
@@ -74,9 +75,13 @@ impl Node {
         let mut zones = ZonesClient::new(self.channel.clone());
         let buckets = ledger.list_buckets(ListBucketsRequest::default());
         let buckets = timeout(WITHIN, buckets).await;
-        let zone = timeout(WITHIN, zones.get_zone(GetZoneRequest {
-            name: "zones/default".to_owned(),
-        })).await;
+        let zone = timeout(
+            WITHIN,
+            zones.get_zone(GetZoneRequest {
+                name: "zones/default".to_owned(),
+            }),
+        )
+        .await;
         vec![
             ("status", format!("{:#?}", self.status)),
             ("CAs", format!("{:#?}", self.cas().await)),
@@ -205,14 +210,17 @@ mod tests {
     #[test]
     fn what_members_say_of_themselves_is_judged() {
         use Verdict::{Bad, Good, Odd};
-        let cases: [(Verdict, fn(&mut Report)); 7] = [
+        type Edit = fn(&mut Report);
+        let cases: [(Verdict, Edit); 7] = [
             (Good, |_| {}),
             (Good, |report| report.clock_offset_ms = -500),
             (Odd, |report| report.clock_offset_ms = -501),
             (Bad, |report| report.clock_offset_ms = 5_001),
             (Bad, |report| report.silent_ms = 3_001),
             (Odd, |report| report.version = "2".to_owned()),
-            (Bad, |report| report.faults = vec!["its disk is full".to_owned()]),
+            (Bad, |report| {
+                report.faults = vec!["its disk is full".to_owned()]
+            }),
         ];
         for (verdict, edit) in cases {
             let finding = heard(&member(edit), "1");

@@ -47,7 +47,9 @@ fn judged(answer: Option<String>) -> Finding {
 /// connections need: two for each, the client's and the origin's.
 fn descriptors(connections: u64, limits: &str) -> Finding {
     const OF: &str = "limits";
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
     // The soft limit and the hard one, which a node raises the soft one to.
     let hard = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     let Some(there) = hard else {

@@ -1431,6 +1431,39 @@ pub struct ClusterStatus {
     /// The CAs in the order in which they are asked.
     #[prost(message, repeated, tag = "15")]
     pub cas: ::prost::alloc::vec::Vec<CaStatus>,
+    /// Present while nothing is issued.
+    #[prost(message, optional, tag = "16")]
+    pub issuance_pause: ::core::option::Option<IssuancePause>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssuancePause {
+    /// Who paused it, as the audit names them.
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseIssuanceRequest {
+    /// Why, for whoever wonders: 1 to 200 bytes, a line.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseIssuanceResponse {
+    /// Where it was agreed on.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeIssuanceRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeIssuanceResponse {
+    /// Where it was agreed on.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CaStatus {
@@ -5769,6 +5802,61 @@ pub mod cluster_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Issue nothing until it is resumed: no order is begun, and none goes on to where its CA
+        /// would do something. What a CA was asked for already may still arrive; certificates are
+        /// served, looked at and revoked as before. Paused again it takes the new reason.
+        /// Roles: admin.
+        pub async fn pause_issuance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseIssuanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseIssuanceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cluster/PauseIssuance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cluster", "PauseIssuance"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Issue again. Roles: admin.
+        pub async fn resume_issuance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeIssuanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeIssuanceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cluster/ResumeIssuance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hostquorum.admin.v1.Cluster", "ResumeIssuance"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5814,6 +5902,25 @@ pub mod cluster_server {
             request: tonic::Request<super::TransferLeadershipRequest>,
         ) -> std::result::Result<
             tonic::Response<super::TransferLeadershipResponse>,
+            tonic::Status,
+        >;
+        /// Issue nothing until it is resumed: no order is begun, and none goes on to where its CA
+        /// would do something. What a CA was asked for already may still arrive; certificates are
+        /// served, looked at and revoked as before. Paused again it takes the new reason.
+        /// Roles: admin.
+        async fn pause_issuance(
+            &self,
+            request: tonic::Request<super::PauseIssuanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseIssuanceResponse>,
+            tonic::Status,
+        >;
+        /// Issue again. Roles: admin.
+        async fn resume_issuance(
+            &self,
+            request: tonic::Request<super::ResumeIssuanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeIssuanceResponse>,
             tonic::Status,
         >;
     }
@@ -6057,6 +6164,96 @@ pub mod cluster_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransferLeadershipSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cluster/PauseIssuance" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseIssuanceSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::PauseIssuanceRequest>
+                    for PauseIssuanceSvc<T> {
+                        type Response = super::PauseIssuanceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseIssuanceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::pause_issuance(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseIssuanceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cluster/ResumeIssuance" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeIssuanceSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::ResumeIssuanceRequest>
+                    for ResumeIssuanceSvc<T> {
+                        type Response = super::ResumeIssuanceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeIssuanceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::resume_issuance(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeIssuanceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

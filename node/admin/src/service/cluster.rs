@@ -151,7 +151,9 @@ impl Cluster for Desk {
         let (who, deadline) = (caller(&request)?, deadline());
         let reason = reason(&request.get_ref().reason)?;
         let change = Change::PauseIssuance { reason };
-        let changed = self.change(who.asks(ISSUANCE.to_owned()), change, deadline).await?;
+        let changed = self
+            .change(who.asks(ISSUANCE.to_owned()), change, deadline)
+            .await?;
         Ok(Response::new(PauseIssuanceResponse {
             index: changed.index.0,
         }))

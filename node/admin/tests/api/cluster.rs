@@ -82,9 +82,15 @@ async fn issuance_is_paused_for_a_reason_and_resumed() {
     cluster.pause_issuance(pause("a drill")).await.unwrap();
     let status = cluster.get_status(GetStatusRequest {}).await.unwrap();
     let told = status.into_inner().issuance_pause.unwrap();
-    assert_eq!((told.by.as_str(), told.reason.as_str()), ("operator:founder", "a drill"));
+    assert_eq!(
+        (told.by.as_str(), told.reason.as_str()),
+        ("operator:founder", "a drill")
+    );
     assert_eq!(stand.alone.state().pause().unwrap().reason, "a drill");
-    cluster.resume_issuance(ResumeIssuanceRequest {}).await.unwrap();
+    cluster
+        .resume_issuance(ResumeIssuanceRequest {})
+        .await
+        .unwrap();
     let status = cluster.get_status(GetStatusRequest {}).await.unwrap();
     assert_eq!(status.into_inner().issuance_pause, None);
 }

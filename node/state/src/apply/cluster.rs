@@ -73,7 +73,11 @@ impl Apply<'_> {
     /// Whoever pauses what is paused says why anew.
     pub(super) fn pause_issuance(&mut self, reason: &str) -> Result<Done, Refusal> {
         let mut cluster = self.cluster();
-        if cluster.pause.as_ref().is_some_and(|pause| pause.reason == reason) {
+        if cluster
+            .pause
+            .as_ref()
+            .is_some_and(|pause| pause.reason == reason)
+        {
             return Ok(Done::Unchanged);
         }
         cluster.pause = Some(Pause {

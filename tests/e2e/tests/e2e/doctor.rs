@@ -18,9 +18,9 @@ async fn examined(cluster: &Cluster, place: usize, more: &[&str]) -> (String, bo
         .output()
         .await
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
-    (said, output.status.code() == Some(1))
+    let code = output.status.code();
+    assert!(code.is_some_and(|code| code < 2), "{output:?}");
+    (String::from_utf8(output.stdout).unwrap(), code == Some(1))
 }
 
 /// The lines about `of`, without those about others.
@@ -40,11 +40,24 @@ async fn a_machine_is_looked_at_beside_its_node_and_without() {
     for what in ["disk", "ports", "cluster", "roads", "cas", "limits"] {
         let lines = of(&said, what);
         assert!(!lines.is_empty(), "{what}: {said}");
-        assert!(lines.iter().all(|line| !line.starts_with("BAD")), "{what}: {said}");
+        assert!(
+            lines.iter().all(|line| !line.starts_with("BAD")),
+            "{what}: {said}"
+        );
     }
     let bundle = std::fs::read_to_string(bundle).unwrap();
-    for title in ["findings", "configuration", "status", "ledger", "metrics", "log"] {
-        assert!(bundle.contains(&format!("=== {title} ===")), "{title}: {bundle}");
+    for title in [
+        "findings",
+        "configuration",
+        "status",
+        "ledger",
+        "metrics",
+        "log",
+    ] {
+        assert!(
+            bundle.contains(&format!("=== {title} ===")),
+            "{title}: {bundle}"
+        );
     }
     assert!(bundle.contains("hostquorum_hostnames 1"), "{bundle}");
 
@@ -52,13 +65,22 @@ async fn a_machine_is_looked_at_beside_its_node_and_without() {
     cluster.nodes[2].kill().await.unwrap();
     wait::until("the silence to be told", SOON, || async {
         let (said, bad) = examined(&cluster, 0, &[]).await;
-        let silent = of(&said, "cluster").iter().any(|line| line.contains("silent"));
-        let closed = of(&said, "roads").iter().any(|line| line.starts_with("BAD"));
+        let silent = of(&said, "cluster")
+            .iter()
+            .any(|line| line.contains("silent"));
+        let closed = of(&said, "roads")
+            .iter()
+            .any(|line| line.starts_with("BAD"));
         (bad && silent && closed).then_some(())
     })
     .await;
     // On its own machine no node answers, and its ports are free.
     let (said, _) = examined(&cluster, 2, &[]).await;
     assert!(said.contains("no node answers"), "{said}");
-    assert!(of(&said, "ports").iter().all(|line| line.starts_with("good")), "{said}");
+    assert!(
+        of(&said, "ports")
+            .iter()
+            .all(|line| line.starts_with("good")),
+        "{said}"
+    );
 }

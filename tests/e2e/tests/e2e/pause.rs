@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Cli, Cluster, Options, cluster::SOON, wait};
+use harness::{Cli, Cluster, Options, wait};
 
 const SHOP: &str = "shop.customer.example";
 const NEXT: &str = "next.customer.example";
@@ -17,7 +17,11 @@ async fn nothing_is_ordered_while_issuance_is_paused() {
     cluster.onboard(SHOP).await;
     let issued = cluster.ca.issued();
     let orders = cluster.ca.orders();
-    cluster.cli.run(&["issuance", "pause", "a drill"]).await.ok();
+    cluster
+        .cli
+        .run(&["issuance", "pause", "a drill"])
+        .await
+        .ok();
     cluster.cli.run(&["hostname", "add", NEXT]).await.ok();
     // Whoever leads next holds to it, too.
     cluster.lead((cluster.leader().await + 1) % 3).await;
@@ -30,15 +34,25 @@ async fn nothing_is_ordered_while_issuance_is_paused() {
     assert_eq!(status["issuance_pause"]["reason"], "a drill");
     assert_eq!(status["issuance_pause"]["by"], "operator:founder");
     let said = cluster.cli.run(&["hostname", "explain", NEXT]).await.out;
-    assert!(said.contains("paused issuance") && said.contains("a drill"), "{said}");
+    assert!(
+        said.contains("paused issuance") && said.contains("a drill"),
+        "{said}"
+    );
     for place in 0..3 {
-        assert!(cluster.serial(place, SHOP).await.is_some(), "what there is is served");
+        assert!(
+            cluster.serial(place, SHOP).await.is_some(),
+            "what there is is served"
+        );
         let paused = cluster.figure(place, "hostquorum_issuance_paused").await;
         assert_eq!(paused, Some(1.0));
     }
     assert_eq!((cluster.ca.orders(), cluster.ca.issued()), (orders, issued));
     cluster.cli.run(&["issuance", "resume"]).await.ok();
-    cluster.cli.run(&["hostname", "wait", NEXT, "--timeout", "60s"]).await.ok();
+    cluster
+        .cli
+        .run(&["hostname", "wait", NEXT, "--timeout", "60s"])
+        .await
+        .ok();
     assert_eq!(cluster.ca.issued(), issued + 1);
 }
 
@@ -48,7 +62,13 @@ async fn whoever_holds_a_machine_can_pause_and_make_an_administrator() {
     // No context, no identity: nothing but the machine of node 2.
     let bare = Cli::new(&cluster.dir().join("elsewhere"));
     let socket = format!("unix:{}", cluster.nodes[1].files.socket().display());
-    let pause = ["--address", &socket, "issuance", "pause", "the administrator is gone"];
+    let pause = [
+        "--address",
+        &socket,
+        "issuance",
+        "pause",
+        "the administrator is gone",
+    ];
     bare.run(&pause).await.ok();
     let status = cluster.cli.json(&["cluster", "status"]).await;
     assert_eq!(status["issuance_pause"]["by"], "socket:2");
@@ -70,5 +90,8 @@ async fn whoever_holds_a_machine_can_pause_and_make_an_administrator() {
     bare.run(&["issuance", "resume"]).await.ok();
     let log = std::fs::read_to_string(cluster.nodes[1].files.log()).unwrap();
     let mut lines = log.lines().filter(|line| line.contains("audit"));
-    assert!(lines.any(|line| line.contains("socket:2") && line.contains("CreateInvitation")), "{log}");
+    assert!(
+        lines.any(|line| line.contains("socket:2") && line.contains("CreateInvitation")),
+        "{log}"
+    );
 }
