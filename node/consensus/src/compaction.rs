@@ -37,12 +37,13 @@ const fn is_due(config: &Config, gathered: Gathered) -> bool {
     gathered.entries > 0 && (gathered.entries >= entries || gathered.bytes >= bytes)
 }
 
-/// Up to where the log is to be purged because that did not follow its snapshot. One more
-/// than should have been: openraft takes for done what it has scheduled, and schedules
-/// without doing while whoever it leads is being sent those entries.
-fn missed(config: &Config, figures: Figures) -> Option<u64> {
+/// Up to where the log is to be purged because that did not follow its snapshot. Who follows
+/// says one more: openraft takes for done what it has scheduled, and schedules without doing
+/// it for a leader while somebody is being sent those entries.
+fn missed(config: &Config, figures: Figures, leads: bool) -> Option<u64> {
     let behind = figures.snapshot.saturating_sub(config.keep_entries);
-    (figures.purged + config.purge_batch() <= behind).then_some(behind + 1)
+    let missed = figures.purged + config.purge_batch() <= behind;
+    missed.then_some(behind + u64::from(!leads))
 }
 
 /// Asks for snapshots until the replica ends.
@@ -53,10 +54,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = tokio::time::sleep(EVERY) => {}
             _ = shared.fence.tripped() => return,
         }
-        // A leader purges once nobody needs what goes.
         let leads = shared.metrics(|metrics| metrics.state.is_leader());
-        if !leads && let Some(index) = missed(&shared.config, shared.figures()) {
-            tracing::info!(
+        if let Some(index) = missed(&shared.config, shared.figures(), leads) {
+            tracing::debug!(
                 index,
                 "the log is purged, which its snapshot did not bring about"
             );
@@ -112,7 +112,14 @@ mod tests {
                 purged,
                 ..Figures::default()
             };
-            assert_eq!(missed(&config, figures), expected, "{snapshot} {purged}");
+            let following = missed(&config, figures, false);
+            assert_eq!(following, expected, "{snapshot} {purged}");
+            let leading = missed(&config, figures, true);
+            assert_eq!(
+                leading,
+                expected.map(|index| index - 1),
+                "{snapshot} {purged}"
+            );
         }
     }
 

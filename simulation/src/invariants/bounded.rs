@@ -8,10 +8,11 @@ use state::{Index, NodeId};
 use super::Invariant;
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
+use crate::scenario::Plague;
 
-/// How long a node has to cut its log: it looks once a second whether a snapshot is due,
-/// writes it to a disk that may be slow, and, if it leads, waits with the cut until nobody is
-/// being sent what it cuts off.
+/// How long a node whose disk is not slow has to cut its log: it looks once a second whether
+/// a snapshot is due, writes it, and, if it leads, waits with the cut until nobody is being
+/// sent what it cuts off.
 const CUT_WITHIN: u64 = 4_000;
 
 /// One that is finished, one that is being written, and one that is being received.
@@ -23,6 +24,8 @@ pub(super) struct Bounded {
     /// What each node had applied when, since it started: the latest last, as far back as is
     /// of interest.
     applied: BTreeMap<NodeId, VecDeque<(u64, Index)>>,
+    /// Whose disks ail, by the number of the trouble.
+    ailing: BTreeMap<usize, Vec<NodeId>>,
 }
 
 impl Bounded {
@@ -60,6 +63,20 @@ impl Invariant for Bounded {
                 self.applied.remove(node);
                 return Ok(());
             }
+            What::Troubled {
+                number,
+                plague: Plague::Disk { .. },
+                victims,
+            } => {
+                self.ailing.insert(*number, victims.clone());
+                return Ok(());
+            }
+            What::Over { number } => {
+                for node in self.ailing.remove(number).unwrap_or_default() {
+                    self.applied.remove(&node);
+                }
+                return Ok(());
+            }
             What::Kept(disks) => disks,
             _ => return Ok(()),
         };
@@ -67,7 +84,9 @@ impl Invariant for Bounded {
             if kept.snapshots > SNAPSHOTS_MAX {
                 return Err(format!("node {node} keeps {} snapshots", kept.snapshots));
             }
-            let Some(long_ago) = self.long_ago(*node, event.tick) else {
+            let ails = self.ailing.values().flatten().any(|ailing| ailing == node);
+            let long_ago = self.long_ago(*node, event.tick).filter(|_| !ails);
+            let Some(long_ago) = long_ago else {
                 continue;
             };
             let first = kept.first.unwrap_or(long_ago);
@@ -89,12 +108,14 @@ mod tests {
     use state::{Index, NodeId};
 
     use super::Bounded;
+    use crate::disk::Ailment;
     use crate::events::{Event, Kept, What};
     use crate::invariants::{
         Invariant,
         sample::{check, violates},
     };
     use crate::oracle::Oracle;
+    use crate::scenario::{Plague, Victim};
 
     const NODE: NodeId = NodeId(1);
 
@@ -123,7 +144,7 @@ mod tests {
     #[test]
     fn a_log_that_is_not_cut_is_seen_unless_there_was_no_time() {
         let oracle = Oracle::default();
-        let mut look = |tick, first| {
+        let look = |tick, first| {
             let what = kept(first, 1);
             long_running().check(&Event { tick, what }, &oracle)
         };
@@ -131,18 +152,24 @@ mod tests {
         look(3_999, 249).unwrap();
         let said = look(4_000, 249).unwrap_err();
         assert!(said.contains("51 entries more"), "{said}");
-        let restarted = [
-            What::Crashed {
-                node: NODE,
-                lost: 0,
+        let crashed = What::Crashed {
+            node: NODE,
+            lost: 0,
+        };
+        let slow = What::Troubled {
+            number: 3,
+            plague: Plague::Disk {
+                who: Victim::Leader,
+                ailment: Ailment::Slow(2_000),
             },
-            kept(1, 1),
-        ];
-        let mut bounded = long_running();
-        for what in restarted {
-            bounded
-                .check(&Event { tick: 9_000, what }, &oracle)
-                .unwrap();
+            victims: vec![NODE],
+        };
+        for before in [crashed, slow] {
+            let mut bounded = long_running();
+            for what in [before, kept(1, 1)] {
+                let event = Event { tick: 9_000, what };
+                bounded.check(&event, &oracle).unwrap();
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! When the CA is told that a challenge is ready, every node that serves can answer it
 //! (I11): a balancer may lead the CA to any. Judged while nothing is wrong, for then all
-//! are heard of.
+//! are heard of. Not of a node that has applied nothing since something was: it may wait
+//! until a connection is known to be dead, up to 10 s, for which a barrier does not wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +20,8 @@ const SETTLED: u64 = 5000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct ChallengeVisible {
-    states: BTreeMap<NodeId, Arc<State>>,
+    /// With when they were applied.
+    states: BTreeMap<NodeId, (u64, Arc<State>)>,
     /// The place in the log at which the challenges of an authorization were there first.
     there_at: BTreeMap<String, state::Index>,
     present: BTreeSet<usize>,
@@ -33,7 +35,7 @@ impl Invariant for ChallengeVisible {
 
     fn check(&mut self, event: &Event, _oracle: &Oracle) -> Result<(), String> {
         match &event.what {
-            What::Applied { node, state, .. } => self.applied(*node, state),
+            What::Applied { node, state, .. } => self.applied(*node, event.tick, state),
             What::Troubled { number, .. } => {
                 self.present.insert(*number);
                 self.disturbed = event.tick;
@@ -62,7 +64,7 @@ impl Invariant for ChallengeVisible {
 }
 
 impl ChallengeVisible {
-    fn applied(&mut self, node: NodeId, state: &Arc<State>) {
+    fn applied(&mut self, node: NodeId, tick: u64, state: &Arc<State>) {
         for order in state.orders() {
             let placed = order.stage.placed().into_iter();
             for authorization in placed.flat_map(|placed| &placed.authorizations) {
@@ -72,7 +74,7 @@ impl ChallengeVisible {
                 }
             }
         }
-        self.states.insert(node, Arc::clone(state));
+        self.states.insert(node, (tick, Arc::clone(state)));
     }
 
     fn ready(&self, path: &str) -> Result<(), String> {
@@ -82,15 +84,16 @@ impl ChallengeVisible {
         let Some(there_at) = self.there_at.get(id) else {
             return Err(format!("no node ever had the challenge of {id}"));
         };
-        let latest = self.states.values().max_by_key(|state| state.index());
-        let mut serving = self
-            .states
-            .iter()
-            .filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
-        let lacking = serving.find(|(_, state)| state.index() < *there_at);
+        let states = self.states.values().map(|(_, state)| state);
+        let latest = states.max_by_key(|state| state.index());
+        let follow = self.states.iter();
+        let follow = follow.filter(|(_, (tick, _))| *tick >= self.disturbed);
+        let mut serving =
+            follow.filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
+        let lacking = serving.find(|(_, (_, state))| state.index() < *there_at);
         match lacking {
             None => Ok(()),
-            Some((node, state)) => Err(format!(
+            Some((node, (_, state))) => Err(format!(
                 "node {node} has {}, and the challenge of {id} came at {there_at}",
                 state.index()
             )),
