@@ -79,9 +79,12 @@ pub(crate) async fn run(seat: Arc<Seat>, world: Arc<World>) -> turmoil::Result {
             return Ok(());
         }
         // What it cannot read it does not guess.
-        Err(error @ (StartError::Store(_) | StartError::State(_) | StartError::Raft(_)))
-            if seat.disk.is_rotten() =>
-        {
+        Err(
+            error @ (StartError::Store(_)
+            | StartError::Identity(IdentityError::Store(_))
+            | StartError::State(_)
+            | StartError::Raft(_)),
+        ) if seat.disk.is_rotten() => {
             seat.report(Report::Refused(error.to_string()));
             return Ok(());
         }

@@ -219,7 +219,7 @@ mod tests {
             (Bad, |report| report.silent_ms = 3_001),
             (Odd, |report| report.version = "2".to_owned()),
             (Bad, |report| {
-                report.faults = vec!["its disk is full".to_owned()]
+                report.faults = vec!["its disk is full".to_owned()];
             }),
         ];
         for (verdict, edit) in cases {

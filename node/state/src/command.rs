@@ -68,7 +68,6 @@ pub enum Change {
     },
     /// Issue again.
     ResumeIssuance,
-
     /// Set what else the zone is.
     SetZone {
         /// What.
@@ -358,8 +357,7 @@ pub enum Change {
     IntendOrder {
         /// Which order.
         order: OrderId,
-        /// The CA may have counted one that was sent before, whose answer was lost: with
-        /// it or with the leader that had it. Refused while the CA allows no other.
+        /// The CA may have counted one that was sent before. Refused unless it allows another.
         again: bool,
     },
     /// The CA has the order.
