@@ -42,9 +42,11 @@ fn target(head: &Parts) -> Result<(), Reason> {
     if target.as_str().len() > TARGET {
         return Err(Reason::TargetTooLong);
     }
-    match target.path() {
+    // Not `path()`, which says `/` where there is none: `https://a.example?b` has the target
+    // `?b`, which no origin may be sent (RFC 9112 section 3.2.1).
+    match target.as_str() {
         "*" if head.method == Method::OPTIONS => Ok(()),
-        path if path.starts_with('/') => Ok(()),
+        whole if whole.starts_with('/') => Ok(()),
         _ => Err(Reason::TargetInvalid),
     }
 }
@@ -149,6 +151,8 @@ mod tests {
         check_one("get", "/", &[], Err(Reason::MethodInvalid));
         check_one("PRI", "/", &[], Err(Reason::MethodInvalid));
         check_one("GET", "*", &[], Err(Reason::TargetInvalid));
+        check_one("GET", "https://a.test", &[], Ok(()));
+        check_one("GET", "https://a.test?b", &[], Err(Reason::TargetInvalid));
         check_one("GET", "a.test:443", &[], Err(Reason::TargetInvalid));
         check_one(
             "GET",

@@ -34,6 +34,11 @@ pub(super) fn requests() -> Seeds {
             raw("GET /a?b=c HTTP/1.1\nHost: shop.client.example\nUser-Agent: x\n\n"),
         ),
         ("old", raw("GET / HTTP/1.0\nHost: shop.client.example\n\n")),
+        // Found by mutation: its target is `?/`, with no path.
+        (
+            "absolute-without-path",
+            raw("GET https://shop.client.example?/ HTTP/1.1\nHost: shop.client.example\n\n"),
+        ),
         (
             "absolute",
             raw("GET https://shop.client.example/ HTTP/1.1\nHost: shop.client.example:443\n\n"),
