@@ -1,7 +1,7 @@
 //! When the CA is told that a challenge is ready, every node that serves can answer it
 //! (I11): a balancer may lead the CA to any. Judged while nothing is wrong, for then all
-//! are heard of. Not of a node that has applied nothing since something was: it may wait
-//! until a connection is known to be dead, up to 10 s, for which a barrier does not wait.
+//! are heard of. Not of a node that has applied nothing for as long, while others have: it
+//! may wait until a connection is known to be dead, up to 10 s, for which no barrier waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Invariant for ChallengeVisible {
             })) if Deed::effect(path) == Some(Effect::Challenge) => {
                 let calm = self.present.is_empty() && event.tick > self.disturbed + SETTLED;
                 if calm {
-                    return self.ready(path);
+                    return self.ready(path, event.tick);
                 }
             }
             _ => {}
@@ -77,7 +77,7 @@ impl ChallengeVisible {
         self.states.insert(node, (tick, Arc::clone(state)));
     }
 
-    fn ready(&self, path: &str) -> Result<(), String> {
+    fn ready(&self, path: &str, now: u64) -> Result<(), String> {
         let Some(id) = path.split('/').nth(2) else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl ChallengeVisible {
         let states = self.states.values().map(|(_, state)| state);
         let latest = states.max_by_key(|state| state.index());
         let follow = self.states.iter();
-        let follow = follow.filter(|(_, (tick, _))| *tick >= self.disturbed);
+        let follow = follow.filter(|(_, (tick, _))| tick + SETTLED >= now);
         let mut serving =
             follow.filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
         let lacking = serving.find(|(_, (_, state))| state.index() < *there_at);
@@ -110,13 +110,15 @@ mod tests {
     use crate::events::What;
     use crate::invariants::sample::{applied, check, finalizing, state, violates, voting};
 
-    /// `late` has not applied the challenge that another node has.
-    fn told(late: u64) -> Vec<What> {
+    /// `late` has not applied the challenge that another node has, and had applied something
+    /// so long before.
+    fn told(late: u64, before: usize) -> Vec<What> {
         let (id, there) = finalizing("a.example");
-        let before = voting(state(&[]));
-        let mut events = vec![applied(late, &before), applied(3, &voting(there))];
         let waiting = What::Resumed { node: NodeId(1) };
-        events.extend(std::iter::repeat_n(waiting, 5001));
+        let mut events = vec![waiting.clone(); 5001];
+        events.push(applied(late, &voting(state(&[]))));
+        events.extend(vec![waiting; before]);
+        events.push(applied(3, &voting(there)));
         events.push(What::Ca(Deed::Posted(Posted {
             node: Some(NodeId(1)),
             left: None,
@@ -130,13 +132,19 @@ mod tests {
     fn a_node_that_serves_without_the_challenge_is_seen() {
         violates(
             ChallengeVisible::default(),
-            told(1),
+            told(1, 0),
             "node 1 has 1, and the challenge of",
         );
     }
 
     #[test]
     fn one_that_does_not_take_part_is_not_waited_for() {
-        check(ChallengeVisible::default(), told(2)).unwrap();
+        check(ChallengeVisible::default(), told(2, 0)).unwrap();
+    }
+
+    #[test]
+    fn one_that_nothing_reaches_is_not_waited_for() {
+        check(ChallengeVisible::default(), told(1, 5000)).unwrap();
+        violates(ChallengeVisible::default(), told(1, 4990), "node 1 has 1");
     }
 }
