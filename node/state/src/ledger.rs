@@ -137,6 +137,19 @@ impl Bucket {
         Timestamp(free).max(blocked)
     }
 
+    /// From when on one more is allowed, to the last, for an order that has its promise and was
+    /// sent at `sent`, perhaps for nothing. Promises do not pass with time, and what was sent
+    /// does: so it is free some time, however many are promised.
+    pub(crate) fn free_again_at(&self, limit: &Limit, sent: Timestamp) -> Timestamp {
+        let refill = millis(limit.refill);
+        let wanted = u64::from(self.promised).saturating_add(1);
+        let spent = self.spent_until.max(sent);
+        let after = spent.0.saturating_add(wanted.saturating_mul(refill));
+        let free = after.saturating_sub(u64::from(limit.burst).saturating_mul(refill));
+        let blocked = self.blocked_until.unwrap_or_default();
+        Timestamp(free).max(blocked)
+    }
+
     /// How many are left now, of the whole burst.
     pub fn left(&self, limit: &Limit, now: Timestamp) -> u32 {
         if self.blocked_until.is_some_and(|until| until > now) {
@@ -300,6 +313,24 @@ mod tests {
         assert!(free(14, Share::New) && !free(15, Share::New));
         assert!(free(16, Share::Renewal) && !free(17, Share::Renewal));
         assert!(free(19, Share::Urgent) && !free(20, Share::Urgent));
+    }
+
+    #[test]
+    fn what_is_sent_again_is_free_some_time_however_much_is_promised() {
+        let after = |refills: u32| HOUR.plus(refills * LIMIT.refill);
+        for (times, promised, expected) in [
+            // As for anybody else, as long as not all is promised.
+            (0, 3, HOUR),
+            (1, 3, after(1)),
+            // All is promised, or more than all since the limit was lowered.
+            (0, 4, after(1)),
+            (0, 30, after(27)),
+        ] {
+            let mut bucket = spent(times);
+            bucket.promised = promised;
+            let free = bucket.free_again_at(&LIMIT, HOUR);
+            assert_eq!(free, expected, "{times} spent, {promised} promised");
+        }
     }
 
     #[test]

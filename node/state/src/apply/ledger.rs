@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    Bucket, BucketKey, Budget, CaName, Hostname, LimitKind, Order, Refusal, Share, Timestamp,
+    Bucket, BucketKey, Budget, CaName, Hostname, LimitKind, Order, Refusal, Timestamp,
     outcome::Done,
 };
 
@@ -59,10 +59,15 @@ impl Apply<'_> {
     /// The CA may have counted a `newOrder` more than the one that was promised: refused
     /// unless it allows another, of what is left to the last.
     pub(super) fn spend_order_again(&mut self, order: &Order) -> Result<(), Refusal> {
+        let now = self.command.at;
         let orders = |key: &BucketKey| key.kind == LimitKind::Orders;
         for key in buckets_of(order).into_iter().filter(orders) {
-            let until = self.state.free_at(&key, Share::Urgent, self.command.at);
-            if until > self.command.at {
+            let bucket = self.state.buckets.get(&key).copied().unwrap_or_default();
+            let limit = self.state.limit(&key);
+            let sent = order.stage_at.min(now);
+            let blocked = bucket.blocked_until.unwrap_or_default();
+            let until = limit.map_or(blocked, |limit| bucket.free_again_at(limit, sent));
+            if until > now {
                 let limit = key.kind;
                 return Err(Refusal::Limited { limit, until });
             }
