@@ -1,5 +1,5 @@
 //! The connection to a cluster: mutual TLS with whichever node of the context
-//! answers first, and calls that end in time.
+//! answers first, or the socket of this machine's node, and calls that end in time.
 
 use std::{
     io,

@@ -3,7 +3,7 @@
 //!
 //! Domain decisions are not made here: each room owns its own, and this crate
 //! joins their ends. `run` is one node's life; `dev` shows a whole cluster on
-//! loopback; `bench` is the edge alone, to be measured.
+//! loopback; `bench` is the edge alone, to be measured; `doctor` looks at the machine.
 
 mod abreast;
 mod access_log;

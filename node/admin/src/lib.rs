@@ -8,8 +8,8 @@
 //! (tracing target `audit`).
 //!
 //! This crate never touches Raft or TLS: the listener establishes who calls (an
-//! [`state::ports::OperatorIdentity`] in the request's extensions), and the makers of
-//! tokens and keys are handed in. Of cryptography it knows only how to look at what
+//! [`state::ports::OperatorIdentity`] in the request's extensions, or a [`LocalCaller`]),
+//! and the makers of tokens and keys are handed in. Of cryptography it knows only how to look at what
 //! operators bring (`upload`); whatever is secret in that is sealed by the
 //! [`state::ports::Seal`] port before it is proposed. It opens no socket, reads no clock
 //! of its own and never shows a private key, the key of an external account or, but once
@@ -72,8 +72,8 @@ use service::Desk;
 /// The services, to be mounted on the admin listener.
 ///
 /// The listener puts an [`state::ports::OperatorIdentity`] into the extensions of
-/// each request whose caller presented a valid client certificate; whoever comes
-/// without one is refused here.
+/// each request whose caller presented a valid client certificate, or a [`LocalCaller`];
+/// whoever comes without either is refused here.
 #[derive(Clone, Debug)]
 pub struct Services {
     routes: Routes,

@@ -25,7 +25,7 @@ const SLOW: Duration = Duration::from_millis(50);
 /// Less room than this, in bytes, is gone within days.
 const LITTLE: u64 = 1 << 30;
 
-/// What the replica keeps free for itself, below which it stops.
+/// Twice what the replica keeps free for itself, below which it stops.
 const NOTHING: u64 = 64 << 20;
 
 pub(super) fn examine(directory: &Path, flush_limit: Duration) -> Vec<Finding> {
