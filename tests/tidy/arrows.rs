@@ -8,10 +8,11 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
+    ("manual", &[]),
     ("enroll", &["proto"]),
     ("consensus", &["state", "proto"]),
     ("leader", &["state"]),
@@ -28,11 +29,12 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "edge",
             "enroll",
             "leader",
+            "manual",
             "proto",
             "state",
         ],
     ),
-    ("cli", &["proto", "enroll"]),
+    ("cli", &["proto", "enroll", "manual"]),
     (
         "simulation",
         &["state", "consensus", "leader", "cluster", "edge", "devca"],
