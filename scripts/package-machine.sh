@@ -26,6 +26,8 @@ cp "$newer" "$root/tmp/newer.deb"
 # As on a machine that runs systemd, lets packages do what they want, and leaves nothing out.
 mkdir -p "$root/run/systemd/system"
 rm -rf "$root"/etc/dpkg/dpkg.cfg.d/* "$root/usr/sbin/policy-rc.d"
+# An index of all pages of the machine, made anew each time, tells nothing of ours.
+rm -f "$root/var/lib/man-db/auto-update"
 cat >"$root/tmp/systemctl" <<'END'
 #!/bin/sh
 echo "$*" >>/tmp/asked

@@ -5,8 +5,8 @@
 #
 #   scripts/package-test.sh [PACKAGE [MOST BYTES OF IT]]
 #
-# Without PACKAGE, one is made of the programs in target/debug, which are built if they are not
-# there: the scripts, the units and the pages are those of a release.
+# Without PACKAGE, one is made of the programs in the folder PROGRAMS, by default target/debug, where
+# they are built if they are not there: scripts, units and pages are those of a release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,10 +27,11 @@ mkdir -p "$work"
 package=${1:-}
 most=${2:-0}
 if [ -z "$package" ]; then
+  programs=${PROGRAMS:-target/debug}
   # Whatever `make test` has left is good enough.
-  [ -x target/debug/hostquorumd ] && [ -x target/debug/hostquorum ] ||
+  [ -x "$programs/hostquorumd" ] && [ -x "$programs/hostquorum" ] ||
     cargo build --locked --package node --package cli
-  scripts/package.sh target/debug "$work/made" --fast
+  scripts/package.sh "$programs" "$work/made" --fast
   package=$(ls "$work"/made/*.deb)
 fi
 unpacked=$work/unpacked
@@ -144,7 +145,7 @@ image() {
 }
 
 began=$SECONDS
-for check in control contents sizes pages completions judge older machine image; do
+for check in control contents sizes completions older machine image pages judge; do
   at=$SECONDS
   # In a subshell whose errors count, which `if` would switch off.
   set +e
