@@ -7,6 +7,7 @@
 
 mod abreast;
 mod access_log;
+mod backups;
 pub mod bench;
 mod bounds;
 mod checks;

@@ -151,6 +151,7 @@ impl Open {
             leader.clone(),
             surveyor,
             stats,
+            config.backup_recipients.clone(),
         )?;
         Ok(Self {
             edge,

@@ -8,10 +8,11 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
+    ("backup", &["proto"]),
     ("enroll", &["proto"]),
     ("consensus", &["state", "proto"]),
     ("leader", &["state"]),
@@ -22,6 +23,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         "node",
         &[
             "admin",
+            "backup",
             "cluster",
             "consensus",
             "devca",
@@ -32,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "state",
         ],
     ),
-    ("cli", &["proto", "enroll"]),
+    ("cli", &["proto", "backup", "enroll"]),
     (
         "simulation",
         &["state", "consensus", "leader", "cluster", "edge", "devca"],

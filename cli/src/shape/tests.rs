@@ -263,6 +263,11 @@ fn status(quorum: bool) -> wire::ClusterStatus {
             reason: "the CA asked for it".to_owned(),
             since: at(60),
         }),
+        restored: (!quorum).then(|| wire::Restored {
+            cluster_id: "01".repeat(16),
+            taken_at: at(30),
+            progress: "quarantined".to_owned(),
+        }),
         cas: vec![
             ca_status("letsencrypt", "registered", ""),
             ca_status("zerossl", "none", "503 Service Unavailable"),

@@ -35,6 +35,7 @@ mod bodies;
 mod compaction;
 mod config;
 mod elsewhere;
+mod export;
 mod fence;
 mod forward;
 #[cfg(feature = "fuzzing")]

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must stop where it is"
 )]
 
+mod backup;
 mod certificate;
 mod challenge;
 mod crash;
