@@ -22,6 +22,7 @@ pub mod health;
 mod inherited;
 pub mod metrics;
 mod on_demand;
+pub mod recover;
 mod run;
 mod services;
 pub mod socket;

@@ -20,6 +20,7 @@ mod observation;
 mod on_demand;
 mod operators;
 mod pause;
+mod recover;
 mod renewal;
 mod restart;
 mod resumption;
