@@ -2,6 +2,7 @@
 //! change is a decision. `HOSTQUORUM_REGENERATE=1 cargo test -p cli` writes them
 //! anew.
 
+mod backup;
 mod check;
 mod issuance;
 mod stats;
