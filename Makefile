@@ -119,6 +119,7 @@ figures: build ## Onboarding, bursts, failover and a hung disk, measured on real
 	$(CARGO) run --locked --package harness --bin figures -- failover 30
 	$(CARGO) run --locked --package harness --bin figures -- hung-disk
 	$(CARGO) run --locked --package harness --bin figures -- rolling-restart
+	$(CARGO) run --locked --package harness --bin figures -- restore 10000
 
 bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/performance.md; ten minutes.
 	scripts/install-bench-tools.sh
