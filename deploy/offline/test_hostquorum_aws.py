@@ -1,5 +1,4 @@
-"""hostquorum-aws against moto's parameter store: a cluster is founded once, nodes are let in, and
-a lost passphrase is not made anew."""
+"""hostquorum-aws against moto's parameter store: a cluster is founded once, and nodes are let in."""
 
 import contextlib
 import hashlib
@@ -100,36 +99,17 @@ class Cluster(unittest.TestCase):
         self.assertIsNotNone(node.get("/edge/nodes/b/invitation"))
 
     def test_secrets_are_secure_strings(self):
-        node = self.node("a")
-        self.aws.invite(node, ["b"])
-        node.passphrase()
+        self.aws.invite(self.node("a"), ["b"])
         described = boto3.client("ssm", "us-east-1").describe_parameters()["Parameters"]
         kinds = {parameter["Name"]: parameter["Type"] for parameter in described}
-        self.assertEqual(
-            kinds,
-            {"/edge/nodes/a/passphrase": "SecureString", "/edge/nodes/b/invitation": "SecureString"},
-        )
-
-    def test_the_passphrase_stays(self):
-        node = self.node("a")
-        first = node.passphrase()
-        self.assertEqual(len(bytes.fromhex(first)), 32)
-        self.assertEqual(self.node("a").passphrase(), first)
-        self.assertNotEqual(self.node("b").passphrase(), first)
-
-    def test_a_members_lost_passphrase_is_not_made_anew(self):
-        node = self.node("a")
-        (self.aws.DATA / "identity.json").touch()
-        with self.assertRaisesRegex(SystemExit, "/edge/nodes/a/passphrase is gone"):
-            self.aws.prepare(node)
+        self.assertEqual(kinds, {"/edge/nodes/b/invitation": "SecureString"})
 
     def test_a_member_just_starts(self):
-        node = self.node("a")
-        node.passphrase()
+        self.aws.invite(self.node("a"), ["b"])
+        node = self.node("b")
         (self.aws.DATA / "identity.json").touch()
         self.aws.prepare(node)
-        self.assertFalse((self.folder / "a/run/join.env").exists())
-        self.assertEqual(self.read("a", "passphrase"), node.passphrase())
+        self.assertFalse((self.folder / "b/run/join.env").exists())
 
     def test_only_the_package_that_is_meant_is_installed(self):
         package = self.folder / "package.deb"

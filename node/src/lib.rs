@@ -19,6 +19,7 @@ pub mod environment;
 mod figures;
 pub mod health;
 mod inherited;
+mod keys;
 pub mod metrics;
 mod on_demand;
 mod run;

@@ -18,7 +18,7 @@ use crate::{
     environment::SystemClock,
     health::Readiness,
     inherited::Inherited,
-    services,
+    keys, services,
     socket::{self, InitCall},
     wiring::{self, Listeners, Rooms},
 };
@@ -70,7 +70,11 @@ async fn live(
         socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let health = services::Health::open(config, ready).await?;
     let listeners = Listeners::bind(config).await?;
-    let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
+    let opening = keys::identity_store(config, entropy.clone(), &readiness);
+    let store = tokio::select! {
+        store = opening => Arc::new(store?),
+        () = stop.asked() => return Ok(()),
+    };
     let join = match join {
         None => None,
         Some((sponsor, file)) if store.load()?.is_none() => Some((sponsor, read_token(&file)?)),

@@ -6,7 +6,8 @@
 //! - [`startup`] decides, from the disk and the arguments, whether to wait for
 //!   `init` ([`founding`]), to enter by token ([`join`]) or to resume;
 //! - [`identity`] keeps one file, wrapped by a key from a [`key_source`] outside the
-//!   data directory; [`upkeep`] keeps it as the state has it;
+//!   data directory, or by one that a service opens ([`wrapped_key`]); [`upkeep`] keeps it
+//!   as the state has it;
 //! - [`keyring`] seals and opens secrets; [`identities`] makes certificates and data
 //!   keys for the leader, who writes them into the log;
 //! - [`roster`] knows members by committed key, [`peer`] links them, [`operators`]
@@ -45,6 +46,7 @@ pub mod startup;
 mod tls;
 pub mod upkeep;
 pub mod wire;
+pub mod wrapped_key;
 
 pub use credential::NodeCredential;
 pub use enroll::token;
@@ -62,3 +64,4 @@ pub use roster::Roster;
 pub use serving::{Serving, ServingService};
 pub use startup::Startup;
 pub use upkeep::Upkeep;
+pub use wrapped_key::WrapKey;

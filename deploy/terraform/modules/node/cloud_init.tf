@@ -6,6 +6,9 @@ locals {
 
   config = templatefile("${path.module}/files/hostquorum.toml.tftpl", {
     node                = var.node
+    cluster             = var.cluster
+    region              = var.secrets.region
+    kms_key             = var.secrets.kms_key_arn
     address             = aws_network_interface.this.private_ip
     every_address       = local.every_address
     ports               = var.ports
