@@ -32,6 +32,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What wraps the secrets in `data_dir`.
     pub key: KeyProvider,
+    /// What it is to AWS, if it runs there.
+    pub aws: Option<Aws>,
     /// Customers' TLS.
     pub https: SocketAddr,
     /// The port of customers' TLS as they see it, for redirects.
@@ -205,6 +207,7 @@ impl Config {
             name,
             data_dir,
             key,
+            aws,
             https,
             https_public_port,
             https_from,

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, KeyProvider},
     data_dir::DataDir,
     enter::{Entered, Newborn, read_token},
     environment::SystemClock,
@@ -70,7 +70,11 @@ async fn live(
         socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let health = services::Health::open(config, ready).await?;
     let listeners = Listeners::bind(config).await?;
-    let opening = keys::identity_store(config, entropy.clone(), &readiness);
+    if let KeyProvider::Kms(_) = config.key {
+        let waiting = "waiting for KMS to open this node's key".to_owned();
+        readiness.send_replace(Readiness::NotReady(waiting));
+    }
+    let opening = keys::identity_store(config, entropy.clone());
     let store = tokio::select! {
         store = opening => Arc::new(store?),
         () = stop.asked() => return Ok(()),
@@ -81,10 +85,12 @@ async fn live(
         // A unit file may say `--join` for ever; a member does not need the token again.
         Some(_) => None,
     };
+    let meeting = keys::meeting(config, &store).await?;
     let newborn = Newborn {
         store: &store,
         facts: wiring::facts(config),
         join,
+        meeting: meeting.as_deref(),
         has_replica: wiring::replica_dir(&config.data_dir).exists(),
         clock: clock.clone(),
         entropy: entropy.clone(),

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("edge", &["state"]),
     ("cluster", &["state", "proto", "enroll"]),
     ("admin", &["state", "proto"]),
-    ("aws", &["cluster"]),
+    ("aws", &["cluster", "state"]),
     (
         "node",
         &[

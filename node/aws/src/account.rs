@@ -12,16 +12,17 @@ use crate::http::Http;
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Longest time of one attempt; KMS and the parameter store answer within 100 ms.
-const ATTEMPT_MAX: Duration = Duration::from_secs(5);
+pub(crate) const ATTEMPT_MAX: Duration = Duration::from_secs(5);
 
 /// Attempts at one request, and longest time of all of them.
-const ATTEMPTS: u32 = 3;
+pub(crate) const ATTEMPTS: u32 = 3;
 const REQUEST_MAX: Duration = Duration::from_secs(20);
 
 /// The account in which a node runs: its credentials, a Region, bounds of time.
 #[derive(Clone, Debug)]
 pub struct Account {
     config: SdkConfig,
+    http: Http,
 }
 
 /// Nobody said where.
@@ -38,8 +39,9 @@ impl Account {
         let times = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_MAX)
             .operation_timeout(REQUEST_MAX);
+        let http = Http::new(CONNECT_MAX);
         let loader = kit
-            .http_client(Http::new(CONNECT_MAX))
+            .http_client(http.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(times.build());
         let loader = match region {
@@ -48,9 +50,13 @@ impl Account {
         };
         let config = loader.load().await;
         match config.region() {
-            Some(_) => Ok(Self { config }),
+            Some(_) => Ok(Self { config, http }),
             None => Err(NoRegion),
         }
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// For clients of services: all of it, with our bounds.

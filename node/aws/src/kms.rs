@@ -56,7 +56,7 @@ impl Kms {
     fn failed<E, R>(&self, action: &str, error: &SdkError<E, R>) -> WrapKeyError
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         match Failure::of(error, &COME_AGAIN) {
             Failure::Out(why) => WrapKeyError::Unavailable {

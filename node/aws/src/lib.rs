@@ -1,4 +1,5 @@
-//! What a node asks of AWS, where it runs there: KMS wraps its key-encryption key.
+//! What a node asks of AWS, where it runs there: KMS wraps its key-encryption key, and the
+//! parameter store is where nodes of a cluster meet before they know each other.
 //!
 //! Requests are made and signed by AWS's own kit, with the credentials that the kit finds
 //! (variables, a profile, a container's, the machine's). They leave by [`http`], as short
@@ -12,7 +13,10 @@
 mod account;
 mod http;
 mod kms;
+mod parameters;
 mod said;
+mod signed;
 
 pub use account::{Account, NoRegion, environment};
 pub use kms::Kms;
+pub use parameters::Parameters;

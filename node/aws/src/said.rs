@@ -1,6 +1,8 @@
 //! What AWS said, as it may stand in a message of ours.
 
-use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
 /// Longest text of theirs in a message of ours.
 const TEXT_MAX: usize = 400;
@@ -35,14 +37,20 @@ impl Failure {
     /// Reads an error of the kit. `come_again` are the service's own codes that mean so.
     pub(crate) fn of<E, R>(error: &SdkError<E, R>, come_again: &[&str]) -> Self
     where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
+        E: Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug + 'static,
     {
         let Some(answer) = error.as_service_error() else {
-            return Self::Out(bounded(&DisplayErrorContext(error).to_string()));
+            return Self::Out(chain(error));
         };
-        let code = bounded(answer.code().unwrap_or("no code"));
-        let words = bounded(answer.message().unwrap_or("no further words"));
+        let code = answer.code().unwrap_or("no code");
+        let words = answer.message().unwrap_or("no further words");
+        Self::answered(code, words, come_again)
+    }
+
+    /// Reads an answer that is a refusal, or asks to come again.
+    pub(crate) fn answered(code: &str, words: &str, come_again: &[&str]) -> Self {
+        let (code, words) = (bounded(code), bounded(words));
         if COME_AGAIN
             .iter()
             .chain(come_again)
@@ -54,8 +62,20 @@ impl Failure {
     }
 }
 
+/// An error and its causes, by their words alone: the kit's own display shows answers, too, in which
+/// there may be keys.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    bounded(&text)
+}
+
 /// Without what could confuse a terminal or fill a log.
-fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     let visible = text.chars().filter(|c| !c.is_control());
     visible.take(TEXT_MAX).collect()
 }

@@ -4,7 +4,8 @@
 //!
 //! How the parts meet, in the order in which a node needs them:
 //! - [`startup`] decides, from the disk and the arguments, whether to wait for
-//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume;
+//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume; at a [`meeting`]
+//!   nodes that know nobody yet claim the founding and find their tokens;
 //! - [`identity`] keeps one file, wrapped by a key from a [`key_source`] outside the
 //!   data directory, or by one that a service opens ([`wrapped_key`]); [`upkeep`] keeps it
 //!   as the state has it;
@@ -36,6 +37,7 @@ pub mod identity;
 pub mod join;
 pub mod key_source;
 pub mod keyring;
+pub mod meeting;
 pub mod operators;
 pub mod peer;
 mod reach;

@@ -33,6 +33,8 @@ pub struct Aws {
     pub cluster: String,
     /// Where; `None`: as the environment says.
     pub region: Option<String>,
+    /// The cluster is founded once, and nodes are invited, by the parameter store.
+    pub parameters: bool,
 }
 
 /// Longest ARN or name of a key, and longest name of a cluster (a value of an encryption context,
@@ -47,7 +49,8 @@ impl Aws {
     pub(super) fn read(file: &mut File<'_>) -> Option<Self> {
         let region: Option<String> = file.read(SECTION, "region");
         let cluster: Option<String> = file.read(SECTION, "cluster");
-        if region.is_none() && cluster.is_none() {
+        let parameters: Option<bool> = file.read(SECTION, "parameters");
+        if region.is_none() && cluster.is_none() && parameters.is_none() {
             return None;
         }
         if region.as_deref().is_some_and(|region| !is_name(region, 32)) {
@@ -70,6 +73,7 @@ impl Aws {
         Some(Self {
             cluster: cluster.unwrap_or_default(),
             region,
+            parameters: parameters.unwrap_or(false),
         })
     }
 }
@@ -136,6 +140,7 @@ fn kms_key(file: &mut File<'_>, key: String, aws: Option<&Aws>) -> KmsKey {
         Aws {
             cluster: String::new(),
             region: None,
+            parameters: false,
         }
     });
     KmsKey { key, aws }

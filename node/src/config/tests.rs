@@ -79,6 +79,7 @@ fn a_key_of_kms_names_its_cluster_too() {
     let aws = Aws {
         cluster: "edge".to_owned(),
         region: Some("eu-central-1".to_owned()),
+        parameters: false,
     };
     let key = arn.to_owned();
     assert_eq!(config.key, KeyProvider::Kms(KmsKey { key, aws }));

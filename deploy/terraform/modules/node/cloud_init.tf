@@ -1,5 +1,5 @@
-# What a machine is told at its first start. Secrets are no part of it: the node fetches its own
-# from the parameter store, see files/hostquorum-aws.
+# What a machine is told at its first start. Secrets are no part of it: the daemon has KMS wrap its
+# key, and fetches its invitation from the parameter store.
 
 locals {
   every_address = var.dual_stack ? "[::]" : "0.0.0.0"
@@ -32,9 +32,6 @@ locals {
     RequiresMountsFor=/var/lib/hostquorum
 
     [Service]
-    RuntimeDirectory=hostquorum
-    ExecStartPre=+/usr/local/sbin/hostquorum-aws prepare
-    EnvironmentFile=-/run/hostquorum/join.env
     TimeoutStopSec=${var.lame_duck_seconds + var.grace_seconds + 75}
   EOT
 

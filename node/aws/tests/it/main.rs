@@ -1,6 +1,12 @@
 //! The AWS half against moto, which answers as AWS does as far as it knows.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must stop where it is"
+)]
+
 mod kms;
+mod parameters;
 
 use aws::Account;
 use aws_config::ConfigLoader;

@@ -158,6 +158,13 @@ impl IdentityStore {
         }
     }
 
+    /// Somebody else founded the cluster: this node is nobody again.
+    pub fn discard_founding(&self) -> Result<(), IdentityError> {
+        // In this order, so that what a crash leaves counts for nothing.
+        self.directory.remove(IDENTITY)?;
+        self.forget_founding()
+    }
+
     /// The first command was applied.
     pub fn forget_founding(&self) -> Result<(), IdentityError> {
         Ok(self.directory.remove(FOUNDING)?)

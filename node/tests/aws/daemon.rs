@@ -1,4 +1,4 @@
-//! A real daemon whose key KMS wraps, against moto.
+//! A daemon of one node, as a process.
 
 use std::{
     fs,
@@ -6,60 +6,79 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-const REGION: &str = "eu-central-1";
+use tokio::time::{Instant, sleep};
+
+pub(crate) const REGION: &str = "eu-central-1";
 
 /// How long anything may take that is waited for.
-const WITHIN: Duration = Duration::from_secs(60);
-
-fn kms(action: &str, body: &str) -> String {
-    moto::ask("kms", REGION, &format!("TrentService.{action}"), body)
-}
-
-fn make_key() -> String {
-    let made = kms("CreateKey", "{}");
-    let (_, after) = made.split_once("\"Arn\": \"").unwrap();
-    after.split_once('"').unwrap().0.to_owned()
-}
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-struct Node {
+/// A daemon's files and addresses.
+pub(crate) struct Node {
     root: tempfile::TempDir,
     health: SocketAddr,
+    admin: String,
 }
 
 impl Node {
-    fn new(key: &str) -> Self {
+    pub(crate) fn new(name: &str, key: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let health = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut config = format!(
-            "name = \"a\"\ndata_dir = \"data\"\n[key]\nkms = \"{key}\"\n[aws]\ncluster = \"edge\"\n\
-             region = \"{REGION}\"\n[health]\nlisten = \"{health}\"\n"
+            "name = \"{name}\"\ndata_dir = \"data\"\n[key]\nkms = \"{key}\"\n[aws]\ncluster = \"edge\"\n\
+             region = \"{REGION}\"\n[health]\nlisten = \"{health}\"\n\
+             [edge]\nthreads = 1\nlame_duck = \"0s\"\ngrace = \"1s\"\n"
         );
-        for section in ["https", "http", "peer", "admin"] {
+        let admin = format!("127.0.0.1:{}", free_port());
+        config.push_str(&format!("[admin]\nlisten = \"{admin}\"\n"));
+        for section in ["https", "http", "peer"] {
             let port = free_port();
             config.push_str(&format!("[{section}]\nlisten = \"127.0.0.1:{port}\"\n"));
         }
         fs::write(root.path().join("node.toml"), config).unwrap();
-        Self { root, health }
+        Self {
+            root,
+            health,
+            admin,
+        }
     }
 
-    /// Asks what it takes to be KMS at `endpoint`.
-    fn start(&self, endpoint: &str) -> Running {
+    /// It meets others of `cluster` in the parameter store.
+    pub(crate) fn meets(self, cluster: &str) -> Self {
+        self.of(&format!("\"{cluster}\"\nparameters = true"));
+        self
+    }
+
+    /// Its cluster is called otherwise; what follows may go on with the section.
+    pub(crate) fn of(&self, cluster: &str) {
+        let file = self.root.path().join("node.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let cluster = format!("cluster = {cluster}\n");
+        fs::write(&file, config.replace("cluster = \"edge\"\n", &cluster)).unwrap();
+    }
+
+    /// host:port of its admin port.
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// AWS is at `endpoint`.
+    pub(crate) fn start(&self, endpoint: &str) -> Running {
         let (id, secret) = moto::ACCESS_KEY;
         let child = Command::new(env!("CARGO_BIN_EXE_hostquorumd"))
             .arg("--config")
             .arg(self.root.path().join("node.toml"))
             .env("AWS_ACCESS_KEY_ID", id)
             .env("AWS_SECRET_ACCESS_KEY", secret)
-            .env("AWS_ENDPOINT_URL_KMS", endpoint)
+            .env("AWS_ENDPOINT_URL", endpoint)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,7 +86,7 @@ impl Node {
     }
 
     /// Waits until `/readyz` says `what`.
-    fn says(&self, what: &str) {
+    pub(crate) async fn says(&self, what: &str) {
         let begun = Instant::now();
         let mut last = String::new();
         while begun.elapsed() < WITHIN {
@@ -75,16 +94,18 @@ impl Node {
             if last.contains(what) {
                 return;
             }
-            thread::sleep(Duration::from_millis(50));
+            sleep(Duration::from_millis(50)).await;
         }
         panic!("/readyz does not say `{what}` but: {last}");
     }
 
-    fn wrapped(&self) -> String {
+    /// What KMS wrapped.
+    pub(crate) fn wrapped(&self) -> String {
         fs::read_to_string(self.data().join("wrapped-key.json")).unwrap()
     }
 
-    fn data(&self) -> PathBuf {
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
     }
 }
@@ -98,11 +119,11 @@ fn ready(address: SocketAddr) -> std::io::Result<String> {
 }
 
 /// Ends with the test, whatever becomes of that.
-struct Running(Option<Child>);
+pub(crate) struct Running(Option<Child>);
 
 impl Running {
     /// Asked to end, it does, and well.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let child = self.0.take().unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").arg(&pid).status().unwrap().success());
@@ -111,7 +132,7 @@ impl Running {
     }
 
     /// Ends by itself.
-    fn ended(mut self) -> Output {
+    pub(crate) async fn ended(mut self) -> Output {
         let mut child = self.0.take().unwrap();
         let begun = Instant::now();
         while child.try_wait().unwrap().is_none() {
@@ -119,7 +140,7 @@ impl Running {
                 child.kill().unwrap();
                 panic!("it goes on: {:?}", child.wait_with_output());
             }
-            thread::sleep(Duration::from_millis(50));
+            sleep(Duration::from_millis(50)).await;
         }
         child.wait_with_output().unwrap()
     }
@@ -133,39 +154,4 @@ impl Drop for Running {
             let _ = child.wait();
         }
     }
-}
-
-#[test]
-fn a_daemon_makes_its_key_once_and_does_not_start_without_it() {
-    let key = make_key();
-    let node = Node::new(&key);
-    let running = node.start(moto::url());
-    node.says("waiting for `hostquorum cluster init`");
-    let wrapped = node.wrapped();
-    assert!(wrapped.contains(&key), "{wrapped}");
-    running.stop();
-
-    let running = node.start(moto::url());
-    node.says("waiting for `hostquorum cluster init`");
-    assert_eq!(node.wrapped(), wrapped);
-    running.stop();
-
-    kms("DisableKey", &format!("{{\"KeyId\": \"{key}\"}}"));
-    let output = node.start(moto::url()).ended();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    for part in [&key, "DisabledException", "Enable the key"] {
-        assert!(told.contains(part), "{part} is not in: {told}");
-    }
-}
-
-#[test]
-fn a_start_waits_for_kms_and_can_be_ended_meanwhile() {
-    let node = Node::new(&make_key());
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap();
-    let running = node.start(&format!("http://{address}"));
-    node.says("waiting for KMS to open this node's key");
-    running.stop();
-    assert!(!node.data().join("wrapped-key.json").exists());
 }
