@@ -61,6 +61,10 @@ pub struct Config {
     pub raft: Raft,
     /// The leader's work at the CA.
     pub issuance: Issuance,
+    /// Whom backups are encrypted for; empty: none can be taken from this node.
+    pub backup_recipients: Vec<backup::Recipient>,
+    /// How long a member may be silent before the leader asks for its removal; absent: for ever.
+    pub remove_silent_after: Option<Duration>,
     /// How hostnames are looked at.
     pub verification: Verification,
     /// Who is asked about hostnames that nobody authorized; absent: nobody.
@@ -158,7 +162,9 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 19] = [
+    "backup",
+    "membership",
     "key",
     "aws",
     "https",
@@ -221,6 +227,8 @@ impl Config {
             edge: edge(&mut file, base),
             raft: raft(&mut file),
             issuance: Issuance::read(&mut file),
+            remove_silent_after: remove_silent_after(&mut file),
+            backup_recipients: file.read("backup", "recipients").unwrap_or_default(),
             verification: Verification::read(&mut file),
             on_demand: OnDemand::read(&mut file, base),
             log: log(&mut file),
@@ -412,6 +420,14 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             Duration::ZERO,
         ),
     }
+}
+
+fn remove_silent_after(file: &mut File<'_>) -> Option<Duration> {
+    let seconds = Duration::from_secs;
+    let bounds = seconds(60)..=seconds(30 * 86_400);
+    let never = Duration::ZERO;
+    let after = file.bounded("membership", "remove_silent_after", bounds, never);
+    (after != never).then_some(after)
 }
 
 fn raft(file: &mut File<'_>) -> Raft {

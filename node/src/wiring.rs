@@ -232,6 +232,17 @@ fn access_log(
 
 const UNSTARTED: &str = "this node's replica does not start";
 
+/// Where this node's replica keeps everything.
+pub(crate) fn replica_store(config: &Config) -> Result<consensus::store::DiskStore> {
+    let engine = match config.raft.store {
+        StoreKind::Sled => consensus::store::Engine::Sled,
+        StoreKind::Redb => consensus::store::Engine::Redb,
+    };
+    let directory = replica_dir(&config.data_dir);
+    let store = consensus::store::DiskStore::new(&directory, engine);
+    store.with_context(|| format!("{} cannot be used", directory.display()))
+}
+
 async fn begin_replica(
     config: &Config,
     identity: &Identity,
@@ -239,13 +250,7 @@ async fn begin_replica(
     clock: Arc<dyn Clock>,
     raft: &Handle,
 ) -> Result<(Replica, Opening)> {
-    let engine = match config.raft.store {
-        StoreKind::Sled => consensus::store::Engine::Sled,
-        StoreKind::Redb => consensus::store::Engine::Redb,
-    };
-    let directory = replica_dir(&config.data_dir);
-    let store = consensus::store::DiskStore::new(&directory, engine);
-    let store = store.with_context(|| format!("{} cannot be used", directory.display()))?;
+    let store = replica_store(config)?;
     let parts = consensus::Parts {
         identity: consensus::Identity {
             cluster: identity.public.cluster,

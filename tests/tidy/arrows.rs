@@ -8,10 +8,11 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
+    ("backup", &["proto"]),
     ("enroll", &["proto"]),
     ("consensus", &["state", "proto"]),
     ("leader", &["state"]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
         &[
             "admin",
             "aws",
+            "backup",
             "cluster",
             "consensus",
             "devca",
@@ -34,7 +36,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "state",
         ],
     ),
-    ("cli", &["proto", "enroll"]),
+    ("cli", &["proto", "backup", "enroll"]),
     (
         "simulation",
         &["state", "consensus", "leader", "cluster", "edge", "devca"],
@@ -104,7 +106,7 @@ const NEVER: [(&str, &[&str], &str); 8] = [
     ),
     (
         "aws",
-        &["openraft", "sled", "redb", "instant-acme", "tonic", "edge"],
+        &["openraft", "sled", "redb", "instant-acme", "tonic"],
         "asks AWS and tells what it said",
     ),
     (

@@ -59,7 +59,7 @@ pub use identities::Certifier;
 pub use identity::{Identity, IdentityStore};
 pub use join::{Newcomer, Sponsor};
 pub use key_source::KeySource;
-pub use keyring::Keyring;
+pub use keyring::{Keyring, LeftKeyError, LeftKeys};
 pub use operators::{AdminConnection, AdminPort};
 pub use peer::{Channels, Links};
 pub use roster::Roster;
