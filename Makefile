@@ -14,12 +14,14 @@ CLUSTERS ?= 4
 OF_THE_CA = certificate:: challenge:: crash:: failover:: fence:: secrets::
 # Seconds for each target of `make fuzz`.
 SECONDS ?= 60
+# Most that a release's package may have: a third more than it had when this was written.
+PACKAGE_BYTES ?= 25000000
 # How often `make faults` does what it does; a few times in `make test`.
 KILLS ?= 200
 POWER_CUTS ?= 50
 PARTITIONS ?= 10
 
-.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults peers soak schedule figures bench deploy-test deploy-teeth clean-dev
+.PHONY: help dev check build test format lint tidy end-to-end crash-matrix renewals power-cut simulate fresh-seeds teeth some-teeth slices fuzz faults peers soak schedule figures bench deploy-test deploy-teeth package package-test package-teeth static image clean-dev
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -120,6 +122,7 @@ figures: build ## Onboarding, bursts, failover and a hung disk, measured on real
 	$(CARGO) run --locked --package harness --bin figures -- failover 30
 	$(CARGO) run --locked --package harness --bin figures -- hung-disk
 	$(CARGO) run --locked --package harness --bin figures -- rolling-restart
+	$(CARGO) run --locked --package harness --bin figures -- restore 10000
 
 bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/performance.md; ten minutes.
 	scripts/install-bench-tools.sh
@@ -133,6 +136,28 @@ deploy-test: ## deploy/ checked without AWS: Terraform, units, alerts; a minute.
 deploy-teeth: ## Mistakes planted in a copy of deploy/: which check catches each; four minutes.
 	scripts/install-deploy-tools.sh
 	scripts/deploy-teeth.sh
+
+package: ## The Debian package of this tree for this machine's architecture, into target/debian; twelve minutes.
+	scripts/install-package-tools.sh
+	$(CARGO) build --locked --release --package node --package cli
+	rm -f target/debian/hostquorum_*.deb
+	scripts/package.sh target/release target/debian
+	scripts/package-test.sh target/debian/hostquorum_*.deb $(PACKAGE_BYTES)
+
+package-test: ## The same with programs as `make test` leaves them: a minute, and nothing is built. Needs root.
+	scripts/install-package-tools.sh
+	scripts/package-test.sh
+
+package-teeth: ## Mistakes planted in a copy of what makes the package: which check catches each; ten minutes. Needs root.
+	scripts/install-package-tools.sh
+	scripts/package-teeth.sh
+
+static: ## Both programs without any library, into target/static, and run in an empty root. Needs root.
+	scripts/static.sh
+
+image: static ## An image that holds nothing but them, as an OCI archive in target/image. Needs root.
+	scripts/install-package-tools.sh
+	scripts/image.sh target/static target/image
 
 clean-dev: ## Forget the cluster of `make dev`.
 	rm -rf dev-data

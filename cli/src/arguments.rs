@@ -32,7 +32,7 @@ pub(crate) use zone::{Caa, Nameserver, Policy, SetZone, Zone};
 
 /// Operate a hostquorum cluster.
 #[derive(Debug, Parser)]
-#[command(name = "hostquorum", version, after_help = exit::HELP, disable_help_subcommand = true)]
+#[command(name = "hostquorum", version, after_help = exit::help(), disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) globals: Globals,
@@ -146,6 +146,11 @@ pub(crate) enum Command {
     Completion {
         /// Which shell
         shell: Shell,
+    },
+    /// Write the manual pages, one for each command
+    Man {
+        /// Into which folder, such as /usr/local/share/man/man1
+        folder: PathBuf,
     },
 }
 

@@ -17,18 +17,38 @@ pub(crate) enum Exit {
     TimedOut,
 }
 
-/// What `--help` says of them.
-pub(crate) const HELP: &str = "\
-Exit codes:
-  0    done
-  1    error: bad arguments, not reachable, not allowed, refused
-  2    the answer is bad: no quorum in `cluster status`, a node that must not be stopped
-       in `cluster upgrade-check`, a hostname that failed or is parked in `hostname show`,
-       `explain` or `wait`, something wrong in `hostname check`
-  5    no quorum: nothing was done, or the outcome is unknown; look before trying again
-  124  the time given for waiting is over
+/// What is said of them, in the lines that `--help` has.
+pub(crate) const CODES: [(&str, &str); 5] = [
+    ("0", "done"),
+    (
+        "1",
+        "error: bad arguments, not reachable, not allowed, refused",
+    ),
+    (
+        "2",
+        "the answer is bad: no quorum in `cluster status`, a node that must not be stopped\n\
+         in `cluster upgrade-check`, a hostname that failed or is parked in `hostname show`,\n\
+         `explain` or `wait`, something wrong in `hostname check`",
+    ),
+    (
+        "5",
+        "no quorum: nothing was done, or the outcome is unknown; look before trying again",
+    ),
+    ("124", "the time given for waiting is over"),
+];
 
-Every option can be given by the environment variable that stands behind it.";
+/// What `--help` says at its end.
+pub(crate) fn help() -> String {
+    let codes = CODES.map(|(code, text)| {
+        let text = text.replace('\n', "\n       ");
+        format!("  {code:<5}{text}\n")
+    });
+    let codes = codes.concat();
+    format!(
+        "Exit codes:\n{codes}\n\
+         Every option can be given by the environment variable that stands behind it."
+    )
+}
 
 impl Exit {
     pub(crate) fn code(self) -> u8 {

@@ -40,13 +40,41 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
 use context::Contexts;
 use exit::Exit;
+use manual::{Chapter, Manual};
 use output::Output;
+
+/// What the manual says besides the definition.
+const MANUAL: Manual<'static> = Manual {
+    section: "1",
+    chapters: &[
+        Chapter {
+            heading: "EXIT STATUS",
+            entries: &exit::CODES,
+        },
+        Chapter {
+            heading: "FILES",
+            entries: &FILES,
+        },
+    ],
+    see_also: &[("hostquorumd", "8")],
+};
+
+const FILES: [(&str, &str); 2] = [
+    (
+        "~/.config/hostquorum/contexts",
+        "A file for each cluster: its nodes, its root, and your key and certificate",
+    ),
+    (
+        "/var/lib/hostquorum/hostquorumd.sock",
+        "The socket of the daemon of this machine",
+    ),
+];
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -116,6 +144,12 @@ async fn run(arguments: Arguments) -> Result<Exit> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "hostquorum", &mut script);
             io::stdout().write_all(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::Man { folder } => {
+            MANUAL
+                .write(Arguments::command(), &folder)
+                .with_context(|| folder.display().to_string())?;
             Ok(Exit::Done)
         }
     }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use manual::{Chapter, Manual};
 use node::{
     Inherited, bench,
     config::{Config, Log, LogFormat},
@@ -70,6 +71,11 @@ enum Command {
     Dev(dev::Options),
     /// The edge alone on a folder of certificates, to be measured; no cluster.
     Bench(bench::Options),
+    /// Write the manual pages, one for each command.
+    Man {
+        /// Into which folder, such as /usr/local/share/man/man8.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -98,6 +104,32 @@ struct Run {
 
 const DEFAULT_CONFIG: &str = "/etc/hostquorum/hostquorum.toml";
 
+/// What the manual says besides the definition.
+const MANUAL: Manual<'static> = Manual {
+    section: "8",
+    chapters: &[Chapter {
+        heading: "FILES",
+        entries: &FILES,
+    }],
+    see_also: &[("hostquorum", "1")],
+};
+
+const FILES: [(&str, &str); 4] = [
+    (DEFAULT_CONFIG, "The configuration"),
+    (
+        "/var/lib/hostquorum",
+        "What is durable, where the configuration says so, as that of the package does",
+    ),
+    (
+        "/var/lib/hostquorum/hostquorumd.sock",
+        "Where administrators of this machine are answered",
+    ),
+    (
+        "/etc/hostquorum-keys/node.key",
+        "The key under which the node's own secrets are kept, likewise",
+    ),
+];
+
 /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
 const WRONG_CONFIG: u8 = 78;
 
@@ -114,6 +146,7 @@ fn main() -> ExitCode {
         Some(Command::Recover { config, cluster_id }) => run_recover(&config, cluster_id),
         Some(Command::Dev(options)) => run_dev(&options),
         Some(Command::Bench(options)) => run_bench(&options),
+        Some(Command::Man { folder }) => write_manual(&folder),
         None => run(arguments.run),
     }
 }
@@ -212,6 +245,16 @@ fn run_bench(options: &bench::Options) -> ExitCode {
     }
 }
 
+fn write_manual(folder: &Path) -> ExitCode {
+    match MANUAL.write(Arguments::command(), folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(
+            &format!("{} cannot be written: {error}", folder.display()),
+            ExitCode::FAILURE,
+        ),
+    }
+}
+
 /// Runs what needs no configuration.
 fn on_threads<T>(filter: &str, task: impl Future<Output = Result<T>>) -> Result<T> {
     let _log = telemetry::start(&Log {
@@ -253,4 +296,23 @@ fn read(path: &Path) -> std::result::Result<Config, ExitCode> {
 fn complain(message: &str, code: ExitCode) -> ExitCode {
     eprintln!("hostquorumd: {message}");
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_and_each_command_has_a_page() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        let folder = tempfile::tempdir().unwrap();
+        MANUAL.write(command.clone(), folder.path()).unwrap();
+        let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(page("hostquorumd.8").contains("HOSTQUORUM_TOKEN_FILE"));
+        for inner in command.get_subcommands() {
+            let page = page(&format!("hostquorumd-{}.8", inner.get_name()));
+            assert!(page.contains("hostquorumd"), "{page}");
+        }
+    }
 }

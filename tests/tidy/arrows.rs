@@ -8,11 +8,12 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
     ("backup", &["proto"]),
+    ("manual", &[]),
     ("enroll", &["proto"]),
     ("consensus", &["state", "proto"]),
     ("leader", &["state"]),
@@ -32,11 +33,12 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "edge",
             "enroll",
             "leader",
+            "manual",
             "proto",
             "state",
         ],
     ),
-    ("cli", &["proto", "backup", "enroll"]),
+    ("cli", &["proto", "backup", "enroll", "manual"]),
     (
         "simulation",
         &["state", "consensus", "leader", "cluster", "edge", "devca"],

@@ -90,6 +90,7 @@ fn lines_are_parsed() {
         "hostquorum token list",
         "hostquorum token revoke 3",
         "hostquorum completion bash",
+        "hostquorum man pages",
         "hostquorum cluster init --acme zerossl --agree-to-terms --eab-key-id k --eab-hmac-file f",
         "hostquorum hostname add a.example --tenant t --wildcard --keys both --ca le --profile p \
          --challenge dns-01 --manual",

@@ -234,3 +234,19 @@ async fn completion_needs_no_cluster() {
         assert!(script.out.contains("hostquorum"), "{shell}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manual_pages_need_no_cluster() {
+    let home = crate::program::Home::new();
+    let folder = home.path("man");
+    let line = format!("man {}", folder.display());
+    home.run(&line).await.ends(0);
+    for page in ["hostquorum", "hostquorum-man", "hostquorum-cluster-init"] {
+        let page = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
+        assert!(page.contains("SEE ALSO"), "{page}");
+    }
+    home.run("man /proc/nowhere")
+        .await
+        .ends(1)
+        .complains("/proc/nowhere");
+}

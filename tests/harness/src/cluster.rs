@@ -209,7 +209,10 @@ impl Cluster {
     /// but these.
     pub async fn rebuild(&mut self, file: &Path, identity: &Path) {
         let count = self.nodes.len();
-        self.nodes.clear();
+        // Whoever is killed has its ports until it is gone.
+        for mut node in self.nodes.drain(..) {
+            node.kill().await.unwrap();
+        }
         for seat in &self.seats {
             fs::remove_dir_all(seat.files.data()).unwrap();
             fs::remove_file(seat.files.key()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use harness::{Cli, Cluster, Options, wait};
+use harness::{Behaviour, Cli, Cluster, Options, cluster::SOON, wait};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -104,6 +104,46 @@ async fn a_cluster_whose_machines_are_all_lost_comes_back_with_every_certificate
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_in_flight_is_carried_on_by_the_cluster_that_comes_out() {
+    let key = Key::made().await;
+    let mut cluster = Cluster::start(Options {
+        pebble: false,
+        behaviour: Behaviour {
+            issue_delay_seconds: Some(5),
+            ..Behaviour::default()
+        },
+        ..key.options.clone()
+    })
+    .await;
+    cluster.cli.run(&["hostname", "add", SHOP]).await.ok();
+    // The CA is about to issue, and nobody can stop it any more.
+    wait::until("the finalization", SOON, || async {
+        let explained = cluster.cli.run(&["hostname", "explain", SHOP]).await;
+        explained.out.contains("finalizing").then_some(())
+    })
+    .await;
+    let file = cluster.dir().join("cluster.backup");
+    cluster.cli.run(&["backup", "save", text(&file)]).await.ok();
+    let identity = key.file();
+    let inspect = [
+        "backup",
+        "inspect",
+        text(&file),
+        "--identity",
+        text(&identity),
+    ];
+    assert_eq!(cluster.cli.json(&inspect).await["orders"], 1);
+    cluster.rebuild(&file, &identity).await;
+    let status = cluster.cli.json(&["cluster", "status"]).await;
+    let id = status["cluster_id"].as_str().unwrap();
+    let resume = ["issuance", "resume", "--cluster-id", id];
+    cluster.cli.run(&resume).await.ok();
+    let wait = ["hostname", "wait", SHOP, "--timeout", "60s"];
+    cluster.cli.run(&wait).await.ok();
+    assert_eq!((cluster.ca.orders(), cluster.ca.issued()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_for_those_whom_the_machines_name() {
     let key = Key::made().await;
     let mut cluster = Cluster::start(Options {
@@ -178,10 +218,10 @@ async fn a_backup_is_for_those_whom_the_machines_name() {
         format!("{line}\n")
     });
     fs::write(&config, unnamed.collect::<String>()).unwrap();
-    cluster.nodes[0].stop(harness::cluster::SOON).await.unwrap();
+    cluster.nodes[0].stop(SOON).await.unwrap();
     cluster.restart(0, &[]).await;
     let none = cluster.dir().join("none.backup");
-    let said = wait::until("an answer", harness::cluster::SOON, || async {
+    let said = wait::until("an answer", SOON, || async {
         let said = cluster.cli.run(&["backup", "save", text(&none)]).await;
         said.err.contains("NO_RECIPIENT").then_some(said)
     })
