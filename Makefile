@@ -35,8 +35,9 @@ check: build ## The same tour, verified, with a leader killed; ends by itself.
 build: ## Both programs, for development.
 	$(CARGO) build --locked --package node --package cli
 
-test: ## All that must hold before a merge; installs Pebble if it is missing.
+test: ## All that must hold before a merge; installs Pebble and moto if they are missing.
 	scripts/install-test-tools.sh
+	scripts/install-aws-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace --exclude e2e
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)

@@ -20,6 +20,7 @@ pub mod environment;
 mod figures;
 pub mod health;
 mod inherited;
+mod keys;
 pub mod metrics;
 mod on_demand;
 pub mod recover;

@@ -221,7 +221,7 @@ fn run_recover(file: &Path, confirmed: Option<ClusterId>) -> ExitCode {
         Err(code) => return code,
     };
     // Some parts of the store look after themselves on a runtime.
-    match on_threads("warn", async { recover::recover(&config, confirmed) }) {
+    match on_threads("warn", recover::recover(&config, confirmed)) {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS

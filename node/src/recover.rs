@@ -7,7 +7,7 @@ use cluster::SystemEntropy;
 use consensus::{Survey, Survivor};
 use state::{Actor, Change, ClusterId, Command, Index, NodeId, Timestamp, ports::Clock as _};
 
-use crate::{config::Config, data_dir::DataDir, environment::SystemClock, wiring};
+use crate::{config::Config, data_dir::DataDir, environment::SystemClock, keys, wiring};
 
 /// What there is, and what was done about it.
 #[derive(Clone, Debug)]
@@ -38,10 +38,10 @@ pub struct Report {
 /// # Errors
 ///
 /// When the node runs, its disk cannot be read, or the id is another cluster's.
-pub fn recover(config: &Config, confirmed: Option<ClusterId>) -> Result<Report> {
+pub async fn recover(config: &Config, confirmed: Option<ClusterId>) -> Result<Report> {
     let _data_dir = DataDir::open(&config.data_dir)?;
     let entropy = Arc::new(SystemEntropy);
-    let store = wiring::identity_store(config, entropy)?;
+    let store = keys::identity_store(config, entropy).await?;
     let identity = store.load()?;
     let identity = identity.context("this node belongs to no cluster: there is nothing here")?;
     let (cluster, node) = (identity.public.cluster, identity.public.node);

@@ -8,7 +8,7 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
@@ -20,10 +20,12 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("edge", &["state"]),
     ("cluster", &["state", "proto", "enroll"]),
     ("admin", &["state", "proto"]),
+    ("aws", &["cluster", "state"]),
     (
         "node",
         &[
             "admin",
+            "aws",
             "backup",
             "cluster",
             "consensus",
@@ -59,17 +61,19 @@ const ARROWS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("bench", &[]),
+    ("moto", &[]),
     ("tidy", &[]),
 ];
 
-/// What the tests of all may use besides: CAs, clusters and builders for them.
-const TESTS_MAY: [&str; 3] = ["devca", "harness", "state"];
+/// What the tests of all may use besides: CAs, clusters and builders for them, and what there is
+/// of AWS without AWS.
+const TESTS_MAY: [&str; 4] = ["devca", "harness", "moto", "state"];
 
 /// What the tests of one may use: the real thing at the other end.
 const ITS_TESTS_MAY: [(&str, &str); 3] = [("admin", "admin"), ("cli", "admin"), ("e2e", "cluster")];
 
 /// Crates of others that would break the promise of one of ours, with the promise.
-const NEVER: [(&str, &[&str], &str); 7] = [
+const NEVER: [(&str, &[&str], &str); 8] = [
     (
         "state",
         &[
@@ -101,6 +105,11 @@ const NEVER: [(&str, &[&str], &str); 7] = [
         "cluster",
         &["openraft", "sled", "redb", "instant-acme"],
         "admits, and leaves Raft alone",
+    ),
+    (
+        "aws",
+        &["openraft", "sled", "redb", "instant-acme", "tonic"],
+        "asks AWS and tells what it said",
     ),
     (
         "admin",
