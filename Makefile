@@ -35,8 +35,9 @@ check: build ## The same tour, verified, with a leader killed; ends by itself.
 build: ## Both programs, for development.
 	$(CARGO) build --locked --package node --package cli
 
-test: ## All that must hold before a merge; installs Pebble if it is missing.
+test: ## All that must hold before a merge; installs Pebble and moto if they are missing.
 	scripts/install-test-tools.sh
+	scripts/install-aws-tools.sh
 	$(MAKE) format lint
 	$(CARGO) test --locked --workspace --exclude e2e
 	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
@@ -121,6 +122,7 @@ figures: build ## Onboarding, bursts, failover and a hung disk, measured on real
 	$(CARGO) run --locked --package harness --bin figures -- failover 30
 	$(CARGO) run --locked --package harness --bin figures -- hung-disk
 	$(CARGO) run --locked --package harness --bin figures -- rolling-restart
+	$(CARGO) run --locked --package harness --bin figures -- restore 10000
 
 bench: ## The edge beside nginx, HAProxy and others, by CPU time; writes docs/performance.md; ten minutes.
 	scripts/install-bench-tools.sh

@@ -1,6 +1,7 @@
 //! What can be asked, as clap parses it. Every option has its environment
 //! variable; a test holds it so.
 
+mod backup;
 mod ca;
 mod certificate;
 mod hostname;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 
 use crate::exit;
 
+pub(crate) use backup::{Backup, Opened, Restore};
 pub(crate) use ca::{AddCa, Allowed, BindCa, Ca, Kind, SetCa};
 pub(crate) use certificate::{Algorithm, Certificate, Reason, Reissue, Upload};
 pub(crate) use hostname::{
@@ -134,6 +136,9 @@ pub(crate) enum Command {
     Certificate(Certificate),
     /// What the answering node has served for hostnames, since it began
     Stats(Stats),
+    /// Take backups, look at them, and form a cluster out of one
+    #[command(subcommand)]
+    Backup(Backup),
     /// Invite nodes and operators
     #[command(subcommand)]
     Token(Token),
@@ -157,7 +162,12 @@ pub(crate) enum Issuance {
         reason: String,
     },
     /// Order again
-    Resume,
+    Resume {
+        /// The cluster's id, where it was restored from a backup: make sure first that the one
+        /// it was taken of is at work no more
+        #[arg(long, env = "HOSTQUORUM_CLUSTER_ID", value_name = "ID")]
+        cluster_id: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

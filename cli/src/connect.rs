@@ -13,8 +13,9 @@ use enroll::{Context, Credential, EnrollError, Leaf};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper_util::rt::TokioIo;
 use proto::admin::v1::{
-    ListMembersRequest, cas_client::CasClient, certificates_client::CertificatesClient,
-    checks_client::ChecksClient, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    ListMembersRequest, backups_client::BackupsClient, cas_client::CasClient,
+    certificates_client::CertificatesClient, checks_client::ChecksClient,
+    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
     invitations_client::InvitationsClient, ledger_client::LedgerClient, stats_client::StatsClient,
     zones_client::ZonesClient,
 };
@@ -132,6 +133,10 @@ impl Session {
 
     pub(crate) fn cluster(&self) -> ClusterClient<Channel> {
         ClusterClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn backups(&self) -> BackupsClient<Channel> {
+        BackupsClient::new(self.channel.clone())
     }
 
     pub(crate) fn invitations(&self) -> InvitationsClient<Channel> {

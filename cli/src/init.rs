@@ -11,12 +11,13 @@ use proto::cluster::v1::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::timeout;
+use tonic::transport::Channel;
 
 use crate::{
     arguments::{Globals, Init},
     complaint::Complaint,
     connect,
-    context::{self, Contexts},
+    context::{self, Contexts, Place},
     exit::Exit,
     output::Output,
     secret, shape,
@@ -41,23 +42,46 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit> {
     let acme = directory(&init)?;
-    let admin_name = operator_name(&init.admin_name)?;
+    let place = new_place(contexts, globals, init.overwrite)?;
+    let channel = connect::local(&init.socket).await?;
+    let request = InitRequest {
+        acme: Some(acme),
+        admin_name: operator_name(&init.admin_name)?,
+        origin: init.origin.unwrap_or_default(),
+        ..InitRequest::default()
+    };
+    form(request, &place, channel, globals, contexts).await?;
+    output.show(&shape::context::Entered {
+        context: context::describe(&place, true),
+        formed: true,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Where the context of a cluster that is to be formed will be.
+pub(crate) fn new_place(contexts: &Contexts, globals: &Globals, overwrite: bool) -> Result<Place> {
     let place = contexts.new_place(globals.context.as_deref())?;
     ensure!(
-        init.overwrite || !place.file.exists(),
+        overwrite || !place.file.exists(),
         "{} exists already: give another name by --context NAME, or --overwrite",
         place.file.display()
     );
-    let channel = connect::local(&init.socket).await?;
+    Ok(place)
+}
+
+/// Forms a cluster as `request` says, but for the key of its first administrator, which is
+/// made here; the context at `place` is theirs and the current one.
+pub(crate) async fn form(
+    mut request: InitRequest,
+    place: &Place,
+    channel: Channel,
+    globals: &Globals,
+    contexts: &Contexts,
+) -> Result<()> {
     // On the disk before anything is asked: once the cluster is formed, this key is
     // the only way in.
-    let key = contexts.pending_key(&place)?;
-    let request = InitRequest {
-        acme: Some(acme),
-        admin_name,
-        csr: key.request()?.into(),
-        origin: init.origin.unwrap_or_default(),
-    };
+    let key = contexts.pending_key(place)?;
+    request.csr = key.request()?.into();
     let within = globals.timeout.unwrap_or(ANSWER_WITHIN);
     let mut client = BootstrapClient::new(channel);
     let doing = "form a cluster";
@@ -71,13 +95,9 @@ pub(crate) async fn run(
          the context would be",
     )?;
     entered.write(&place.file)?;
-    contexts.forget_pending_key(&place)?;
-    contexts.make_current(&place)?;
-    output.show(&shape::context::Entered {
-        context: context::describe(&place, true),
-        formed: true,
-    })?;
-    Ok(Exit::Done)
+    contexts.forget_pending_key(place)?;
+    contexts.make_current(place)?;
+    Ok(())
 }
 
 /// The CA as it was told; nothing is assumed.

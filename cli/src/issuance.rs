@@ -29,8 +29,9 @@ pub(crate) async fn run(
                 index: done.index,
             }
         }
-        arguments::Issuance::Resume => {
-            let call = cluster.resume_issuance(ResumeIssuanceRequest {});
+        arguments::Issuance::Resume { cluster_id } => {
+            let cluster_id = cluster_id.unwrap_or_default();
+            let call = cluster.resume_issuance(ResumeIssuanceRequest { cluster_id });
             let done = session.write("resume issuance", call).await?;
             Issuance {
                 paused: false,

@@ -10,6 +10,7 @@
 //! decide: it asks, and tells what was answered.
 
 mod arguments;
+mod backups;
 mod ca;
 mod certificate;
 mod check;
@@ -136,6 +137,7 @@ async fn run(arguments: Arguments) -> Result<Exit> {
             certificate::run(command, &globals, &contexts, &mut output).await
         }
         Command::Stats(asked) => stats::run(asked, &globals, &contexts, &mut output).await,
+        Command::Backup(command) => backups::run(command, &globals, &contexts, &mut output).await,
         Command::Token(command) => tokens::run(command, &globals, &contexts, &mut output).await,
         Command::Completion { shell } => {
             let mut command = Arguments::command();

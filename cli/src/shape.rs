@@ -1,6 +1,7 @@
 //! What is shown: our own shapes, apart from the wire's, so that programs that
 //! read them do not break when the API grows. Snapshots in the tests hold them.
 
+pub(crate) mod backup;
 pub(crate) mod ca;
 pub(crate) mod certificate;
 pub(crate) mod check;

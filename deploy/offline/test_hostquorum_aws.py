@@ -1,5 +1,4 @@
-"""hostquorum-aws against moto's parameter store: a cluster is founded once, nodes are let in, and
-a lost passphrase is not made anew."""
+"""hostquorum-aws against moto's parameter store: nodes are let in, by what only they can read."""
 
 import contextlib
 import hashlib
@@ -33,103 +32,48 @@ class Cluster(unittest.TestCase):
         self.enterContext(mock.patch.dict(os.environ, keys))
         self.enterContext(moto.mock_aws())
         self.aws = load()
-        self.aws.PAUSE_SECONDS = 0
-        self.aws.SOCKET_SECONDS = 0.1
+        self.aws.CONFIG = self.folder / "aws.json"
+        (self.folder / "hostquorum.toml").write_text('[admin]\nlisten = "10.0.0.97:7444"\n')
         self.calls = []
-        self.enterContext(mock.patch.object(self.aws.shutil, "chown"))
         self.enterContext(mock.patch.object(self.aws.subprocess, "run", self.run_command))
         self.enterContext(contextlib.redirect_stdout(None))
+        self.ssm = boto3.client("ssm", "us-east-1")
 
     def run_command(self, command, **_):
         self.calls.append(command)
         if "--out" in command:
-            pathlib.Path(command[-1]).write_text("hqn-token\n")
+            pathlib.Path(command[-1]).write_text(f"token {len(self.calls)}\n")
         return mock.Mock(returncode=0)
 
-    def node(self, name):
-        """As if on the machine of that name, with its own disk."""
-        home = self.folder / name
-        for attribute, folder in (("DATA", "data"), ("RUN", "run"), ("CONFIG", "etc")):
-            (home / folder).mkdir(parents=True, exist_ok=True)
-            setattr(self.aws, attribute, home / folder)
-        self.aws.CONFIG = home / "etc/aws.json"
-        (home / "etc/hostquorum.toml").write_text(f'[admin]\nlisten = "10.0.0.{ord(name)}:7444"\n')
-        key = "alias/aws/ssm"
-        return self.aws.Node({"cluster": "edge", "node": name, "region": "us-east-1", "kms_key": key})
+    def node(self):
+        return self.aws.Node({"cluster": "edge", "region": "us-east-1", "kms_key": "alias/aws/ssm"})
 
-    def read(self, name, file):
-        return (self.folder / name / "run" / file).read_text()
+    def read(self, parameter):
+        return json.loads(self.ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
 
-    def form(self, name):
-        node = self.node(name)
-        (self.aws.DATA / "hostquorumd.sock").touch()
-        self.aws.form(node, ["--acme", "letsencrypt-staging"])
-        (self.aws.DATA / "identity.json").touch()
-
-    def test_a_cluster_is_founded_once(self):
-        self.form("a")
-        self.assertEqual(self.calls, [["hostquorum", "cluster", "init", "--acme", "letsencrypt-staging"]])
-        for late in ("b", "a"):
-            with self.assertRaisesRegex(SystemExit, "says that a formed this cluster"):
-                self.form(late)
-        self.assertEqual(len(self.calls), 1)
-
-    def test_a_founder_whose_disk_was_lost_waits_to_be_invited(self):
-        self.form("a")
-        (self.folder / "a/data/identity.json").unlink()
-        self.form_b_invites("a")
-        self.aws.prepare(self.node("a"))
-        self.assertIn("HOSTQUORUM_JOIN=10.0.0.98:7444", self.read("a", "join.env"))
-
-    def form_b_invites(self, guest):
-        self.aws.invite(self.node("b"), [guest])
-
-    def test_an_invited_node_joins(self):
-        self.form("a")
-        self.aws.invite(self.node("a"), ["b"])
-        self.aws.prepare(self.node("b"))
-        self.assertEqual(self.read("b", "token"), "hqn-token")
-        environment = self.read("b", "join.env")
-        self.assertIn("HOSTQUORUM_JOIN=10.0.0.97:7444\n", environment)
-        self.assertIn("HOSTQUORUM_TOKEN_FILE=", environment)
+    def test_an_invitation_says_whom_to_ask_and_holds_a_token_of_its_own(self):
+        self.aws.invite(self.node(), ["b", "c"])
+        told = {"sponsor": "10.0.0.97:7444", "token": "token 1"}
+        self.assertEqual(self.read("/edge/nodes/b/invitation"), told)
+        self.assertEqual(self.read("/edge/nodes/c/invitation"), told | {"token": "token 2"})
+        self.assertIn("node", self.calls[0])
 
     def test_an_invitation_takes_the_place_of_an_older_one(self):
-        node = self.node("a")
-        self.aws.invite(node, ["b"])
-        self.aws.invite(node, ["b"])
-        self.assertIsNotNone(node.get("/edge/nodes/b/invitation"))
+        self.aws.invite(self.node(), ["b"])
+        self.aws.invite(self.node(), ["b"])
+        self.assertEqual(self.read("/edge/nodes/b/invitation")["token"], "token 2")
 
-    def test_secrets_are_secure_strings(self):
-        node = self.node("a")
-        self.aws.invite(node, ["b"])
-        node.passphrase()
-        described = boto3.client("ssm", "us-east-1").describe_parameters()["Parameters"]
+    def test_two_who_invite_at_once_do_not_spoil_each_others(self):
+        name = "/edge/nodes/b/invitation"
+        self.assertTrue(self.node().seal(name, '{"token": "first"}'))
+        self.assertFalse(self.node().seal(name, '{"token": "second"}'))
+        self.assertEqual(self.read(name)["token"], "first")
+
+    def test_invitations_are_secure_strings(self):
+        self.aws.invite(self.node(), ["b"])
+        described = self.ssm.describe_parameters()["Parameters"]
         kinds = {parameter["Name"]: parameter["Type"] for parameter in described}
-        self.assertEqual(
-            kinds,
-            {"/edge/nodes/a/passphrase": "SecureString", "/edge/nodes/b/invitation": "SecureString"},
-        )
-
-    def test_the_passphrase_stays(self):
-        node = self.node("a")
-        first = node.passphrase()
-        self.assertEqual(len(bytes.fromhex(first)), 32)
-        self.assertEqual(self.node("a").passphrase(), first)
-        self.assertNotEqual(self.node("b").passphrase(), first)
-
-    def test_a_members_lost_passphrase_is_not_made_anew(self):
-        node = self.node("a")
-        (self.aws.DATA / "identity.json").touch()
-        with self.assertRaisesRegex(SystemExit, "/edge/nodes/a/passphrase is gone"):
-            self.aws.prepare(node)
-
-    def test_a_member_just_starts(self):
-        node = self.node("a")
-        node.passphrase()
-        (self.aws.DATA / "identity.json").touch()
-        self.aws.prepare(node)
-        self.assertFalse((self.folder / "a/run/join.env").exists())
-        self.assertEqual(self.read("a", "passphrase"), node.passphrase())
+        self.assertEqual(kinds, {"/edge/nodes/b/invitation": "SecureString"})
 
     def test_only_the_package_that_is_meant_is_installed(self):
         package = self.folder / "package.deb"
@@ -139,11 +83,6 @@ class Cluster(unittest.TestCase):
         self.assertEqual(self.calls, [])
         self.aws.install(package.as_uri(), hashlib.sha256(b"package").hexdigest())
         self.assertEqual(self.calls[0][:2], ["apt-get", "install"])
-
-    def test_what_is_formed_is_told(self):
-        self.form("a")
-        held = self.node("a").get("/edge/cluster")
-        self.assertEqual(json.loads(held), {"founder": "a"})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 mod file;
 mod issuance;
+mod key;
 mod observation;
 mod on_demand;
 mod verification;
@@ -17,6 +18,7 @@ pub use file::Fault;
 use file::File;
 use ipnet::IpNet;
 pub use issuance::Issuance;
+pub use key::{Aws, KeyProvider, KmsKey};
 pub use observation::{AccessLog, AccessOutput, Stats, Trace};
 pub use on_demand::OnDemand;
 pub use verification::Verification;
@@ -30,6 +32,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What wraps the secrets in `data_dir`.
     pub key: KeyProvider,
+    /// What it is to AWS, if it runs there.
+    pub aws: Option<Aws>,
     /// Customers' TLS.
     pub https: SocketAddr,
     /// The port of customers' TLS as they see it, for redirects.
@@ -57,6 +61,10 @@ pub struct Config {
     pub raft: Raft,
     /// The leader's work at the CA.
     pub issuance: Issuance,
+    /// Whom backups are encrypted for; empty: none can be taken from this node.
+    pub backup_recipients: Vec<backup::Recipient>,
+    /// How long a member may be silent before the leader asks for its removal; absent: for ever.
+    pub remove_silent_after: Option<Duration>,
     /// How hostnames are looked at.
     pub verification: Verification,
     /// Who is asked about hostnames that nobody authorized; absent: nobody.
@@ -78,17 +86,6 @@ pub struct Endpoint {
     pub listen: SocketAddr,
     /// host:port as others reach it.
     pub advertise: String,
-}
-
-/// Where the node's key-encryption key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyProvider {
-    /// A file outside `data_dir`, made at first start with mode 0400.
-    File(PathBuf),
-    /// An environment variable holding 32 bytes as hexadecimal digits.
-    Environment(String),
-    /// A file holding a passphrase.
-    PassphraseFile(PathBuf),
 }
 
 /// Bounds of the data plane that operators may move.
@@ -165,8 +162,11 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 19] = [
+    "backup",
+    "membership",
     "key",
+    "aws",
     "https",
     "http",
     "peer",
@@ -196,7 +196,8 @@ impl Config {
             "where durable data is",
             PathBuf::from("data"),
         ));
-        let key = key(&mut file, base, &data_dir);
+        let aws = Aws::read(&mut file);
+        let key = KeyProvider::read(&mut file, base, &data_dir, aws.as_ref());
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
         let https_public_port = file.read("https", "public_port").unwrap_or(443);
@@ -212,6 +213,7 @@ impl Config {
             name,
             data_dir,
             key,
+            aws,
             https,
             https_public_port,
             https_from,
@@ -225,6 +227,8 @@ impl Config {
             edge: edge(&mut file, base),
             raft: raft(&mut file),
             issuance: Issuance::read(&mut file),
+            remove_silent_after: remove_silent_after(&mut file),
+            backup_recipients: file.read("backup", "recipients").unwrap_or_default(),
             verification: Verification::read(&mut file),
             on_demand: OnDemand::read(&mut file, base),
             log: log(&mut file),
@@ -306,35 +310,6 @@ fn name(file: &mut File<'_>) -> String {
         );
     }
     name
-}
-
-fn key(file: &mut File<'_>, base: &Path, data_dir: &Path) -> KeyProvider {
-    let path: Option<PathBuf> = file.read("key", "file");
-    let variable: Option<String> = file.read("key", "environment");
-    let passphrase: Option<PathBuf> = file.read("key", "passphrase_file");
-    match (path, variable, passphrase) {
-        (Some(path), None, None) => {
-            let path = base.join(path);
-            if path.starts_with(data_dir) {
-                file.fault(
-                    "key",
-                    "file",
-                    "the key must not lie in data_dir: whoever copies the data would have both",
-                );
-            }
-            KeyProvider::File(path)
-        }
-        (None, Some(variable), None) => KeyProvider::Environment(variable),
-        (None, None, Some(path)) => KeyProvider::PassphraseFile(base.join(path)),
-        _ => {
-            file.fault(
-                "key",
-                "file",
-                "exactly one of key.file, key.environment and key.passphrase_file is wanted",
-            );
-            KeyProvider::File(base.join("node.key"))
-        }
-    }
 }
 
 fn endpoint(file: &mut File<'_>, section: &str, default: SocketAddr) -> Endpoint {
@@ -445,6 +420,14 @@ fn edge(file: &mut File<'_>, base: &Path) -> Edge {
             Duration::ZERO,
         ),
     }
+}
+
+fn remove_silent_after(file: &mut File<'_>) -> Option<Duration> {
+    let seconds = Duration::from_secs;
+    let bounds = seconds(60)..=seconds(30 * 86_400);
+    let never = Duration::ZERO;
+    let after = file.bounded("membership", "remove_silent_after", bounds, never);
+    (after != never).then_some(after)
 }
 
 fn raft(file: &mut File<'_>) -> Raft {

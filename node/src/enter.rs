@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use cluster::{
     Entropy, Formation, Identity, IdentityStore, NodeFacts,
     identity::Invited,
-    startup::{self, DiskFacts, Startup},
+    join::JoinError,
+    meeting::{self, Claim, Invitation, Meeting, MeetingError},
+    startup::{self, DiskFacts, Refusal, Startup},
 };
 use enroll::Token;
 use proto::cluster::v1::InitRequest;
@@ -29,6 +31,8 @@ pub struct Newborn<'a> {
     pub facts: NodeFacts,
     /// A member's admin address and the token, if it was told to join.
     pub join: Option<(String, Token)>,
+    /// Where it finds others of its cluster, if it was told of a place.
+    pub meeting: Option<&'a dyn Meeting>,
     /// True if there is a replica's data.
     pub has_replica: bool,
     /// Time.
@@ -64,77 +68,154 @@ impl Newborn<'_> {
             replica: self.has_replica,
         };
         match startup::decide(&disk, invited) {
+            // Its invitation lies where it was found before.
+            Startup::Refuse(Refusal::HalfJoined(_)) if self.meeting.is_some() => {
+                self.wait(calls).await
+            }
             Startup::Refuse(refusal) => Err(refusal.into()),
             Startup::Resume { finish_founding } => {
                 let identity = known.context("an identity was just read")?;
-                let founding = if finish_founding {
-                    self.store.founding()?
+                if finish_founding {
+                    self.finish(identity, calls).await
                 } else {
-                    None
-                };
-                Ok(Entered {
-                    identity,
-                    founding,
-                    caller: None,
-                })
+                    Ok(Entered::resumed(identity))
+                }
             }
-            Startup::Form => {
-                self.wait("waiting for `hostquorum cluster init`, or for a start with --join");
-                self.form(calls).await
-            }
+            Startup::Form => self.wait(calls).await,
             Startup::Join { .. } => {
-                self.wait("joining a cluster");
                 let (sponsor, token) = self.join.as_ref().context("a join names its sponsor")?;
-                let newcomer = cluster::join::Newcomer {
-                    store: self.store,
-                    connect: &cluster::wire::Tcp,
-                    clock: self.clock.clone(),
-                    token,
-                    address: sponsor,
-                    facts: &self.facts,
-                    version: env!("CARGO_PKG_VERSION"),
-                };
-                let identity = newcomer.join(JOIN_PATIENCE).await?;
-                Ok(Entered {
-                    identity,
-                    founding: None,
-                    caller: None,
-                })
+                Ok(Entered::resumed(self.join(sponsor, token).await?))
             }
         }
     }
 
-    fn wait(&self, what: &str) {
+    /// The first command of its cluster may not be in the log yet, and, where nodes meet, its
+    /// claim may not have been made.
+    async fn finish(
+        &self,
+        identity: Identity,
+        calls: &mut mpsc::Receiver<InitCall>,
+    ) -> Result<Entered> {
+        match self.claim(&identity).await? {
+            None => Ok(Entered {
+                founding: self.store.founding()?,
+                ..Entered::resumed(identity)
+            }),
+            // A log of its own is begun under its own claim only.
+            Some(claim) if self.has_replica => bail!(
+                "{} holds a replica of cluster {}, which this node formed, but node {} has claimed \
+                 to have founded cluster {}: empty the directory to join that one, or turn \
+                 aws.parameters off to keep this one",
+                self.store.path().display(),
+                identity.public.cluster,
+                claim.founder,
+                claim.cluster
+            ),
+            Some(claim) => {
+                self.store.discard_founding()?;
+                tracing::warn!(founder = claim.founder, "another node founded this cluster");
+                self.wait(calls).await
+            }
+        }
+    }
+
+    /// Forms a cluster when it is asked to, or joins one when it is invited.
+    async fn wait(&self, calls: &mut mpsc::Receiver<InitCall>) -> Result<Entered> {
+        let mut spent = None;
+        loop {
+            self.says(match self.meeting {
+                None => "waiting for `hostquorum cluster init`, or for a start with --join",
+                Some(_) => "waiting for `hostquorum cluster init`, or for an invitation",
+            });
+            // Neither branch does anything that matters before it is taken.
+            tokio::select! {
+                call = calls.recv() => {
+                    let call = call.context("the local socket is closed")?;
+                    if let Some(entered) = self.form(call).await? {
+                        return Ok(entered);
+                    }
+                }
+                invitation = self.invitation(spent) => {
+                    let Invitation { sponsor, token } = invitation?;
+                    match self.join(&sponsor, &token).await {
+                        Ok(identity) => return Ok(Entered::resumed(identity)),
+                        Err(error) => {
+                            tracing::warn!(reason = chain(&error), "an invitation came to nothing");
+                            if !error.is_transient() {
+                                spent = Some(token.invitation);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn invitation(&self, spent: Option<u64>) -> Result<Invitation, MeetingError> {
+        match self.meeting {
+            Some(meeting) => meeting::invitation(meeting, spent).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn join(&self, sponsor: &str, token: &Token) -> Result<Identity, JoinError> {
+        self.says("joining a cluster");
+        let newcomer = cluster::join::Newcomer {
+            store: self.store,
+            connect: &cluster::wire::Tcp,
+            clock: self.clock.clone(),
+            token,
+            address: sponsor,
+            facts: &self.facts,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        newcomer.join(JOIN_PATIENCE).await
+    }
+
+    fn says(&self, what: &str) {
         tracing::info!("{what}");
         self.readiness
             .send_replace(Readiness::NotReady(what.to_owned()));
     }
 
-    async fn form(&self, calls: &mut mpsc::Receiver<InitCall>) -> Result<Entered> {
-        loop {
-            let Some(call) = calls.recv().await else {
-                bail!("the local socket is closed")
-            };
-            match self.formation(&call.request) {
-                Ok(formation) => {
-                    let change = formation.change();
-                    self.store.save_founding(&formation.identity, &change)?;
-                    tracing::info!(cluster = %formation.identity.public.cluster, "forming a cluster");
-                    return Ok(Entered {
-                        identity: formation.identity,
-                        founding: Some(change),
-                        caller: Some(call),
-                    });
-                }
-                Err(status) => {
-                    tracing::warn!(
-                        reason = status.message(),
-                        "a request to form a cluster was refused"
-                    );
-                    // Whoever asked has left if this fails.
-                    let _ = call.reply.send(Err(status));
-                }
+    /// Forms the cluster; `None` if the caller was told why not.
+    async fn form(&self, call: InitCall) -> Result<Option<Entered>> {
+        let formation = match self.formation(&call.request) {
+            Ok(formation) => formation,
+            Err(status) => {
+                refuse(call, status);
+                return Ok(None);
             }
+        };
+        let (identity, change) = (formation.identity.clone(), formation.change());
+        // Before it is claimed: a claim of a cluster whose keys were lost would keep everybody
+        // from founding one.
+        self.store.save_founding(&identity, &change)?;
+        let status = match self.claim(&identity).await {
+            Ok(None) => {
+                tracing::info!(cluster = %identity.public.cluster, "forming a cluster");
+                return Ok(Some(Entered {
+                    identity,
+                    founding: Some(change),
+                    caller: Some(call),
+                }));
+            }
+            Ok(Some(claim)) => Status::failed_precondition(format!(
+                "node {} has founded cluster {}: let this node in by an invitation",
+                claim.founder, claim.cluster
+            )),
+            Err(error) => Status::failed_precondition(chain(&error)),
+        };
+        self.store.discard_founding()?;
+        refuse(call, status);
+        Ok(None)
+    }
+
+    /// Claims the founding where nodes meet; another's claim, if that stands.
+    async fn claim(&self, identity: &Identity) -> Result<Option<Claim>, MeetingError> {
+        match self.meeting {
+            Some(meeting) => meeting::claim(meeting, &identity.public).await,
+            None => Ok(None),
         }
     }
 
@@ -147,6 +228,25 @@ impl Newborn<'_> {
             }
         })
     }
+}
+
+impl Entered {
+    fn resumed(identity: Identity) -> Self {
+        Self {
+            identity,
+            founding: None,
+            caller: None,
+        }
+    }
+}
+
+fn refuse(call: InitCall, status: Status) {
+    tracing::warn!(
+        reason = status.message(),
+        "a request to form a cluster was refused"
+    );
+    // Whoever asked has left if this fails.
+    let _ = call.reply.send(Err(status));
 }
 
 /// A token from its file. The file's text is wiped from memory.

@@ -7,6 +7,7 @@
 
 mod abreast;
 mod access_log;
+mod backups;
 pub mod bench;
 mod bounds;
 mod checks;
@@ -19,8 +20,10 @@ pub mod environment;
 mod figures;
 pub mod health;
 mod inherited;
+mod keys;
 pub mod metrics;
 mod on_demand;
+pub mod recover;
 mod run;
 mod services;
 pub mod socket;

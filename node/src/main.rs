@@ -14,8 +14,9 @@ use manual::{Chapter, Manual};
 use node::{
     Inherited, bench,
     config::{Config, Log, LogFormat},
-    dev, doctor, telemetry,
+    dev, doctor, recover, telemetry,
 };
+use state::ClusterId;
 
 // Many small, short-lived pieces for each request. Not yet measured against the system's
 // in one run.
@@ -55,6 +56,16 @@ enum Command {
         /// secrets: configuration, status, limits, metrics, the end of the log.
         #[arg(long, value_name = "FILE")]
         bundle: Option<PathBuf>,
+    },
+    /// Go on alone when a majority of the voters is lost for good. While this node is stopped.
+    /// Without an id it only tells what this node has.
+    Recover {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "HOSTQUORUM_CONFIG")]
+        config: PathBuf,
+        /// The cluster's id: yes, the others are lost, and this node is to be the only voter.
+        #[arg(long, value_name = "ID")]
+        cluster_id: Option<ClusterId>,
     },
     /// A whole cluster on loopback, with a CA and an origin, to try and to show.
     Dev(dev::Options),
@@ -132,6 +143,7 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Some(Command::Doctor { config, bundle }) => run_doctor(&config, bundle.as_deref()),
+        Some(Command::Recover { config, cluster_id }) => run_recover(&config, cluster_id),
         Some(Command::Dev(options)) => run_dev(&options),
         Some(Command::Bench(options)) => run_bench(&options),
         Some(Command::Man { folder }) => write_manual(&folder),
@@ -200,6 +212,22 @@ fn run_doctor(file: &Path, bundle: Option<&Path>) -> ExitCode {
         .iter()
         .any(|finding| finding.verdict == doctor::Verdict::Bad);
     ExitCode::from(u8::from(bad))
+}
+
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+fn run_recover(file: &Path, confirmed: Option<ClusterId>) -> ExitCode {
+    let config = match read(file) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    // Some parts of the store look after themselves on a runtime.
+    match on_threads("warn", recover::recover(&config, confirmed)) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&format!("{error:#}"), ExitCode::FAILURE),
+    }
 }
 
 fn run_dev(options: &dev::Options) -> ExitCode {

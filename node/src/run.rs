@@ -12,13 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, KeyProvider},
     data_dir::DataDir,
     enter::{Entered, Newborn, read_token},
     environment::SystemClock,
     health::Readiness,
     inherited::Inherited,
-    services,
+    keys, services,
     socket::{self, InitCall},
     wiring::{self, Listeners, Rooms},
 };
@@ -70,17 +70,27 @@ async fn live(
         socket::serve(&config.data_dir).context("the local socket cannot be opened")?;
     let health = services::Health::open(config, ready).await?;
     let listeners = Listeners::bind(config).await?;
-    let store = Arc::new(wiring::identity_store(config, entropy.clone())?);
+    if let KeyProvider::Kms(_) = config.key {
+        let waiting = "waiting for KMS to open this node's key".to_owned();
+        readiness.send_replace(Readiness::NotReady(waiting));
+    }
+    let opening = keys::identity_store(config, entropy.clone());
+    let store = tokio::select! {
+        store = opening => Arc::new(store?),
+        () = stop.asked() => return Ok(()),
+    };
     let join = match join {
         None => None,
         Some((sponsor, file)) if store.load()?.is_none() => Some((sponsor, read_token(&file)?)),
         // A unit file may say `--join` for ever; a member does not need the token again.
         Some(_) => None,
     };
+    let meeting = keys::meeting(config, &store).await?;
     let newborn = Newborn {
         store: &store,
         facts: wiring::facts(config),
         join,
+        meeting: meeting.as_deref(),
         has_replica: wiring::replica_dir(&config.data_dir).exists(),
         clock: clock.clone(),
         entropy: entropy.clone(),

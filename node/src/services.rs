@@ -151,6 +151,7 @@ impl Open {
             leader.clone(),
             surveyor,
             stats,
+            config.backup_recipients.clone(),
         )?;
         Ok(Self {
             edge,
@@ -264,6 +265,7 @@ fn leader_config(config: &Config, rooms: &Rooms) -> leader::Config {
         Duration::from_secs(86_400).max(retry),
     ];
     settings.fallback_after = config.issuance.fallback;
+    settings.membership.remove_silent_after = config.remove_silent_after;
     settings.verification = leader::verification::Config {
         first: config.verification.retry,
         fresh: config.verification.fresh,

@@ -12,14 +12,13 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use cluster::{
     Entropy, Identity, IdentityStore, Keyring, NodeCredential, NodeFacts,
-    key_source::KeySource,
     peer::{Links, PeerStream},
     roster::Roster,
     wire::Tcp,
 };
 use consensus::{Dial, Opening, Replica};
 use state::{
-    Secret, TicketSecrets,
+    TicketSecrets,
     ports::{Clock, Leadership, Propose, Reading as _},
 };
 use tokio::{
@@ -32,7 +31,7 @@ use tokio::{
 use crate::{
     access_log::Writing,
     bounds,
-    config::{self, Config, KeyProvider, StoreKind},
+    config::{self, Config, StoreKind},
     health::Readiness,
     inherited::Inherited,
     on_demand,
@@ -67,33 +66,6 @@ impl Listeners {
             admin: open(config.admin.listen, "admin").await?,
         })
     }
-}
-
-/// The node's own files, opened by its key provider.
-pub(crate) fn identity_store(config: &Config, entropy: Arc<dyn Entropy>) -> Result<IdentityStore> {
-    let source = key_source(&config.key)?;
-    Ok(IdentityStore::open(&config.data_dir, &source, entropy)?)
-}
-
-fn key_source(provider: &KeyProvider) -> Result<KeySource> {
-    Ok(match provider {
-        KeyProvider::File(path) => KeySource::File(path.clone()),
-        KeyProvider::Environment(variable) => {
-            let value = std::env::vars_os()
-                .find(|(name, _)| name.to_str() == Some(variable))
-                .map(|(_, value)| value);
-            let value = value.with_context(|| {
-                format!("the environment variable {variable} of key.environment is not set")
-            })?;
-            KeySource::Value(Secret::new(value.into_encoded_bytes()))
-        }
-        KeyProvider::PassphraseFile(path) => {
-            let mut words = std::fs::read(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            words.truncate(words.trim_ascii_end().len());
-            KeySource::Passphrase(Secret::new(words))
-        }
-    })
 }
 
 /// As others are told.
@@ -260,6 +232,17 @@ fn access_log(
 
 const UNSTARTED: &str = "this node's replica does not start";
 
+/// Where this node's replica keeps everything.
+pub(crate) fn replica_store(config: &Config) -> Result<consensus::store::DiskStore> {
+    let engine = match config.raft.store {
+        StoreKind::Sled => consensus::store::Engine::Sled,
+        StoreKind::Redb => consensus::store::Engine::Redb,
+    };
+    let directory = replica_dir(&config.data_dir);
+    let store = consensus::store::DiskStore::new(&directory, engine);
+    store.with_context(|| format!("{} cannot be used", directory.display()))
+}
+
 async fn begin_replica(
     config: &Config,
     identity: &Identity,
@@ -267,13 +250,7 @@ async fn begin_replica(
     clock: Arc<dyn Clock>,
     raft: &Handle,
 ) -> Result<(Replica, Opening)> {
-    let engine = match config.raft.store {
-        StoreKind::Sled => consensus::store::Engine::Sled,
-        StoreKind::Redb => consensus::store::Engine::Redb,
-    };
-    let directory = replica_dir(&config.data_dir);
-    let store = consensus::store::DiskStore::new(&directory, engine);
-    let store = store.with_context(|| format!("{} cannot be used", directory.display()))?;
+    let store = replica_store(config)?;
     let parts = consensus::Parts {
         identity: consensus::Identity {
             cluster: identity.public.cluster,

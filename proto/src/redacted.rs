@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{admin, cluster, peer};
+use crate::{admin, backup, cluster, peer};
 
 /// Stands in the place of a secret, so that its absence can be told from its presence.
 struct Held(bool);
@@ -27,6 +27,16 @@ impl fmt::Debug for cluster::v1::ExternalAccount {
         f.debug_struct("ExternalAccount")
             .field("key_id", &self.key_id)
             .field("hmac", &Held(!self.hmac.is_empty()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for backup::v1::Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("purpose", &self.purpose)
+            .field("generation", &self.generation)
+            .field("secret", &Held(!self.secret.is_empty()))
             .finish()
     }
 }

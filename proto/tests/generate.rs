@@ -5,8 +5,9 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "admin.proto",
+    "backup.proto",
     "check.proto",
     "cluster.proto",
     "peer.proto",
@@ -15,11 +16,12 @@ const FILES: [&str; 6] = [
 ];
 
 /// Messages that hold secrets: their Debug is written by hand in `redacted.rs`.
-const SECRET: [&str; 6] = [
+const SECRET: [&str; 7] = [
     ".hostquorum.admin.v1.CreateInvitationResponse",
     ".hostquorum.admin.v1.ExternalAccount",
     ".hostquorum.admin.v1.OriginIdentity",
     ".hostquorum.admin.v1.UploadCertificateRequest",
+    ".hostquorum.backup.v1.Key",
     ".hostquorum.cluster.v1.ExternalAccount",
     ".hostquorum.peer.v1.ShareTicketSecretReply",
 ];

@@ -44,9 +44,10 @@ pub(crate) async fn found(
     formed.map_err(|error| error.to_string())?;
     let mut command = founding();
     command.founder = newcomer_of(*first);
-    let settings = &mut command.ca.settings;
-    settings.trust_roots_pem.clone_from(&world.root_pem);
-    settings.limits = world.orders.iter().map(limit).collect();
+    if let Some(ca) = &mut command.ca {
+        ca.settings.trust_roots_pem.clone_from(&world.root_pem);
+        ca.settings.limits = world.orders.iter().map(limit).collect();
+    }
     command.zone.addresses = vec![IpAddr::V4(BALANCER)];
     if world.proof {
         command.zone.ownership = OwnershipPolicy::Proof;

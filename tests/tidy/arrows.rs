@@ -8,10 +8,11 @@ use crate::{none, tree};
 
 /// Whom each of our crates may use. `state` is what all agree on; its five
 /// neighbours meet as values in `node` and do not know each other.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("state", &[]),
     ("proto", &[]),
     ("devca", &[]),
+    ("backup", &["proto"]),
     ("manual", &[]),
     ("enroll", &["proto"]),
     ("consensus", &["state", "proto"]),
@@ -19,10 +20,13 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("edge", &["state"]),
     ("cluster", &["state", "proto", "enroll"]),
     ("admin", &["state", "proto"]),
+    ("aws", &["cluster", "state"]),
     (
         "node",
         &[
             "admin",
+            "aws",
+            "backup",
             "cluster",
             "consensus",
             "devca",
@@ -34,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "state",
         ],
     ),
-    ("cli", &["proto", "enroll", "manual"]),
+    ("cli", &["proto", "backup", "enroll", "manual"]),
     (
         "simulation",
         &["state", "consensus", "leader", "cluster", "edge", "devca"],
@@ -57,17 +61,19 @@ const ARROWS: [(&str, &[&str]); 18] = [
         ],
     ),
     ("bench", &[]),
+    ("moto", &[]),
     ("tidy", &[]),
 ];
 
-/// What the tests of all may use besides: CAs, clusters and builders for them.
-const TESTS_MAY: [&str; 3] = ["devca", "harness", "state"];
+/// What the tests of all may use besides: CAs, clusters and builders for them, and what there is
+/// of AWS without AWS.
+const TESTS_MAY: [&str; 4] = ["devca", "harness", "moto", "state"];
 
 /// What the tests of one may use: the real thing at the other end.
 const ITS_TESTS_MAY: [(&str, &str); 3] = [("admin", "admin"), ("cli", "admin"), ("e2e", "cluster")];
 
 /// Crates of others that would break the promise of one of ours, with the promise.
-const NEVER: [(&str, &[&str], &str); 7] = [
+const NEVER: [(&str, &[&str], &str); 8] = [
     (
         "state",
         &[
@@ -99,6 +105,11 @@ const NEVER: [(&str, &[&str], &str); 7] = [
         "cluster",
         &["openraft", "sled", "redb", "instant-acme"],
         "admits, and leaves Raft alone",
+    ),
+    (
+        "aws",
+        &["openraft", "sled", "redb", "instant-acme", "tonic"],
+        "asks AWS and tells what it said",
     ),
     (
         "admin",

@@ -33,6 +33,8 @@ pub(crate) struct Status {
     pub(crate) cas: Vec<Ca>,
     /// Why nothing is issued, if so.
     pub(crate) issuance_pause: Option<Pause>,
+    /// Where it comes from, if it began with a backup.
+    pub(crate) restored: Option<Restored>,
     /// What an operator should look at.
     pub(crate) warnings: Vec<String>,
     pub(crate) members: Vec<Member>,
@@ -44,6 +46,26 @@ pub(crate) struct Pause {
     pub(crate) by: String,
     pub(crate) reason: String,
     pub(crate) since: Option<String>,
+}
+
+/// The backup that the cluster began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Restored {
+    /// The cluster that the backup is of.
+    pub(crate) cluster_id: String,
+    pub(crate) taken_at: Option<String>,
+    /// incomplete, quarantined or released.
+    pub(crate) progress: String,
+}
+
+impl From<wire::Restored> for Restored {
+    fn from(wire: wire::Restored) -> Self {
+        Self {
+            cluster_id: wire.cluster_id,
+            taken_at: moment(wire.taken_at.as_ref()),
+            progress: wire.progress,
+        }
+    }
 }
 
 /// A CA, as far as the cluster's health goes.
@@ -132,8 +154,24 @@ impl From<wire::ClusterStatus> for Status {
             acme: wire.acme.map(acme),
             cas: wire.cas.into_iter().map(Ca::from).collect(),
             issuance_pause: wire.issuance_pause.map(Pause::from),
+            restored: wire.restored.map(Restored::from),
             warnings: wire.warnings,
             members: wire.members.into_iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl Restored {
+    fn text(&self) -> String {
+        let taken_at = self.taken_at.as_deref().unwrap_or("a moment unknown");
+        let of = format!(
+            "from a backup of cluster {}, taken at {taken_at}",
+            self.cluster_id
+        );
+        match self.progress.as_str() {
+            "incomplete" => format!("{of}; NOT ALL OF IT IS THERE: restore it once more"),
+            "quarantined" => format!("{of}; issuance is to be resumed with --cluster-id"),
+            _ => of,
         }
     }
 }
@@ -254,6 +292,9 @@ impl Shape for Status {
             ),
         ));
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        if let Some(restored) = &self.restored {
+            said.push(("restored", restored.text()));
+        }
         if let Some(Pause { by, reason, since }) = &self.issuance_pause {
             let since = since.as_deref().unwrap_or("a moment unknown");
             said.push((

@@ -2,6 +2,7 @@
 //! change is a decision. `HOSTQUORUM_REGENERATE=1 cargo test -p cli` writes them
 //! anew.
 
+mod backup;
 mod check;
 mod issuance;
 mod stats;
@@ -262,6 +263,11 @@ fn status(quorum: bool) -> wire::ClusterStatus {
             by: "operator:alice".to_owned(),
             reason: "the CA asked for it".to_owned(),
             since: at(60),
+        }),
+        restored: (!quorum).then(|| wire::Restored {
+            cluster_id: "01".repeat(16),
+            taken_at: at(30),
+            progress: "quarantined".to_owned(),
         }),
         cas: vec![
             ca_status("letsencrypt", "registered", ""),

@@ -7,6 +7,7 @@
     reason = "clippy allows them in functions marked as tests only; these serve tests"
 )]
 
+mod backups;
 mod checks;
 mod commands;
 mod contexts;

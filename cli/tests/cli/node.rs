@@ -12,6 +12,7 @@ use std::{
 
 use admin::{
     Drawn, Inputs, Overview, RequestError, Requested, Requests, Services, Tokens, TokensError,
+    testing::Shelf,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -71,6 +72,9 @@ pub(crate) struct Doubles {
     looks: AtomicUsize,
 }
 
+/// What is given for a backup.
+pub(crate) const BACKUP: &[u8] = b"the bytes of a backup";
+
 impl Node {
     pub(crate) async fn start() -> Self {
         Self::start_with(Arc::new(Pki::new())).await
@@ -102,6 +106,7 @@ impl Node {
             serving: doubles.clone(),
             bodies: alone.clone(),
             clock,
+            backups: Arc::new(Shelf(BACKUP.to_vec())),
             tokens: Arc::new(Numbered(pki.clone())),
             seal: Arc::new(MaskSeal),
             checks: Arc::new(Eyes),

@@ -12,6 +12,8 @@ pub(crate) enum Access {
     Viewer,
     /// Whoever may change things.
     Admin,
+    /// Whoever holds this machine, by its socket, and no operator.
+    Machine,
 }
 
 impl Access {
@@ -23,13 +25,14 @@ impl Access {
             | (Self::Admin, Some(Role::Admin)) => true,
             // A node's certificate is no operator's.
             (Self::Viewer | Self::Admin, None | Some(Role::Node))
-            | (Self::Admin, Some(Role::Viewer)) => false,
+            | (Self::Admin, Some(Role::Viewer))
+            | (Self::Machine, _) => false,
         }
     }
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 50] = [
+pub(crate) const TABLE: [(&str, Access); 52] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -125,6 +128,8 @@ pub(crate) const TABLE: [(&str, Access); 50] = [
     ),
     ("hostquorum.admin.v1.Cluster/PauseIssuance", Access::Admin),
     ("hostquorum.admin.v1.Cluster/ResumeIssuance", Access::Admin),
+    ("hostquorum.admin.v1.Backups/SaveBackup", Access::Admin),
+    ("hostquorum.admin.v1.Backups/RestoreBackup", Access::Machine),
     (
         "hostquorum.admin.v1.Invitations/CreateInvitation",
         Access::Admin,
@@ -227,5 +232,6 @@ mod tests {
         assert_eq!(allowed(Access::Anyone), [true, true, true, true]);
         assert_eq!(allowed(Access::Viewer), [false, false, true, true]);
         assert_eq!(allowed(Access::Admin), [false, false, false, true]);
+        assert_eq!(allowed(Access::Machine), [false; 4]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proto::admin::v1;
 use state::{
-    Ca, Event, Index, Invitation, Member, NodeId, Pause, Role, State, Timestamp,
+    Ca, Event, Index, Invitation, Member, NodeId, Pause, Restored, Role, State, Timestamp,
     invitation::Became, ports::NodeReport,
 };
 
@@ -47,6 +47,14 @@ pub(crate) fn pause(pause: &Pause) -> v1::IssuancePause {
         by: pause.by.to_string(),
         reason: pause.reason.clone(),
         since: Some(timestamp(pause.since)),
+    }
+}
+
+pub(crate) fn restored(restored: &Restored) -> v1::Restored {
+    v1::Restored {
+        cluster_id: restored.of.cluster.to_string(),
+        taken_at: Some(timestamp(restored.of.taken_at)),
+        progress: restored.progress.as_str().to_owned(),
     }
 }
 

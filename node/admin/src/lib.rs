@@ -17,6 +17,7 @@
 
 mod audit;
 mod authorize;
+pub mod backups;
 mod budget;
 pub mod checks;
 mod convert;
@@ -46,8 +47,8 @@ mod watch;
 use std::sync::Arc;
 
 use proto::admin::v1::{
-    cas_server::CasServer, certificates_server::CertificatesServer, checks_server::ChecksServer,
-    cluster_server::ClusterServer, hostnames_server::HostnamesServer,
+    backups_server::BackupsServer, cas_server::CasServer, certificates_server::CertificatesServer,
+    checks_server::ChecksServer, cluster_server::ClusterServer, hostnames_server::HostnamesServer,
     invitations_server::InvitationsServer, ledger_server::LedgerServer, stats_server::StatsServer,
     zones_server::ZonesServer,
 };
@@ -59,6 +60,7 @@ use tokio::sync::watch as watched;
 use tonic::service::Routes;
 use tonic_health::server::{HealthReporter, HealthService};
 
+pub use backups::{BackupError, Backups, Heir};
 pub use checks::{CheckError, Checks};
 pub use overview::{CaPause, Overview};
 pub use requests::{RequestError, Requested, Requests};
@@ -105,6 +107,8 @@ pub struct Inputs {
     pub bodies: Arc<dyn Bodies>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Writes backups, and takes over what one has.
+    pub backups: Arc<dyn Backups>,
     /// Makes invitations' tokens.
     pub tokens: Arc<dyn Tokens>,
     /// Seals what operators bring.
@@ -124,7 +128,7 @@ pub struct DescriptorsError(#[from] tonic_reflection::server::Error);
 
 impl Services {
     /// Builds all services: hostnames, zones, CAs, the ledger, certificates, cluster,
-    /// invitations, stats, health and reflection.
+    /// backups, invitations, stats, health and reflection.
     pub fn new(inputs: Inputs) -> Result<Self, DescriptorsError> {
         let desk = Arc::new(Desk::new(inputs));
         let gate = Arc::new(Gate::new(desk.clone()));
@@ -150,6 +154,10 @@ impl Services {
             .add_service(Gated::new(limited!(ChecksServer), &gate))
             .add_service(Gated::new(limited!(ClusterServer), &gate))
             .add_service(Gated::new(limited!(InvitationsServer), &gate))
+            .add_service(Gated::new(
+                limited!(BackupsServer).max_decoding_message_size(limits::FRAME_BYTES_MAX),
+                &gate,
+            ))
             .add_service(Gated::new(limited!(StatsServer), &gate))
             .add_service(Gated::new(
                 reflection.max_decoding_message_size(limits::REQUEST_BYTES_MAX),

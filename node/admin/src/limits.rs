@@ -63,8 +63,30 @@ pub(crate) const CALL_WITHIN: Duration = Duration::from_millis(2900);
 /// caller must hear which servers are silent rather than nothing.
 pub(crate) const CHECK_WITHIN: Duration = Duration::from_secs(30);
 
+/// Bytes of a backup that are sent at once.
+pub(crate) const BACKUP_CHUNK_BYTES: usize = 64 * 1024;
+
+/// How long whoever fetches or brings a backup may stand still.
+pub(crate) const BACKUP_STALLED: Duration = Duration::from_secs(60);
+
+/// How long one part of a backup may take to be agreed on: a disk may be slow.
+pub(crate) const RESTORED_WITHIN: Duration = Duration::from_secs(60);
+
+/// When a part that was not agreed on is proposed again.
+pub(crate) const RESTORED_RETRY: Duration = Duration::from_millis(200);
+
+/// How long a restore may take in all: a million hostnames take minutes, on slow disks an
+/// hour.
+const RESTORE_WITHIN: Duration = Duration::from_secs(4 * 3600);
+
+/// Largest part of a backup: what `backup` reads at most.
+pub(crate) const FRAME_BYTES_MAX: usize = 17 * 1024 * 1024;
+
 /// How long the call of a method may take in all.
 pub(crate) fn call_within(method: &str) -> Duration {
+    if method.ends_with(".Backups/RestoreBackup") {
+        return RESTORE_WITHIN;
+    }
     if method.ends_with(".Checks/CheckHostname") {
         CHECK_WITHIN + CALL_WITHIN
     } else {

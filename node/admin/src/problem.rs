@@ -11,6 +11,8 @@ use state::{
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::backups::BackupError;
+
 /// The domain of all reasons.
 pub(crate) const DOMAIN: &str = "hostquorum";
 
@@ -110,6 +112,19 @@ impl Problem {
         }
     }
 
+    /// There is no backup, or it is not taken over.
+    pub(crate) fn not_backed_up(error: &BackupError) -> Self {
+        let message = error.to_string();
+        match error {
+            BackupError::NoRecipient => Self::precondition("NO_RECIPIENT", "this node", message),
+            BackupError::NoKey(_) => Self::precondition("NO_DATA_KEY", "this node", message),
+            BackupError::NotFounded => Self::precondition("NOT_FOUNDED", "this node", message),
+            BackupError::Store(_) => Self::new(Code::Unavailable, "STORE_FAILED", message),
+            BackupError::Output(_) => Self::new(Code::Aborted, "NOT_TAKEN", message),
+            BackupError::Keys(_) => Self::field("frame", message),
+        }
+    }
+
     /// A task of ours ended without an answer.
     pub(crate) fn internal() -> Self {
         Self::new(
@@ -180,6 +195,9 @@ impl Problem {
             Refusal::WrongGeneration => precondition("WRONG_GENERATION"),
             Refusal::AccountState => precondition("ACCOUNT_STATE"),
             Refusal::Paused => precondition("ISSUANCE_PAUSED"),
+            Refusal::Restoring => precondition("RESTORING"),
+            Refusal::Quarantined => precondition("QUARANTINED"),
+            Refusal::OtherCluster => precondition("OTHER_CLUSTER"),
             Refusal::Unproven => precondition("UNPROVEN"),
             Refusal::Limited { .. } => precondition("CA_LIMIT"),
             Refusal::OtherTenant(_) => precondition("OTHER_TENANT"),

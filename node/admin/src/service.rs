@@ -1,5 +1,6 @@
 //! What all methods lean on: the present state, and the one way a change takes.
 
+mod backups;
 mod cas;
 mod certificates;
 mod checks;
@@ -29,7 +30,7 @@ use tokio::{
 use tonic::{Code, Request};
 
 use crate::{
-    Checks, Inputs, Overview, Requests, Stats, Tokens,
+    Backups, Checks, Inputs, Overview, Requests, Stats, Tokens,
     audit::{Asked, Audit},
     budget::Budget,
     gate::Caller,
@@ -56,6 +57,8 @@ pub(crate) struct Desk {
     watches: Arc<Budget>,
     timelines: Arc<Semaphore>,
     keys: Arc<Semaphore>,
+    backups: Arc<dyn Backups>,
+    saving: Arc<Semaphore>,
     plans: Arc<Semaphore>,
     tally: tally::Tally,
 }
@@ -78,6 +81,7 @@ impl Desk {
             serving,
             bodies,
             clock,
+            backups,
             tokens,
             seal,
             checks,
@@ -89,6 +93,8 @@ impl Desk {
             watches: Budget::new(limits::WATCHES_MAX, limits::WATCHES_PER_OPERATOR_MAX),
             timelines: Arc::new(Semaphore::new(limits::TIMELINES_MAX)),
             keys: Arc::new(Semaphore::new(limits::KEYS_MADE_MAX)),
+            saving: Arc::new(Semaphore::new(1)),
+            backups,
             plans: Arc::new(Semaphore::new(limits::PLANS_MAX)),
             tally: tally::Tally::default(),
             states,

@@ -1,8 +1,27 @@
 //! Stand-ins for what `admin` stands on, for the tests of more than one crate.
 
-use proto::admin::v1;
+use std::io::Write;
 
-use crate::Stats;
+use proto::{admin::v1, backup::v1::Keys};
+use state::{ClusterId, Index};
+
+use crate::{BackupError, Backups, Heir, Stats};
+
+/// Gives these bytes as a backup; takes nothing over.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf(pub Vec<u8>);
+
+impl Backups for Shelf {
+    fn save(&self, mut output: Box<dyn Write + Send>) -> Result<Index, BackupError> {
+        let written = output.write_all(&self.0).and_then(|()| output.flush());
+        written.map_err(|error| BackupError::Output(error.to_string()))?;
+        Ok(Index(7))
+    }
+
+    fn heir(&self, _: ClusterId, _: &Keys) -> Result<Box<dyn Heir>, BackupError> {
+        Err(BackupError::NoRecipient)
+    }
+}
 
 /// Has served what it is made with.
 #[derive(Clone, Debug)]

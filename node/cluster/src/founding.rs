@@ -9,10 +9,10 @@ mod ca;
 
 use bytes::Bytes;
 use enroll::OperatorRole;
-use proto::cluster::v1 as wire;
+use proto::{backup::v1::Manifest, cluster::v1 as wire};
 use state::{
-    Authority, Change, ClusterId, ExternalAccount, IssuedCertificate, KeyPurpose, NodeId,
-    OperatorId, Origin, Sealed, State, Timestamp, ZoneSettings,
+    Authority, BackupOf, Ca, Change, ClusterId, ExternalAccount, Index, IssuedCertificate,
+    KeyPurpose, NodeId, OperatorId, Origin, Sealed, State, Timestamp, ZoneSettings,
     command::{Found, Newcomer},
     sealed::SealContext,
 };
@@ -93,9 +93,15 @@ impl Formation {
     ) -> Result<Self, FormError> {
         facts.check()?;
         check_operator_name(&request.admin_name)?;
-        let acme = request.acme.as_ref().ok_or(FormError::NoAcme)?;
-        let mut ca = ca::named(acme)?;
-        let account = ca::external_account(acme)?;
+        let backup = request.backup.as_ref().map(of).transpose()?;
+        let ca = match (&request.acme, backup) {
+            (Some(acme), None) => Some((ca::named(acme)?, ca::external_account(acme)?)),
+            (None, Some(_)) => None,
+            (None, None) => return Err(FormError::NoAcme),
+            (Some(_), Some(_)) => {
+                return Err(FormError::Invalid("the CAs of a backup come with it"));
+            }
+        };
         let origin = match request.origin.as_str() {
             "" => None,
             url => Some(url.parse::<Origin>()?),
@@ -112,12 +118,16 @@ impl Formation {
             draft
                 .signing
                 .sign_operator(draft.cluster, &names, &admin_public_key, now, entropy)?;
-        if let Some(known) = account {
-            let context = SealContext::ExternalAccountKey(ca.name.clone());
-            let hmac = draft.seal_control(&context, known.hmac.expose(), entropy)?;
-            let key_id = known.key_id;
-            ca.external_account = Some(ExternalAccount { key_id, hmac });
-        }
+        let bound = |(mut ca, account): (Ca, Option<ca::Known>)| {
+            if let Some(known) = account {
+                let context = SealContext::ExternalAccountKey(ca.name.clone());
+                let hmac = draft.seal_control(&context, known.hmac.expose(), entropy)?;
+                let key_id = known.key_id;
+                ca.external_account = Some(ExternalAccount { key_id, hmac });
+            }
+            Ok::<_, FormError>(ca)
+        };
+        let ca = ca.map(bound).transpose()?;
         let found = Found {
             cluster_id: draft.cluster,
             authority: draft.authority(entropy)?,
@@ -130,6 +140,7 @@ impl Formation {
             ca,
             zone: ZoneSettings::default(),
             origin,
+            backup,
         };
         Ok(Self {
             identity: draft.into_identity(facts, founder_certificate),
@@ -141,6 +152,20 @@ impl Formation {
     pub fn change(&self) -> Change {
         Change::Found(Box::new(self.found.clone()))
     }
+}
+
+/// What a cluster is to begin with, as the manifest of a backup says.
+fn of(manifest: &Manifest) -> Result<BackupOf, FormError> {
+    let id = |text: &str| text.parse::<ClusterId>();
+    let unusable = |_| FormError::Invalid("the backup's manifest names no cluster");
+    let taken_at = manifest.taken_at.unwrap_or_default();
+    let seconds = u64::try_from(taken_at.seconds).unwrap_or_default();
+    Ok(BackupOf {
+        cluster: id(&manifest.cluster_id).map_err(unusable)?,
+        names: id(&manifest.names_id).map_err(unusable)?,
+        index: Index(manifest.index),
+        taken_at: Timestamp(seconds.saturating_mul(1000)),
+    })
 }
 
 /// The answer to whoever asked for the cluster, once its first command is applied.

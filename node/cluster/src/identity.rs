@@ -1,9 +1,9 @@
 //! Who this node is: what it shows to others and what it keeps for itself.
 
-mod envelope;
+pub(crate) mod envelope;
 mod file;
 mod secrets;
-mod store;
+pub(crate) mod store;
 
 use std::{collections::BTreeMap, fmt};
 

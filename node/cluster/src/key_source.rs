@@ -15,6 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     directory::{self, DirectoryError},
     entropy::{Entropy, random},
+    wrapped_key::OpenedKey,
 };
 
 /// Bounds the work that an attacker with the disk must do for each guess of a
@@ -39,6 +40,8 @@ pub enum KeySource {
     Value(Secret),
     /// Words that an operator gives.
     Passphrase(Secret),
+    /// Opened by a service outside of this machine, see [`wrapped_key`](crate::wrapped_key).
+    Service(OpenedKey),
 }
 
 /// What the source held: 32 random bytes or a passphrase.
@@ -88,6 +91,7 @@ impl KeySource {
             Self::File(_) => "file",
             Self::Value(_) => "value",
             Self::Passphrase(_) => "passphrase",
+            Self::Service(opened) => opened.kind(),
         }
     }
 
@@ -110,6 +114,7 @@ impl KeySource {
                 Err(KeySourceError::Short)
             }
             Self::Passphrase(words) => Ok(Ikm::Passphrase(words.clone())),
+            Self::Service(opened) => Ok(Ikm::Key(opened.key())),
         }
     }
 }

@@ -61,6 +61,21 @@ impl Keyring {
         self.read(DataKeys::clone)
     }
 
+    /// All data keys of `state`, for a backup that is to be read without this cluster.
+    ///
+    /// # Errors
+    ///
+    /// When this node was not given one of them: it is no voter.
+    pub fn all_of(&self, state: &State) -> Result<Vec<(KeyPurpose, u32, Secret)>, SealError> {
+        self.take_up(state);
+        let keys = state.data_keys().map(|key| {
+            let bytes = self.key(key.purpose, key.generation)?;
+            let secret = Secret::new(bytes.expose().to_vec());
+            Ok((key.purpose, key.generation, secret))
+        });
+        keys.collect()
+    }
+
     /// Opens what `state` holds for this node and we did not have. True if there
     /// was any.
     pub fn take_up(&self, state: &State) -> bool {
@@ -155,6 +170,64 @@ impl Seal for Keyring {
     fn open(&self, sealed: &Sealed, context: &SealContext) -> Result<Secret, SealError> {
         let key = self.key(sealed.purpose, sealed.generation)?;
         key.open(self.cluster, context, sealed)
+    }
+}
+
+/// The data keys of a cluster that left a backup: they open what it had sealed.
+pub struct LeftKeys {
+    cluster: ClusterId,
+    keys: DataKeys,
+}
+
+/// A key of a backup is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a data key of the backup has not 32 bytes, or no purpose that is known")]
+pub struct LeftKeyError;
+
+impl LeftKeys {
+    /// Those of `cluster`: purposes by their names, generations and secrets.
+    ///
+    /// # Errors
+    ///
+    /// When one is no key.
+    pub fn new<'a>(
+        cluster: ClusterId,
+        keys: impl Iterator<Item = (&'a str, u32, &'a [u8])>,
+    ) -> Result<Self, LeftKeyError> {
+        let key = |(purpose, generation, secret)| {
+            let purpose = KeyPurpose::parse(purpose)?;
+            Some(((purpose, generation), KeyBytes::from_slice(secret)?))
+        };
+        let keys = keys.map(key).collect::<Option<_>>();
+        keys.map(|keys| Self { cluster, keys }).ok_or(LeftKeyError)
+    }
+
+    /// What was sealed for `context` in that cluster, sealed by `ours` for this one.
+    ///
+    /// # Errors
+    ///
+    /// When a key is missing on either side, or what was sealed is damaged.
+    pub fn reseal(
+        &self,
+        ours: &dyn Seal,
+        context: &SealContext,
+        sealed: &Sealed,
+    ) -> Result<Sealed, SealError> {
+        let Sealed {
+            purpose,
+            generation,
+            ..
+        } = *sealed;
+        let key = self.keys.get(&(purpose, generation));
+        let key = key.ok_or(SealError::NoKey(purpose, generation))?;
+        let secret = key.open(self.cluster, context, sealed)?;
+        ours.seal(purpose, context, secret.expose())
+    }
+}
+
+impl fmt::Debug for LeftKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeftKeys({:?})", self.keys.keys())
     }
 }
 

@@ -4,9 +4,11 @@
 //!
 //! How the parts meet, in the order in which a node needs them:
 //! - [`startup`] decides, from the disk and the arguments, whether to wait for
-//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume;
+//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume; at a [`meeting`]
+//!   nodes that know nobody yet claim the founding and find their tokens;
 //! - [`identity`] keeps one file, wrapped by a key from a [`key_source`] outside the
-//!   data directory; [`upkeep`] keeps it as the state has it;
+//!   data directory, or by one that a service opens ([`wrapped_key`]); [`upkeep`] keeps it
+//!   as the state has it;
 //! - [`keyring`] seals and opens secrets; [`identities`] makes certificates and data
 //!   keys for the leader, who writes them into the log;
 //! - [`roster`] knows members by committed key, [`peer`] links them, [`operators`]
@@ -35,6 +37,7 @@ pub mod identity;
 pub mod join;
 pub mod key_source;
 pub mod keyring;
+pub mod meeting;
 pub mod operators;
 pub mod peer;
 mod reach;
@@ -45,6 +48,7 @@ pub mod startup;
 mod tls;
 pub mod upkeep;
 pub mod wire;
+pub mod wrapped_key;
 
 pub use credential::NodeCredential;
 pub use enroll::token;
@@ -55,10 +59,11 @@ pub use identities::Certifier;
 pub use identity::{Identity, IdentityStore};
 pub use join::{Newcomer, Sponsor};
 pub use key_source::KeySource;
-pub use keyring::Keyring;
+pub use keyring::{Keyring, LeftKeyError, LeftKeys};
 pub use operators::{AdminConnection, AdminPort};
 pub use peer::{Channels, Links};
 pub use roster::Roster;
 pub use serving::{Serving, ServingService};
 pub use startup::Startup;
 pub use upkeep::Upkeep;
+pub use wrapped_key::WrapKey;

@@ -214,6 +214,29 @@ impl Log {
     }
 }
 
+/// The vote, and all entries after `applied`, of a log that no replica runs on. Blocks.
+pub(crate) fn read_all(
+    database: &dyn Database,
+    applied: Option<LogId>,
+) -> Result<(Option<Vote>, Vec<Entry>), StoreError> {
+    let vote = database.get(Tree::Hard, VOTE_KEY)?;
+    let vote = vote.map(|bytes| decode("the vote", &bytes)).transpose()?;
+    let first = applied.map_or(0, |applied| applied.index + 1);
+    let entries = stored::read(database, first, u64::MAX, usize::MAX)?;
+    Ok((vote, entries))
+}
+
+/// What writes a vote.
+pub(crate) fn vote_batch(vote: &Vote) -> Result<Batch, StoreError> {
+    let bytes = wire::to_stored(vote).map_err(|error| StoreError::Damaged {
+        what: "the vote".into(),
+        reason: error.to_string(),
+    })?;
+    let mut batch = Batch::new();
+    batch.put(VOTE_KEY, bytes);
+    Ok(batch)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No holder panics between two steps of one change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -281,11 +304,7 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let failed = |error: &std::io::Error| StorageIoError::write_vote(AnyError::new(error));
-        let mut batch = Batch::new();
-        batch.put(
-            VOTE_KEY,
-            wire::to_stored(vote).map_err(|error| failed(&std::io::Error::other(error)))?,
-        );
+        let batch = vote_batch(vote).map_err(|error| failed(&std::io::Error::other(error)))?;
         self.write(vec![(Tree::Hard, batch)])
             .await
             .map_err(|error| failed(&error))?;

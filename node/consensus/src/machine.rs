@@ -52,8 +52,6 @@ pub(crate) struct Machine {
     membership: StoredMembership,
     generation: Arc<Generation>,
     garbage: BTreeSet<Vec<u8>>,
-    /// Cloned into each snapshot that is being written.
-    pin: Arc<()>,
     published: Arc<Published>,
     next_generation: u64,
     snapshots_begun: u64,
@@ -85,7 +83,6 @@ impl Machine {
             membership: stored.membership,
             generation,
             garbage: stored.garbage,
-            pin: Arc::new(()),
             published,
             snapshots_begun: 0,
         }
@@ -129,7 +126,7 @@ impl Machine {
     /// Adds the deletion of garbage noted before this batch, unless a snapshot may
     /// need it.
     fn sweep(&mut self, gathered: &mut Gathered) {
-        if Arc::strong_count(&self.pin) > 1 {
+        if Arc::strong_count(&self.generation.pin) > 1 {
             return;
         }
         for _ in 0..MAX_DELETIONS {
@@ -201,7 +198,6 @@ impl Machine {
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership;
         self.garbage = BTreeSet::new();
-        self.pin = Arc::new(());
         self.published.open(Arc::clone(&generation));
         let old = std::mem::replace(&mut self.generation, generation);
         self.published.show(&self.state);
@@ -300,7 +296,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 },
                 state: self.state.clone(),
                 database: Arc::clone(&self.generation.database),
-                pin: Arc::clone(&self.pin),
+                pin: Arc::clone(&self.generation.pin),
             },
             snapshots: self.parts.snapshots.clone(),
             blocks: self.parts.store.blocks(),

@@ -30,6 +30,9 @@ pub struct Config {
     pub stable_for: Duration,
     /// How recently the serving set must have heard of it.
     pub heard_within: Duration,
+    /// A member that this leader has not heard of for so long is removed, if others can take its
+    /// place; absent: removing is for operators.
+    pub remove_silent_after: Option<Duration>,
 }
 
 impl Default for Config {
@@ -39,34 +42,44 @@ impl Default for Config {
             lag_max: 250,
             stable_for: Duration::from_secs(2),
             heard_within: Duration::from_secs(3),
+            remove_silent_after: None,
         }
     }
 }
 
-/// Since when each learner has kept up.
+/// For how long, by this leader's own eyes, members have been as they are.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness {
+pub(crate) struct Steady {
     since: BTreeMap<NodeId, Duration>,
 }
 
-impl Readiness {
-    /// Notes at `now` who keeps up, and answers with those who have for long enough.
+impl Steady {
+    /// Notes at `now` who is so, and answers with those who have been for `long_enough`.
     pub(crate) fn observe(
         &mut self,
-        config: &Config,
-        keeping_up: &BTreeSet<NodeId>,
+        so: &BTreeSet<NodeId>,
+        long_enough: Duration,
         now: Duration,
     ) -> BTreeSet<NodeId> {
-        self.since.retain(|node, _| keeping_up.contains(node));
-        for node in keeping_up {
+        self.since.retain(|node, _| so.contains(node));
+        for node in so {
             self.since.entry(*node).or_insert(now);
         }
-        let ready = self
+        let steady = self
             .since
             .iter()
-            .filter(|(_, since)| now.saturating_sub(**since) >= config.stable_for);
-        ready.map(|(node, _)| *node).collect()
+            .filter(|(_, since)| now.saturating_sub(**since) >= long_enough);
+        steady.map(|(node, _)| *node).collect()
     }
+}
+
+/// What a leader remembers of the members.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Learners that keep up.
+    keeping_up: Steady,
+    /// Members that are not heard of.
+    silent: Steady,
 }
 
 /// Of whom the serving set has heard lately.
@@ -86,10 +99,15 @@ pub(crate) struct Picture<'a> {
     pub(crate) heard: &'a BTreeSet<NodeId>,
     /// Have kept up for long enough.
     pub(crate) ready: &'a BTreeSet<NodeId>,
+    /// Were not heard of for so long that they are to go.
+    pub(crate) dead: &'a BTreeSet<NodeId>,
     /// Who is to lead instead of this node, whose clock is off.
     pub(crate) successor: Option<NodeId>,
     pub(crate) voters_max: usize,
 }
+
+/// Members that must be left when one is removed unasked: so many that one more may fail.
+const VOTERS_LEFT: usize = 3;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +120,8 @@ pub(crate) enum Step {
     RemoveLearner(NodeId),
     /// Forget a member that has left Raft.
     Finish(NodeId),
+    /// Ask for the removal of a member that is dead.
+    Dismiss(NodeId),
     /// Begin to replicate to a member.
     AddLearner(NodeId, String),
     /// Give a member a copy of a data key.
@@ -129,6 +149,7 @@ impl Step {
             }
             Self::RemoveLearner(node) => format!("taking node {node} out of Raft"),
             Self::Finish(node) => format!("finishing the removal of node {node}"),
+            Self::Dismiss(node) => format!("asking for the removal of node {node}, which is dead"),
             Self::AddLearner(node, _) => format!("beginning to replicate to node {node}"),
             Self::Share(node, purpose, generation) => {
                 format!("sharing the {purpose} key {generation} with node {node}")
@@ -145,6 +166,7 @@ pub(crate) fn plan(picture: &Picture<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = raft(picture).into_iter().collect();
     // Whoever leaves may be the last that others can get a copy of an old key from.
     steps.retain(|step| keys_complete || !matches!(step, Step::Finish(_)));
+    steps.extend(dismissal(picture));
     steps.extend(shares);
     // Whoever was removed is out before its keys are replaced.
     if keys_complete {
@@ -234,6 +256,18 @@ fn depart(picture: &Picture<'_>) -> Option<Step> {
             }
         })
         .next()
+}
+
+/// One that is dead and can be replaced: whoever stays can vote, is heard of, and is enough to
+/// lose another. Never while another member leaves, so that one mistake stays one.
+fn dismissal(picture: &Picture<'_>) -> Option<Step> {
+    let dead = staying(picture).find(|node| picture.dead.contains(node))?;
+    let leaving = picture.state.members().any(|member| member.leaving);
+    let others = staying(picture).filter(|node| *node != dead);
+    let (heard, unheard): (Vec<_>, Vec<_>) =
+        others.partition(|node| *node == picture.me || picture.heard.contains(node));
+    let enough = heard.len() >= VOTERS_LEFT && unheard.is_empty();
+    (enough && !leaving).then_some(Step::Dismiss(dead))
 }
 
 fn add_learner(picture: &Picture<'_>) -> Option<Step> {

@@ -36,6 +36,7 @@ impl Standalone {
             admin_name: "bench".to_owned(),
             csr: PrivateKey::generate()?.request()?.into(),
             origin: origin.to_string(),
+            ..Default::default()
         };
         let facts = NodeFacts {
             name: "bench".to_owned(),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use backup::Recipient;
 use ipnet::IpNet;
 use toml_edit::{Document, Item, Table, Value};
 
@@ -277,6 +278,24 @@ impl Written for Vec<IpNet> {
             IpNet::from_str(&written).map_err(|_| format!("`{written}` is not {wanted}"))
         };
         list.iter().map(network).collect()
+    }
+}
+
+impl Written for Vec<Recipient> {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::Array(list) = value else {
+            return Err(format!(
+                "a {} stands here; a list of recipients such as [\"age1...\"] is wanted",
+                value.type_name()
+            ));
+        };
+        let recipient = |value| {
+            let written = text(value, "a recipient such as \"age1...\"")?;
+            written
+                .parse::<Recipient>()
+                .map_err(|error| error.to_string())
+        };
+        list.iter().map(recipient).collect()
     }
 }
 

@@ -54,7 +54,7 @@ red = 1
             "raft.election_min: must be at least two heartbeats, or every delay is an election",
             "line 1: name: a name is 1 to 63 letters, digits, dots, hyphens and underscores",
             "line 2: dta_dir: there is no such key",
-            "line 4: key.file: exactly one of key.file, key.environment and key.passphrase_file is wanted",
+            "line 4: key.file: exactly one of key.file, key.environment, key.passphrase_file and key.kms is wanted",
             "line 7: https.listen: `here` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
             "line 9: peer.listen: port 8080 is taken by http.listen",
             "line 11: admin.advertise: `10.0.0.1` is not host:port",
@@ -62,6 +62,52 @@ red = 1
             "line 16: colour.red: there is no such section",
         ]
     );
+}
+
+#[test]
+fn a_key_of_kms_names_its_cluster_too() {
+    let text = |key: &str, aws: &str| {
+        let text = LEAST.replace("file = \"/etc/hostquorum/key\"", key);
+        format!("{text}{aws}")
+    };
+    let arn = "arn:aws:kms:eu-central-1:111122223333:key/0f";
+    let whole = text(
+        &format!("kms = \"{arn}\""),
+        "[aws]\ncluster = \"edge\"\nregion = \"eu-central-1\"\n",
+    );
+    let config = Config::parse(&whole, Path::new("/base")).unwrap();
+    let aws = Aws {
+        cluster: "edge".to_owned(),
+        region: Some("eu-central-1".to_owned()),
+        parameters: false,
+    };
+    let key = arn.to_owned();
+    assert_eq!(config.key, KeyProvider::Kms(KmsKey { key, aws }));
+    let cases = [
+        (
+            text("kms = \"alias/edge\"", ""),
+            "line 5: key.kms: wants aws.cluster, too: KMS is told for which cluster it wraps",
+        ),
+        (
+            text("kms = \"alias/edge\"", "[aws]\nregion = \"eu-central-1\"\n"),
+            "aws.cluster: is missing: what the cluster is called in the policies of AWS",
+        ),
+        (
+            text("kms = \"\"", "[aws]\ncluster = \"edge\"\n"),
+            "line 5: key.kms: the ARN of a key or an alias of KMS is wanted, or its id or name",
+        ),
+        (
+            text("kms = \"alias/edge\"", "[aws]\ncluster = \"my edge\"\n"),
+            "line 11: aws.cluster: a cluster's name has 1 to 63 letters, digits and hyphens",
+        ),
+        (
+            format!("{LEAST}[aws]\ncluster = \"edge\"\nregion = \"eu central\"\n"),
+            "line 12: aws.region: a Region is written as in \"eu-central-1\"",
+        ),
+    ];
+    for (text, fault) in cases {
+        assert_eq!(faults(&text), [fault]);
+    }
 }
 
 #[test]

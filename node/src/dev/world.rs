@@ -402,6 +402,7 @@ async fn init(
         admin_name: "dev".to_owned(),
         csr: key.request()?.into(),
         origin: origin.url(),
+        ..Default::default()
     };
     let reply = match BootstrapClient::new(channel).init(request).await {
         Ok(reply) => reply.into_inner(),

@@ -18,7 +18,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tonic::{Request, service::InterceptorLayer, transport::Server};
 
 use crate::{
-    checks::Looks, figures, socket::Local, stats::Counted, telemetry::chain, wiring::Rooms,
+    backups::NodeBackups, checks::Looks, figures, socket::Local, stats::Counted, telemetry::chain,
+    wiring::Rooms,
 };
 
 /// How often the admin API's picture of this node is drawn anew.
@@ -36,6 +37,7 @@ pub(super) fn open(
     leader: Arc<leader::Running>,
     surveyor: Surveyor,
     stats: Counted,
+    recipients: Vec<backup::Recipient>,
 ) -> Result<()> {
     let replica = rooms.replica.clone();
     let port = AdminPort::new(
@@ -63,6 +65,12 @@ pub(super) fn open(
         serving,
         bodies: replica.clone(),
         clock: rooms.clock.clone(),
+        backups: Arc::new(NodeBackups {
+            export: replica.clone(),
+            keyring: rooms.keyring.clone(),
+            recipients,
+            clock: rooms.clock.clone(),
+        }),
         tokens: Arc::new(ClusterTokens {
             entropy: rooms.entropy.clone(),
         }),

@@ -10,6 +10,7 @@ mod members;
 mod orders;
 mod ownership;
 mod records;
+mod restore;
 mod traffic;
 
 use crate::{Batch, Change, Command, Index, Outcome, Refusal, State, outcome::Done};
@@ -90,7 +91,12 @@ impl Apply<'_> {
             }
             Change::SetOrigin { origin, revision } => self.set_origin(origin, *revision),
             Change::PauseIssuance { reason } => self.pause_issuance(reason),
-            Change::ResumeIssuance => self.resume_issuance(),
+            Change::ResumeIssuance { cluster } => self.resume_issuance(*cluster),
+            Change::Restore(part) => self.restore(part),
+            Change::FinishRestore {
+                hostnames,
+                certificates,
+            } => self.finish_restore(*hostnames, *certificates),
             Change::CreateInvitation {
                 role,
                 verifier,
@@ -224,6 +230,7 @@ impl Apply<'_> {
             Change::TakeOver { .. } => return Ok(()),
             _ => {}
         }
+        self.check_restored()?;
         let now = self.state.epoch().term;
         match self.command.duty {
             None if self.command.change.is_duty() => Err(Refusal::StaleTerm { now }),
@@ -242,7 +249,9 @@ impl Change {
             | Self::RemoveHostname { .. }
             | Self::SetOrigin { .. }
             | Self::PauseIssuance { .. }
-            | Self::ResumeIssuance
+            | Self::ResumeIssuance { .. }
+            | Self::Restore(_)
+            | Self::FinishRestore { .. }
             | Self::SetZone { .. }
             | Self::SetWants { .. }
             | Self::SetTraffic { .. }

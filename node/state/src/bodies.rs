@@ -34,6 +34,16 @@ pub fn event_key(hostname: &Hostname, number: u32) -> Vec<u8> {
     key
 }
 
+/// True of the keys of certificates' own parts.
+pub fn is_certificate(key: &[u8]) -> bool {
+    key.first() == Some(&b'c')
+}
+
+/// True of all keys of this module.
+pub fn is_key(key: &[u8]) -> bool {
+    matches!(key.first(), Some(b'c' | b'i' | b'e'))
+}
+
 fn prefixed(kind: u8, rest: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + rest.len());
     key.push(kind);

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 
-use crate::{Actor, NodeId, Term, Timestamp};
+use crate::{Actor, Index, NodeId, Term, Timestamp};
 
 /// 128 random bits drawn when the cluster was formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,9 @@ pub struct Epoch {
 pub struct Cluster {
     /// Who we are.
     pub id: ClusterId,
+    /// What the names in customers' DNS are derived from: our id, or that of the first of
+    /// the clusters that this one goes back to by backups. Their records hold on.
+    pub names: ClusterId,
     /// When the cluster was formed.
     pub founded_at: Timestamp,
     /// Whose duties count.
@@ -59,6 +62,65 @@ pub struct Cluster {
     pub counters: Counters,
     /// Present while nothing is issued.
     pub pause: Option<Pause>,
+    /// Present if it began with a backup.
+    pub restored: Option<Restored>,
+}
+
+/// What a backup is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupOf {
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// What the names in its customers' DNS are derived from.
+    pub names: ClusterId,
+    /// Its last log entry that the backup has.
+    pub index: Index,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+/// How a cluster came out of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Of what.
+    pub of: BackupOf,
+    /// Where this cluster's log was when it began: the claim of all hostnames that came along.
+    pub claim: Index,
+    /// How far it is.
+    pub progress: Restoring,
+}
+
+/// How far a cluster is that began with a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restoring {
+    /// Not all of the backup is there.
+    Incomplete,
+    /// All of it is there. What a CA did since the backup is not known, and the cluster that it
+    /// is of may still be at work: nothing is issued before an operator says this cluster's id.
+    Quarantined,
+    /// An operator did.
+    Released,
+}
+
+impl Restoring {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Incomplete, Self::Quarantined, Self::Released];
+
+    /// Its name in the API and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Quarantined => "quarantined",
+            Self::Released => "released",
+        }
+    }
+
+    /// By its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|restoring| restoring.as_str() == text)
+    }
 }
 
 /// An operator's word that nothing is to be issued for now: no order is begun, and none goes

@@ -121,6 +121,13 @@ pub fn certificate_own_to(leaf: &Bytes, sealed_key: &Sealed) -> Vec<u8> {
     })
 }
 
+/// A certificate's own part from its bytes.
+pub fn certificate_own_from(own: &[u8]) -> Result<(Bytes, Sealed), DecodeError> {
+    let own: wire::CertificateOwn = unversioned(own)?;
+    let sealed_key = own.sealed_key.ok_or(DecodeError::Field("sealed_key"))?;
+    Ok((own.leaf, sealed_key.try_into()?))
+}
+
 /// An issuers' chain.
 pub fn chain_to(chain: &[Bytes]) -> Vec<u8> {
     versioned(&wire::Chain {
@@ -130,13 +137,9 @@ pub fn chain_to(chain: &[Bytes]) -> Vec<u8> {
 
 /// A certificate's body from its two parts.
 pub fn certificate_body(own: &[u8], issuers: &[u8]) -> Result<CertificateBody, DecodeError> {
-    let own: wire::CertificateOwn = unversioned(own)?;
+    let (leaf, sealed_key) = certificate_own_from(own)?;
     let issuers: wire::Chain = unversioned(issuers)?;
-    let sealed_key = own
-        .sealed_key
-        .ok_or(DecodeError::Field("sealed_key"))?
-        .try_into()?;
-    let mut chain = vec![own.leaf];
+    let mut chain = vec![leaf];
     chain.extend(issuers.issuers);
     Ok(CertificateBody { chain, sealed_key })
 }

@@ -1,13 +1,17 @@
 //! The closed list of changes.
 
+mod contents;
+
 use bytes::Bytes;
 
+pub use contents::{Admit, Authorize, CertificateParts, Found, Install, Newcomer, Restore, Upload};
+
 use crate::{
-    Actor, BucketKey, Budget, Ca, CaName, CaSettings, CertificateId, ChainId, ClusterId, DataKey,
-    Evidence, ExternalAccount, FailureClass, Hostname, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId, Origin,
-    OwnershipToken, Placed, Proof, ProofMethod, Reissue, RevocationState, Role, Sealed, Tenant,
-    Term, Timestamp, Traffic, Wants, Window, ZoneSettings, ca::AccountKey,
+    Actor, BucketKey, CaName, CaSettings, CertificateId, ClusterId, Evidence, ExternalAccount,
+    FailureClass, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId,
+    OperatorId, OrderId, Origin, OwnershipToken, Placed, Proof, ProofMethod, Reissue,
+    RevocationState, Role, Sealed, Tenant, Term, Timestamp, Traffic, Wants, Window, ZoneSettings,
+    ca::AccountKey,
 };
 
 /// A change with everything that cannot be derived from the state.
@@ -67,7 +71,19 @@ pub enum Change {
         reason: String,
     },
     /// Issue again.
-    ResumeIssuance,
+    ResumeIssuance {
+        /// The cluster's id, as whoever asks knows it; a cluster in quarantine wants it.
+        cluster: Option<ClusterId>,
+    },
+    /// Take over what another cluster had.
+    Restore(Box<Restore>),
+    /// That was all of it.
+    FinishRestore {
+        /// How many hostnames it has.
+        hostnames: u64,
+        /// How many certificates it has.
+        certificates: u64,
+    },
     /// Set what else the zone is.
     SetZone {
         /// What.
@@ -410,7 +426,9 @@ impl Change {
             Self::RemoveHostname { .. } => "remove-hostname",
             Self::SetOrigin { .. } => "set-origin",
             Self::PauseIssuance { .. } => "pause-issuance",
-            Self::ResumeIssuance => "resume-issuance",
+            Self::ResumeIssuance { .. } => "resume-issuance",
+            Self::Restore(_) => "restore",
+            Self::FinishRestore { .. } => "finish-restore",
             Self::SetZone { .. } => "set-zone",
             Self::SetWants { .. } => "set-wants",
             Self::SetTraffic { .. } => "set-traffic",
@@ -459,142 +477,6 @@ impl Change {
     }
 }
 
-/// All that a cluster begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its id.
-    pub cluster_id: ClusterId,
-    /// Its CA.
-    pub authority: crate::Authority,
-    /// Its first member, which becomes node 1.
-    pub founder: Newcomer,
-    /// The founder's certificate.
-    pub founder_certificate: IssuedCertificate,
-    /// The first data keys, generation 1, sealed to the founder.
-    pub data_keys: Vec<DataKey>,
-    /// The first administrator, operator 1.
-    pub admin_name: String,
-    /// SubjectPublicKeyInfo (DER) of the administrator.
-    pub admin_public_key: Bytes,
-    /// The administrator's certificate.
-    pub admin_certificate: IssuedCertificate,
-    /// The first CA to obtain certificates from.
-    pub ca: Ca,
-    /// What the zone is.
-    pub zone: ZoneSettings,
-    /// Where requests go, if it is known already.
-    pub origin: Option<Origin>,
-}
-
 /// Most hostnames of one [`Change::ReissueCertificates`], so that an entry of the log
 /// stays small.
 pub const REISSUE_MAX: usize = 500;
-
-/// An authorization of a hostname.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorize {
-    /// Which.
-    pub hostname: Hostname,
-    /// Whose it is.
-    pub tenant: Tenant,
-    /// What the claim's proof must show.
-    pub token: OwnershipToken,
-    /// What it is to have.
-    pub wants: Wants,
-    /// Nobody decided about this name, a rule did: refused while a tombstone tells that it
-    /// was removed.
-    pub on_demand: bool,
-}
-
-/// An order to begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admit {
-    /// For whom.
-    pub hostname: Hostname,
-    /// The hostname's claim as the leader saw it.
-    pub claim: Index,
-    /// At which CA.
-    pub ca: CaName,
-    /// The certificate's kind of key.
-    pub algorithm: KeyAlgorithm,
-    /// The profile to ask for, if any.
-    pub profile: Option<String>,
-    /// The certificate that it replaces, as RFC 9773 names it.
-    pub replaces: Option<String>,
-    /// What it costs.
-    pub budget: Budget,
-    /// The registered domain: the public suffix list is no part of the state, for it
-    /// changes from release to release.
-    pub domain: String,
-    /// Private key (PKCS #8), under the serving key.
-    pub key: Sealed,
-    /// PKCS #10 (DER).
-    pub csr: Bytes,
-}
-
-/// A certificate that an operator brought, as it was checked against its key and names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upload {
-    /// Whose.
-    pub hostname: Hostname,
-    /// It is for every name one label below, too.
-    pub wildcard: bool,
-    /// Its kind of key.
-    pub algorithm: KeyAlgorithm,
-    /// Its private key (PKCS #8), under the serving key; absent: that of the
-    /// hostname's request.
-    pub key: Option<Sealed>,
-    /// What it is.
-    pub parts: CertificateParts,
-    /// When to replace it by one that we obtain; absent: never.
-    pub move_at: Option<Timestamp>,
-    /// Refuse unless this is the hostname's revision.
-    pub revision: Option<Index>,
-}
-
-/// A machine that wants to be a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newcomer {
-    /// What its operator calls it.
-    pub name: String,
-    /// host:port of its peer listener.
-    pub peer_address: String,
-    /// host:port of its admin listener.
-    pub admin_address: String,
-    /// SubjectPublicKeyInfo (DER).
-    pub public_key: Bytes,
-    /// X25519.
-    pub hpke_public_key: Bytes,
-}
-
-/// A certificate as the leader checked it against the order's key and names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Install {
-    /// Whose.
-    pub order: OrderId,
-    /// What it is.
-    pub parts: CertificateParts,
-    /// When to order the next one.
-    pub renew_at: Timestamp,
-}
-
-/// What a certificate is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateParts {
-    /// What it is known by.
-    pub id: CertificateId,
-    /// The leaf (DER).
-    pub leaf: Bytes,
-    /// SHA-256 of the issuers.
-    pub chain_id: ChainId,
-    /// The issuers (DER), the leaf's first.
-    pub chain: Vec<Bytes>,
-    /// Common name of the leaf's issuer.
-    pub issuer: String,
-    /// Big-endian, without leading zeros.
-    pub serial: Bytes,
-    /// Beginning of validity.
-    pub not_before: Timestamp,
-    /// End of validity.
-    pub not_after: Timestamp,
-}

@@ -25,6 +25,7 @@
 pub mod actor;
 pub mod apply;
 pub mod authority;
+pub mod backup;
 pub mod bodies;
 pub mod ca;
 pub mod certificate;
@@ -67,7 +68,7 @@ pub use certificate::{
     Certificate, CertificateId, ChainId, Reissue, Revocation, RevocationState, Source, Window,
 };
 pub use challenge::Challenge;
-pub use cluster::{ClusterId, Epoch, Pause};
+pub use cluster::{BackupOf, ClusterId, Epoch, Pause, Restored, Restoring};
 pub use command::{Batch, Change, Command};
 pub use data_key::{DataKey, HpkeSealed, KeyPurpose};
 pub use due::Due;

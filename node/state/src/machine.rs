@@ -10,8 +10,8 @@ use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, Challenge, ChallengeKind,
     ClusterId, DataKey, Due, Epoch, Hostname, HostnameRecord, Index, Invitation, InvitationId,
     KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Pause,
-    Removed, Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone, challenge,
-    cluster::Cluster, order::PlacedChallenge,
+    Removed, Restored, Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone,
+    challenge, cluster::Cluster, order::PlacedChallenge,
 };
 
 /// All that the cluster agrees on, apart from bodies.
@@ -62,6 +62,16 @@ impl State {
     /// Absent until the cluster was formed.
     pub fn cluster_id(&self) -> Option<ClusterId> {
         self.cluster.as_ref().map(|cluster| cluster.id)
+    }
+
+    /// What the names in customers' DNS are derived from.
+    pub fn names_id(&self) -> Option<ClusterId> {
+        self.cluster.as_ref().map(|cluster| cluster.names)
+    }
+
+    /// Where the cluster comes from, if it began with a backup.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.cluster.as_ref()?.restored.as_ref()
     }
 
     /// Whose duties count.
@@ -300,14 +310,14 @@ impl State {
     pub fn delegation(&self, name: &str) -> Option<String> {
         let (hostname, record) = self.hostnames.get_key_value(name)?;
         let zone = self.zone.settings.dns.as_ref()?;
-        let label = record.tenant.delegation_label(self.cluster_id()?, hostname);
+        let label = record.tenant.delegation_label(self.names_id()?, hostname);
         Some(format!("{label}.{}", zone.name))
     }
 
     /// A tenant's own CNAME target, if this cluster has a domain for them.
     pub fn tenant_target(&self, tenant: &Tenant) -> Option<String> {
         let domain = self.zone.settings.edge_domain.as_ref()?;
-        Some(format!("{}.{domain}", tenant.label(self.cluster_id()?)))
+        Some(format!("{}.{domain}", tenant.label(self.names_id()?)))
     }
 
     /// How many sets of settings hostnames have, equal ones counted once.

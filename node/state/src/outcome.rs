@@ -125,6 +125,21 @@ pub enum Refusal {
     /// An operator has paused issuance.
     #[error("issuance is paused; `hostquorum issuance resume` ends that")]
     Paused,
+    /// The cluster began with a backup, of which not all is there.
+    #[error(
+        "this cluster is being restored from a backup; nothing else can be changed before \
+         `hostquorum backup restore` has ended"
+    )]
+    Restoring,
+    /// The cluster began with a backup, and nobody has said yet that it is to issue.
+    #[error(
+        "this cluster was restored from a backup: make sure that the one it was taken of is at \
+         work no more, and say this cluster's id"
+    )]
+    Quarantined,
+    /// The id is another cluster's.
+    #[error("that is not this cluster's id")]
+    OtherCluster,
     /// The hostname is not proven to be its tenant's.
     #[error("the hostname is not proven to be its tenant's; `hostname check` says what is missing")]
     Unproven,

@@ -236,6 +236,25 @@ pub trait Bodies: Send + Sync {
     }
 }
 
+/// A point of the log that can be read for as long as it takes.
+pub trait Export: Send + Sync {
+    /// What this node has applied. Until it is dropped no body that it names is deleted.
+    ///
+    /// # Errors
+    ///
+    /// While this node's store is closed.
+    fn hold(&self) -> Result<Box<dyn Held>, BodiesError>;
+}
+
+/// See [`Export::hold`].
+pub trait Held: Send {
+    /// The state at that point.
+    fn state(&self) -> &State;
+
+    /// The bytes under a key that the state names. Blocks, as [`Bodies`] do.
+    fn body(&self, key: &[u8]) -> Result<Bytes, BodiesError>;
+}
+
 /// A state that is still being read from this node's own disk, and of which single
 /// hostnames can be looked up already.
 pub trait Reading: Send + Sync {

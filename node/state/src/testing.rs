@@ -450,7 +450,7 @@ pub fn found() -> Found {
             renew_at: None,
             ..certificate
         },
-        ca: Ca {
+        ca: Some(Ca {
             name: ca_name(),
             settings: CaSettings {
                 directory: "https://ca.example/directory".to_owned(),
@@ -461,9 +461,10 @@ pub fn found() -> Found {
             external_account: None,
             registration: Registration::None,
             revision: Index(0),
-        },
+        }),
         zone: ZoneSettings::default(),
         origin: None,
+        backup: None,
     }
 }
 

@@ -204,6 +204,44 @@ impl Cluster {
         self.nodes.push(node);
     }
 
+    /// All machines are lost, with all that was on them: new ones form a cluster out of the
+    /// backup at `file`, which the key at `identity` opens, by an administrator who has nothing
+    /// but these.
+    pub async fn rebuild(&mut self, file: &Path, identity: &Path) {
+        let count = self.nodes.len();
+        // Whoever is killed has its ports until it is gone.
+        for mut node in self.nodes.drain(..) {
+            node.kill().await.unwrap();
+        }
+        for seat in &self.seats {
+            fs::remove_dir_all(seat.files.data()).unwrap();
+            fs::remove_file(seat.files.key()).unwrap();
+        }
+        self.cli = Cli::new(&self.dir().join("rebuilt"));
+        let files = self.seat(1);
+        let mut node = self.spawn(&files, &[], &[]);
+        node.live(START).await.unwrap();
+        let socket = files.socket().display().to_string();
+        let restore = [
+            "backup",
+            "restore",
+            file.to_str().unwrap(),
+            "--identity",
+            identity.to_str().unwrap(),
+            "--socket",
+            &socket,
+            "--admin-name",
+            "rebuilder",
+        ];
+        self.cli.run(&restore).await.ok();
+        node.ready(START).await.unwrap();
+        self.nodes.push(node);
+        for number in 2..=u8::try_from(count).unwrap() {
+            self.join(number).await;
+        }
+        self.settled().await;
+    }
+
     /// Lets node `number` join by a fresh token, sponsored by node 1.
     pub async fn join(&mut self, number: u8) {
         self.join_by(number, 0).await;

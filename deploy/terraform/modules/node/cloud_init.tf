@@ -1,11 +1,14 @@
-# What a machine is told at its first start. Secrets are no part of it: the node fetches its own
-# from the parameter store, see files/hostquorum-aws.
+# What a machine is told at its first start. Secrets are no part of it: the daemon has KMS wrap its
+# key, and fetches its invitation from the parameter store.
 
 locals {
   every_address = var.dual_stack ? "[::]" : "0.0.0.0"
 
   config = templatefile("${path.module}/files/hostquorum.toml.tftpl", {
     node                = var.node
+    cluster             = var.cluster
+    region              = var.secrets.region
+    kms_key             = var.secrets.kms_key_arn
     address             = aws_network_interface.this.private_ip
     every_address       = local.every_address
     ports               = var.ports
@@ -29,9 +32,6 @@ locals {
     RequiresMountsFor=/var/lib/hostquorum
 
     [Service]
-    RuntimeDirectory=hostquorum
-    ExecStartPre=+/usr/local/sbin/hostquorum-aws prepare
-    EnvironmentFile=-/run/hostquorum/join.env
     TimeoutStopSec=${var.lame_duck_seconds + var.grace_seconds + 75}
   EOT
 

@@ -20,12 +20,6 @@ locals {
         Resource = ["${local.own}/*", local.formed]
       },
       {
-        Sid      = "KeepOwnPassphrase"
-        Effect   = "Allow"
-        Action   = "ssm:PutParameter"
-        Resource = "${local.own}/passphrase"
-      },
-      {
         Sid       = "NeverOverwriteParameters"
         Effect    = "Deny"
         Action    = "ssm:PutParameter"
@@ -43,32 +37,33 @@ locals {
         }
       },
       {
-        Sid      = "SealParameters"
+        # For the daemon's key provider `kms`: in its context, which no other node may name.
+        Sid      = "WrapOwnKey"
         Effect   = "Allow"
-        Action   = "kms:Encrypt"
+        Action   = ["kms:Decrypt", "kms:Encrypt"]
         Resource = var.secrets.kms_key_arn
         Condition = {
-          StringEquals = { "kms:ViaService" = "ssm.${var.secrets.region}.${data.aws_partition.this.dns_suffix}" }
-          StringLike = {
-            "kms:EncryptionContext:PARAMETER_ARN" = concat(
-              ["${local.own}/passphrase"], var.role == "voter" ? [local.invited] : []
-            )
+          StringEquals = {
+            "kms:EncryptionContext:hostquorum:cluster" = var.cluster
+            "kms:EncryptionContext:hostquorum:node"    = var.node
           }
         }
-      },
-      {
-        # For the key provider `kms` of the daemon: its own context, and no other service's data.
-        Sid       = "WrapNodeKeys"
-        Effect    = "Allow"
-        Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
-        Resource  = var.secrets.kms_key_arn
-        Condition = { StringEquals = { "kms:EncryptionContext:hostquorum:cluster" = var.cluster } }
       },
     ],
     [for statement in local.voters_statements : statement if var.role == "voter"]
   )
 
   voters_statements = [
+    {
+      Sid      = "SealInvitations"
+      Effect   = "Allow"
+      Action   = "kms:Encrypt"
+      Resource = var.secrets.kms_key_arn
+      Condition = {
+        StringEquals = { "kms:ViaService" = "ssm.${var.secrets.region}.${data.aws_partition.this.dns_suffix}" }
+        StringLike   = { "kms:EncryptionContext:PARAMETER_ARN" = local.invited }
+      }
+    },
     {
       Sid      = "FoundOnceAndInvite"
       Effect   = "Allow"

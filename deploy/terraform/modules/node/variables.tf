@@ -77,7 +77,7 @@ variable "volume_key_arn" {
 }
 
 variable "secrets" {
-  description = "Where the cluster's parameters are: the Region and the KMS key that encrypts them."
+  description = "Where the cluster's parameters are: the Region, and the KMS key that encrypts them and wraps the nodes' own keys."
   type = object({
     region      = string
     kms_key_arn = string
@@ -123,7 +123,7 @@ variable "grace_seconds" {
 }
 
 variable "extra_config" {
-  description = "Further sections of hostquorum.toml, as TOML: all but key, https, http, peer, admin, health, edge and log, which the module writes."
+  description = "Further sections of hostquorum.toml, as TOML: all but key, aws, https, http, peer, admin, health, edge and log, which the module writes."
   type        = string
   default     = ""
 }

@@ -264,13 +264,13 @@ variable "grace_seconds" {
 }
 
 variable "extra_config" {
-  description = "Further sections of hostquorum.toml, as TOML: all but key, https, http, peer, admin, health, edge and log, which the module writes."
+  description = "Further sections of hostquorum.toml, as TOML: all but key, aws, https, http, peer, admin, health, edge and log, which the module writes."
   type        = string
   default     = ""
 
   validation {
-    condition     = !can(regex("(?m)^\\s*\\[(key|https|http|peer|admin|health|edge|log)\\]", var.extra_config))
-    error_message = "The module writes key, https, http, peer, admin, health, edge and log itself."
+    condition     = !can(regex("(?m)^\\s*\\[(key|aws|https|http|peer|admin|health|edge|log)\\]", var.extra_config))
+    error_message = "The module writes key, aws, https, http, peer, admin, health, edge and log itself."
   }
 }
 

@@ -29,7 +29,7 @@ struct Case {
 }
 
 fn case() -> Case {
-    let mut ca = found().ca;
+    let mut ca = found().ca.unwrap();
     ca.registration = Registration::Registered {
         key: account_key("t"),
         url: "https://ca.example/account/1".to_owned(),

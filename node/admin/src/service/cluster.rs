@@ -9,7 +9,7 @@ use proto::admin::v1::{
     TransferLeadershipResponse, cluster_server::Cluster,
 };
 use state::{
-    Change, NodeId, State,
+    Change, ClusterId, NodeId, State,
     outcome::Kind,
     ports::{Leadership, MembersError},
 };
@@ -83,6 +83,7 @@ impl Cluster for Desk {
             warnings: counted.warnings,
             cas: cas.iter().map(of_ca).collect(),
             issuance_pause: state.pause().map(convert::pause),
+            restored: state.restored().map(convert::restored),
         }))
     }
 
@@ -165,7 +166,12 @@ impl Cluster for Desk {
     ) -> Result<Response<ResumeIssuanceResponse>, Status> {
         let (who, deadline) = (caller(&request)?, deadline());
         let asked = who.asks(ISSUANCE.to_owned());
-        let changed = self.change(asked, Change::ResumeIssuance, deadline).await?;
+        let cluster = match request.get_ref().cluster_id.as_str() {
+            "" => None,
+            id => Some(cluster_id(id)?),
+        };
+        let change = Change::ResumeIssuance { cluster };
+        let changed = self.change(asked, change, deadline).await?;
         Ok(Response::new(ResumeIssuanceResponse {
             index: changed.index.0,
         }))
@@ -174,6 +180,11 @@ impl Cluster for Desk {
 
 /// What is paused and resumed, in the audit.
 const ISSUANCE: &str = "issuance";
+
+fn cluster_id(text: &str) -> Result<ClusterId, Problem> {
+    let id = text.parse::<ClusterId>();
+    id.map_err(|error| Problem::field("cluster_id", error.to_string()))
+}
 
 fn reason(text: &str) -> Result<String, Problem> {
     let most = limits::REASON_BYTES_MAX;

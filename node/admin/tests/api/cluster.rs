@@ -88,7 +88,7 @@ async fn issuance_is_paused_for_a_reason_and_resumed() {
     );
     assert_eq!(stand.alone.state().pause().unwrap().reason, "a drill");
     cluster
-        .resume_issuance(ResumeIssuanceRequest {})
+        .resume_issuance(ResumeIssuanceRequest::default())
         .await
         .unwrap();
     let status = cluster.get_status(GetStatusRequest {}).await.unwrap();

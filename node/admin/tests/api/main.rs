@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod backups;
 mod cas;
 mod certificates;
 mod checks;

@@ -11,13 +11,14 @@ use std::{
 };
 
 use admin::{
-    Drawn, Inputs, Overview, RequestError, Requested, Requests, Services, Tokens, TokensError,
+    Drawn, Inputs, LocalCaller, Overview, RequestError, Requested, Requests, Services, Tokens,
+    TokensError, testing::Shelf,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::admin::v1::{
-    cas_client::CasClient, certificates_client::CertificatesClient, checks_client::ChecksClient,
-    cluster_client::ClusterClient, hostnames_client::HostnamesClient,
+    backups_client::BackupsClient, cas_client::CasClient, certificates_client::CertificatesClient,
+    checks_client::ChecksClient, cluster_client::ClusterClient, hostnames_client::HostnamesClient,
     invitations_client::InvitationsClient, ledger_client::LedgerClient, stats_client::StatsClient,
     zones_client::ZonesClient,
 };
@@ -111,6 +112,7 @@ impl Stand {
             serving: doubles.clone(),
             bodies: doubles.clone(),
             clock: clock.clone(),
+            backups: Arc::new(Shelf(backup())),
             tokens: Arc::new(Numbered),
             seal: Arc::new(MaskSeal),
             checks: Arc::new(Eyes),
@@ -221,6 +223,7 @@ impl Stand {
             stats: StatsClient::with_interceptor(channel.clone(), claim.clone()),
             cluster: ClusterClient::with_interceptor(channel.clone(), claim.clone()),
             invitations: InvitationsClient::with_interceptor(channel.clone(), claim.clone()),
+            backups: BackupsClient::with_interceptor(channel.clone(), claim.clone()),
         }
     }
 }
@@ -239,6 +242,7 @@ pub(crate) struct Clients {
     pub(crate) stats: StatsClient<Claimed>,
     pub(crate) cluster: ClusterClient<Claimed>,
     pub(crate) invitations: InvitationsClient<Claimed>,
+    pub(crate) backups: BackupsClient<Claimed>,
 }
 
 /// Says who calls, in place of a certificate.
@@ -255,8 +259,21 @@ impl Interceptor for Claim {
     }
 }
 
+/// A call has it that comes by the machine's socket.
+pub(crate) const SOCKET: &str = "test-socket";
+
+/// The bytes of what is given for a backup: more than one piece.
+pub(crate) fn backup() -> Vec<u8> {
+    (0..1_500_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect()
+}
+
 /// What the admin listener does after the handshake.
 fn identified<B>(mut request: http::Request<B>) -> http::Request<B> {
+    if request.headers().contains_key(SOCKET) {
+        request.extensions_mut().insert(LocalCaller(NodeId(1)));
+    }
     let claim = request.headers().get("test-operator").cloned();
     if let Some(claim) = claim {
         let text = claim.to_str().unwrap();

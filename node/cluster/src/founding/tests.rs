@@ -26,6 +26,7 @@ fn request() -> wire::InitRequest {
         admin_name: "alice".to_owned(),
         csr: PrivateKey::generate().unwrap().request().unwrap().into(),
         origin: "http://10.0.0.9:8080".to_owned(),
+        ..Default::default()
     }
 }
 

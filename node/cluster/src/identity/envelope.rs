@@ -112,7 +112,7 @@ pub(super) mod hex {
 }
 
 /// Bytes as base64.
-pub(super) mod base64 {
+pub(crate) mod base64 {
     use data_encoding::BASE64;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use state::{Actor, Change, codec};
 use zeroize::Zeroizing;
 
@@ -158,6 +158,13 @@ impl IdentityStore {
         }
     }
 
+    /// Somebody else founded the cluster: this node is nobody again.
+    pub fn discard_founding(&self) -> Result<(), IdentityError> {
+        // In this order, so that what a crash leaves counts for nothing.
+        self.directory.remove(IDENTITY)?;
+        self.forget_founding()
+    }
+
     /// The first command was applied.
     pub fn forget_founding(&self) -> Result<(), IdentityError> {
         Ok(self.directory.remove(FOUNDING)?)
@@ -216,6 +223,24 @@ impl IdentityStore {
             }
         }
     }
+}
+
+/// Which of this node's files is wrapped, and by a key from which kind of source, if that can be
+/// read; `None` if nothing is wrapped yet.
+pub(crate) fn wrapped_by(
+    directory: &Directory,
+) -> Result<Option<(PathBuf, Option<String>)>, DirectoryError> {
+    #[derive(Deserialize)]
+    struct Source {
+        source: String,
+    }
+    for name in [IDENTITY, CANDIDATE] {
+        if let Some(bytes) = directory.read(name)? {
+            let read = serde_json::from_slice::<Source>(&bytes).ok();
+            return Ok(Some((directory.file(name), read.map(|read| read.source))));
+        }
+    }
+    Ok(None)
 }
 
 impl std::fmt::Debug for IdentityStore {

@@ -331,7 +331,7 @@ pub(crate) fn init_request(admin_key: &PrivateKey) -> wire::InitRequest {
         }),
         admin_name: "founder".to_owned(),
         csr: admin_key.request().unwrap().into(),
-        origin: String::new(),
+        ..Default::default()
     }
 }
 

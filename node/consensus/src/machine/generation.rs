@@ -28,6 +28,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) database: Arc<dyn Database>,
     pub(crate) writer: Writer,
+    /// Cloned by whoever reads bodies of one state for long: a snapshot, a backup.
+    pub(crate) pin: Arc<()>,
 }
 
 /// What a state machine works with.
@@ -79,6 +81,7 @@ impl MachineParts {
             number,
             database,
             writer,
+            pin: Arc::new(()),
         })
     }
 }
@@ -88,7 +91,7 @@ impl MachineParts {
 pub(crate) struct Stored {
     pub(super) state: State,
     pub(crate) applied: Option<LogId>,
-    pub(super) membership: StoredMembership,
+    pub(crate) membership: StoredMembership,
     pub(super) garbage: BTreeSet<Vec<u8>>,
 }
 

@@ -1,11 +1,13 @@
 //! From looking around to doing what was planned.
 
+use std::time::Duration;
+
 use state::{
     Change,
     ports::{IdentitiesError, MembersError},
 };
 
-use super::{Picture, Readiness, Step, heard, plan};
+use super::{Memory, Picture, Step, heard, plan};
 use crate::{
     clocks::Doubt,
     reign::{CommitError, Reign},
@@ -23,7 +25,7 @@ pub(crate) enum MembershipError {
 }
 
 /// Looks at Raft and the serving set, and plans.
-pub(crate) fn survey(reign: &Reign, readiness: &mut Readiness, doubt: &mut Doubt) -> Vec<Step> {
+pub(crate) fn survey(reign: &Reign, memory: &mut Memory, doubt: &mut Doubt) -> Vec<Step> {
     let (state, config) = (reign.state(), &reign.config.membership);
     let configuration = reign.ports.members.configuration();
     let reports = reign.ports.serving.reports();
@@ -38,13 +40,21 @@ pub(crate) fn survey(reign: &Reign, readiness: &mut Readiness, doubt: &mut Doubt
             lag.is_some_and(|lag| lag <= config.lag_max)
         });
     let keeping_up = keeping_up.copied().collect();
-    let ready = readiness.observe(config, &keeping_up, reign.boottime());
+    let ready = memory
+        .keeping_up
+        .observe(&keeping_up, config.stable_for, reign.boottime());
+    let silent = state.members().map(|member| member.id);
+    let silent = silent.filter(|node| *node != reign.config.node && !heard.contains(node));
+    let silent = silent.collect();
+    let after = config.remove_silent_after.unwrap_or(Duration::MAX);
+    let dead = memory.silent.observe(&silent, after, reign.boottime());
     plan(&Picture {
         state: &state,
         configuration: &configuration,
         me: reign.config.node,
         heard: &heard,
         ready: &ready,
+        dead: &dead,
         successor,
         voters_max: config.voters_max,
     })
@@ -74,6 +84,7 @@ async fn take(reign: &Reign, step: Step) -> Result<(), MembershipError> {
             return Ok(members.add_learner(node, &address).await?);
         }
         Step::Finish(node) => Change::FinishRemoval { node },
+        Step::Dismiss(node) => Change::RemoveNode { node },
         Step::Share(node, purpose, generation) => match state.member(node) {
             Some(member) => identities.share_data_key(member, purpose, generation)?,
             None => return Ok(()),

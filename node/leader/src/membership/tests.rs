@@ -1,7 +1,7 @@
 //! A cluster as text, and what the leader does next.
 //!
 //! `1v 2l 3-` are members: voter, learner, not in Raft. `!` leaving, `?` not heard of,
-//! `*` has kept up, `k` holds the control key. Node 1 leads and holds it.
+//! `*` has kept up, `+` is dead, `k` holds the control key. Node 1 leads and holds it.
 
 use state::{
     Actor, Change, HpkeSealed, InvitationId, Role, Term,
@@ -16,6 +16,7 @@ struct Cluster {
     configuration: Configuration,
     heard: BTreeSet<NodeId>,
     ready: BTreeSet<NodeId>,
+    dead: BTreeSet<NodeId>,
 }
 
 fn sealed() -> HpkeSealed {
@@ -32,6 +33,7 @@ impl Cluster {
             configuration: Configuration::default(),
             heard: BTreeSet::new(),
             ready: BTreeSet::new(),
+            dead: BTreeSet::new(),
         };
         let take_over = Change::TakeOver { node: NodeId(1) };
         cluster.alone.duty(Term(1), take_over);
@@ -64,6 +66,9 @@ impl Cluster {
         }
         if word.contains('*') {
             self.ready.insert(node);
+        }
+        if word.contains('+') {
+            self.dead.insert(node);
         }
         if number > 1 && word.contains('k') {
             self.share(node, KeyPurpose::Control);
@@ -102,6 +107,7 @@ impl Cluster {
             me: NodeId(1),
             heard: &self.heard,
             ready: &self.ready,
+            dead: &self.dead,
             successor: None,
             voters_max: 5,
         });
@@ -228,14 +234,37 @@ fn keys_that_a_removed_member_knew_are_replaced() {
 }
 
 #[test]
-fn a_learner_is_ready_after_it_has_kept_up_without_a_break() {
-    let config = Config::default();
-    let mut readiness = Readiness::default();
+fn what_lasts_without_a_break_is_steady() {
+    let mut steady = Steady::default();
     let (two, none) = (BTreeSet::from([NodeId(2)]), BTreeSet::new());
     let seconds = Duration::from_secs;
-    assert_eq!(readiness.observe(&config, &two, seconds(10)), none);
-    assert_eq!(readiness.observe(&config, &two, seconds(11)), none);
-    assert_eq!(readiness.observe(&config, &two, seconds(12)), two);
-    assert_eq!(readiness.observe(&config, &none, seconds(13)), none);
-    assert_eq!(readiness.observe(&config, &two, seconds(14)), none);
+    let mut observe = |so, now| steady.observe(so, seconds(2), seconds(now));
+    assert_eq!(observe(&two, 10), none);
+    assert_eq!(observe(&two, 11), none);
+    assert_eq!(observe(&two, 12), two);
+    assert_eq!(observe(&none, 13), none);
+    assert_eq!(observe(&two, 14), none);
+}
+
+#[test]
+fn a_dead_member_goes_once_others_can_take_its_place() {
+    let removal = "asking for the removal of node 3, which is dead";
+    check("1v 2vk 3vk?+ 4l", &[removal]);
+    check("1v 2vk 3vk?+ 4lk*", &[removal]);
+    check(
+        "1v 2vk 3vk 4l?+",
+        &["asking for the removal of node 4, which is dead"],
+    );
+}
+
+#[test]
+fn nobody_goes_unasked_where_too_few_would_be_left() {
+    check("1v 2vk 3vk?+", &[]);
+    // Another is not heard of: it may be this leader that is cut off.
+    check("1v 2vk 3vk?+ 4vk? 5vk", &[]);
+    check("1v 2vk 3vk?+ 4vk?+ 5vk", &[]);
+    // Not dead yet.
+    check("1v 2vk 3vk? 4lk", &[]);
+    // One at a time.
+    check("1v 2vk 3vk?+ 4vk 5vk 6l!", &["taking node 6 out of Raft"]);
 }

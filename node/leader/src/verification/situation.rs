@@ -56,7 +56,7 @@ fn claim_of(
     let named = |text: String| DnsName::parse(&text).ok();
     let settings = &state.zone().settings;
     let delegation = settings.dns.as_ref().and_then(|zone| {
-        let label = tenant.delegation_label(state.cluster_id()?, hostname);
+        let label = tenant.delegation_label(state.names_id()?, hostname);
         named(format!("{label}.{}", zone.name))
     });
     Claim {

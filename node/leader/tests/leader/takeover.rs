@@ -29,7 +29,7 @@ async fn wait_of_the_heir(finalize_atomic: bool) -> Duration {
     let world = World::new();
     let settings = state::CaSettings {
         finalize_atomic,
-        ..state::testing::found().ca.settings
+        ..state::testing::found().ca.unwrap().settings
     };
     let change = Change::PutCa {
         name: state::testing::ca_name(),

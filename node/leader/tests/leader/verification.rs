@@ -318,7 +318,7 @@ async fn caa_records_that_forbid_the_ca_are_seen_before_it_is_asked() {
     point(&world, "acme");
     let settings = state::CaSettings {
         caa_identities: vec!["ca.example".to_owned()],
-        ..state::testing::found().ca.settings
+        ..state::testing::found().ca.unwrap().settings
     };
     let change = Change::PutCa {
         name: ca_name(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    Ca, Epoch, Index, NodeId, Origin, Refusal, Zone, ZoneSettings,
+    ClusterId, Epoch, Index, NodeId, Origin, Refusal, Restored, Restoring, Zone, ZoneSettings,
     cluster::{Cluster, Counters, Pause},
     command::Found,
     outcome::Done,
@@ -17,16 +17,21 @@ impl Apply<'_> {
         }
         self.put_cluster(Cluster {
             id: found.cluster_id,
+            names: found.backup.map_or(found.cluster_id, |of| of.names),
             founded_at: self.command.at,
             epoch: Epoch::default(),
             counters: Counters::default(),
-            pause: None,
+            pause: found.backup.map(|_| self.quarantine()),
+            restored: found.backup.map(|of| Restored {
+                of,
+                claim: self.index,
+                progress: Restoring::Incomplete,
+            }),
         });
         self.put_authority(found.authority.clone());
-        self.put_ca(Ca {
-            revision: self.index,
-            ..found.ca.clone()
-        });
+        if let Some(ca) = &found.ca {
+            self.put_ca(ca.clone());
+        }
         self.put_zone(Zone {
             origin: found.origin.clone().map(Arc::new),
             settings: Arc::new(found.zone.clone()),
@@ -89,10 +94,22 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    pub(super) fn resume_issuance(&mut self) -> Result<Done, Refusal> {
+    pub(super) fn resume_issuance(&mut self, id: Option<ClusterId>) -> Result<Done, Refusal> {
         let mut cluster = self.cluster();
+        if id.is_some_and(|id| id != cluster.id) {
+            return Err(Refusal::OtherCluster);
+        }
         if cluster.pause.take().is_none() {
             return Ok(Done::Unchanged);
+        }
+        if let Some(restored) = &mut cluster.restored {
+            match restored.progress {
+                Restoring::Incomplete => return Err(Refusal::Restoring),
+                Restoring::Quarantined if id.is_none() => return Err(Refusal::Quarantined),
+                Restoring::Quarantined | Restoring::Released => {
+                    restored.progress = Restoring::Released;
+                }
+            }
         }
         self.put_cluster(cluster);
         Ok(Done::Nothing)

@@ -5,7 +5,8 @@ mod contents;
 use super::{
     DecodeError,
     convert::{
-        array, bytes_of, certificate_id, field, hostname, hpke_from, hpke_to, purpose, role,
+        array, bytes_of, certificate_id, cluster_id, field, hostname, hpke_from, hpke_to, purpose,
+        role,
     },
     issuance::{
         ca_name, failure_class, proof, proof_method, reissue, revocation_reason, tenant, token,
@@ -62,7 +63,17 @@ impl From<&Change> for wire::Change {
                 revision: revision.map(|index| index.0),
             }),
             Change::PauseIssuance { reason } => Self::PauseIssuance(reason.clone()),
-            Change::ResumeIssuance => Self::ResumeIssuance(wire::Nothing {}),
+            Change::ResumeIssuance { cluster } => Self::ResumeIssuance(wire::ResumeIssuance {
+                cluster: cluster.map(|id| bytes_of(&id.0)),
+            }),
+            Change::Restore(part) => Self::Restore((&**part).into()),
+            Change::FinishRestore {
+                hostnames,
+                certificates,
+            } => Self::FinishRestore(wire::FinishRestore {
+                hostnames: *hostnames,
+                certificates: *certificates,
+            }),
             Change::CreateInvitation {
                 role,
                 verifier,
@@ -343,7 +354,14 @@ impl TryFrom<wire::Change> for Change {
                 revision: set.revision.map(Index),
             },
             Wire::PauseIssuance(reason) => Self::PauseIssuance { reason },
-            Wire::ResumeIssuance(_) => Self::ResumeIssuance,
+            Wire::ResumeIssuance(resume) => Self::ResumeIssuance {
+                cluster: resume.cluster.as_deref().map(cluster_id).transpose()?,
+            },
+            Wire::Restore(part) => Self::Restore(Box::new(part.into())),
+            Wire::FinishRestore(all) => Self::FinishRestore {
+                hostnames: all.hostnames,
+                certificates: all.certificates,
+            },
             Wire::CreateInvitation(create) => Self::CreateInvitation {
                 role: role(&create.role)?,
                 verifier: array(&create.verifier, "verifier")?,

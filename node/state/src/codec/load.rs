@@ -14,6 +14,7 @@ use crate::{
     Actor, Certificate, Epoch, Extra, HostnameRecord, Index, Invitation, InvitationId, Member,
     NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed, Source, State, Term,
     Timestamp, Traffic, Wants,
+    backup::Portable,
     cluster::{Cluster, Counters, Pause},
     command::Newcomer,
     invitation::Became,
@@ -25,21 +26,11 @@ impl State {
     /// Takes one record in. Those of [`kind::FEW`] come first, then those of
     /// [`kind::MANY`].
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let (kind, id) = key.split_first().ok_or(DecodeError::Empty)?;
+        let (kind, _) = key.split_first().ok_or(DecodeError::Empty)?;
         match *kind {
             kind::CLUSTER => self.cluster = Some(Arc::new(cluster(unversioned(value)?)?)),
             kind::AUTHORITY => {
                 self.authority = Some(Arc::new(unversioned::<wire::Authority>(value)?.try_into()?));
-            }
-            kind::CA => self.insert_ca(unversioned::<wire::Ca>(value)?.try_into()?),
-            kind::ZONE => self.zone = unversioned::<wire::Zone>(value)?.try_into()?,
-            kind::BUCKET => {
-                let (key, bucket) = bucket_from(unversioned(value)?)?;
-                self.insert_bucket(key, bucket);
-            }
-            kind::TOMBSTONE => {
-                let tombstone = unversioned::<wire::Tombstone>(value)?.try_into()?;
-                self.insert_tombstone(hostname(name_of(id)?)?, tombstone);
             }
             kind::MEMBER => self.insert_member(member(unversioned(value)?)?),
             kind::REMOVED => self.insert_removed(removed(unversioned(value)?)),
@@ -48,13 +39,15 @@ impl State {
             kind::DATA_KEY => {
                 self.insert_data_key(unversioned::<wire::DataKey>(value)?.try_into()?);
             }
-            kind::CERTIFICATE => self.insert_certificate(certificate(id, unversioned(value)?)?),
-            kind::ORDER => self.insert_order(order(id, unversioned(value)?)?),
-            kind::HOSTNAME => {
-                let record = hostname_record(unversioned(value)?)?;
-                self.insert_hostname(hostname(name_of(id)?)?, record);
-            }
-            _ => return Err(DecodeError::Unknown("record")),
+            _ => match Portable::decode(key, value)? {
+                Portable::Ca(ca) => self.insert_ca(ca),
+                Portable::Zone(zone) => self.zone = zone,
+                Portable::Bucket(key, bucket) => self.insert_bucket(key, bucket),
+                Portable::Tombstone(name, tombstone) => self.insert_tombstone(name, tombstone),
+                Portable::Certificate(certificate) => self.insert_certificate(certificate),
+                Portable::Order(order) => self.insert_order(order),
+                Portable::Hostname(name, record) => self.insert_hostname(name, record),
+            },
         }
         Ok(())
     }
@@ -89,9 +82,47 @@ impl State {
     }
 }
 
+impl Portable {
+    /// One of its kinds, from its key and value.
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
+        let (kind, id) = key.split_first().ok_or(DecodeError::Empty)?;
+        let name = || hostname(name_of(id)?);
+        Ok(match *kind {
+            kind::CA => Self::Ca(unversioned::<wire::Ca>(value)?.try_into()?),
+            kind::ZONE => Self::Zone(unversioned::<wire::Zone>(value)?.try_into()?),
+            kind::BUCKET => {
+                let (key, bucket) = bucket_from(unversioned(value)?)?;
+                Self::Bucket(key, bucket)
+            }
+            kind::TOMBSTONE => {
+                let tombstone = unversioned::<wire::Tombstone>(value)?.try_into()?;
+                Self::Tombstone(name()?, tombstone)
+            }
+            kind::CERTIFICATE => Self::Certificate(certificate(id, unversioned(value)?)?),
+            kind::ORDER => Self::Order(order(id, unversioned(value)?)?),
+            kind::HOSTNAME => Self::Hostname(name()?, hostname_record(unversioned(value)?)?),
+            _ => return Err(DecodeError::Unknown("record")),
+        })
+    }
+
+    /// Its key and value.
+    pub(crate) fn encode(&self) -> record::Pair {
+        match self {
+            Self::Ca(ca) => record::ca(ca),
+            Self::Zone(zone) => record::zone(zone),
+            Self::Bucket(key, bucket) => record::bucket(key, bucket),
+            Self::Tombstone(name, tombstone) => record::tombstone(name, tombstone),
+            Self::Certificate(certificate) => record::certificate(certificate),
+            Self::Order(order) => record::order(order),
+            Self::Hostname(name, hostname) => record::hostname(name, hostname),
+        }
+    }
+}
+
 fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
     Ok(Cluster {
         id: cluster_id(&cluster.id)?,
+        names: cluster_id(cluster.names.as_ref().unwrap_or(&cluster.id))?,
         founded_at: Timestamp(cluster.founded_at),
         epoch: Epoch {
             number: cluster.epoch_number,
@@ -110,6 +141,7 @@ fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
             reason: pause.reason,
             since: Timestamp(pause.since),
         }),
+        restored: cluster.restored.map(TryInto::try_into).transpose()?,
     })
 }
 

@@ -80,6 +80,8 @@ pub(crate) fn cluster(cluster: &Cluster) -> Pair {
             reason: pause.reason.clone(),
             since: pause.since.0,
         }),
+        names: (cluster.names != cluster.id).then(|| bytes_of(&cluster.names.0)),
+        restored: cluster.restored.as_ref().map(Into::into),
     };
     pair(key(kind::CLUSTER, &[]), &value)
 }

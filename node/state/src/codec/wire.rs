@@ -82,6 +82,33 @@ pub(super) struct Cluster {
     pub(super) next_operator: u64,
     #[prost(message, optional, tag = "11")]
     pub(super) pause: Option<Pause>,
+    // Absent: the id itself.
+    #[prost(bytes = "bytes", optional, tag = "12")]
+    pub(super) names: Option<Bytes>,
+    #[prost(message, optional, tag = "13")]
+    pub(super) restored: Option<Restored>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BackupOf {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) cluster: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) names: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(super) index: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) taken_at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Restored {
+    #[prost(message, optional, tag = "1")]
+    pub(super) of: Option<BackupOf>,
+    #[prost(uint64, tag = "2")]
+    pub(super) claim: u64,
+    #[prost(string, tag = "3")]
+    pub(super) progress: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -278,7 +305,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64"
     )]
     pub(super) change: Option<Change>,
 }
@@ -390,7 +417,41 @@ pub(super) enum Change {
     #[prost(string, tag = "61")]
     PauseIssuance(String),
     #[prost(message, tag = "62")]
-    ResumeIssuance(Nothing),
+    ResumeIssuance(ResumeIssuance),
+    #[prost(message, tag = "63")]
+    Restore(Restore),
+    #[prost(message, tag = "64")]
+    FinishRestore(FinishRestore),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ResumeIssuance {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub(super) cluster: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Restore {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) records: Vec<Pair>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) bodies: Vec<Pair>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Pair {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) value: Bytes,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct FinishRestore {
+    #[prost(uint64, tag = "1")]
+    pub(super) hostnames: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) certificates: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -420,6 +481,8 @@ pub(super) struct Found {
     pub(super) origin: Option<Origin>,
     #[prost(message, optional, tag = "11")]
     pub(super) zone: Option<ZoneSettings>,
+    #[prost(message, optional, tag = "12")]
+    pub(super) backup: Option<BackupOf>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -93,8 +93,8 @@ impl State {
     /// Under which names edges find the answers of an order.
     fn answers(&self, order: &Order) -> BTreeSet<(Answered, Arc<str>)> {
         let label = || -> Option<Arc<str>> {
-            let cluster = self.cluster.as_ref()?.id;
-            let label = order.tenant.delegation_label(cluster, &order.hostname);
+            let names = self.names_id()?;
+            let label = order.tenant.delegation_label(names, &order.hostname);
             Some(label.into())
         };
         Self::open_challenges(order)

@@ -150,7 +150,8 @@ fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
             found.origin = words.get("origin").map(origin).transpose()?;
             found.zone = cas::zone(words)?;
             if let Some(thumbprint) = words.get("account") {
-                found.ca.registration = Registration::Registered {
+                let ca = found.ca.as_mut().ok_or("there is a CA")?;
+                ca.registration = Registration::Registered {
                     key: testing::account_key(thumbprint),
                     url: "https://ca.example/acct/1".to_owned(),
                     rollover: false,
@@ -163,7 +164,7 @@ fn cluster_change(words: &Words<'_>) -> Result<Option<Change>, String> {
         "pause" => Change::PauseIssuance {
             reason: words.at(1)?.to_owned(),
         },
-        "resume" => Change::ResumeIssuance,
+        "resume" => Change::ResumeIssuance { cluster: None },
         "origin" => {
             let protocol = match words.get("protocol") {
                 None => OriginProtocol::Auto,

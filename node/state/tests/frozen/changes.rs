@@ -5,11 +5,11 @@ mod traffic;
 
 use bytes::Bytes;
 use state::{
-    Actor, Authority, Batch, Ca, Change, ClusterId, Command, DataKey, Hostname, HpkeSealed, Index,
-    InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin, OriginProtocol,
-    OriginScheme, Registration, Role, Sealed, Term, Timestamp, codec,
+    Actor, Authority, BackupOf, Batch, Ca, Change, ClusterId, Command, DataKey, Hostname,
+    HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin,
+    OriginProtocol, OriginScheme, Registration, Role, Sealed, Term, Timestamp, codec,
     codec::DecodeError,
-    command::{Found, Newcomer},
+    command::{Found, Newcomer, Restore},
     testing,
 };
 
@@ -26,7 +26,9 @@ variants!(CHANGES, change_name, Change, {
     Change::RemoveHostname { .. } => "remove-hostname",
     Change::SetOrigin { .. } => "set-origin",
     Change::PauseIssuance { .. } => "pause-issuance",
-    Change::ResumeIssuance => "resume-issuance",
+    Change::ResumeIssuance { .. } => "resume-issuance",
+    Change::Restore(_) => "restore",
+    Change::FinishRestore { .. } => "finish-restore",
     Change::SetZone { .. } => "set-zone",
     Change::SetWants { .. } => "set-wants",
     Change::SetTraffic { .. } => "set-traffic",
@@ -259,21 +261,31 @@ pub(crate) fn found(registration: Registration, origin: Option<Origin>) -> Found
         admin_name: "alice".to_owned(),
         admin_public_key: bytes("alice's key"),
         admin_certificate: issued(None),
-        ca: Ca {
+        ca: Some(Ca {
             name: testing::ca_name(),
             settings: issuance::settings(),
             external_account: Some(issuance::external()),
             registration,
             revision: Index(0),
-        },
+        }),
         zone: zone(),
         origin,
+        backup: None,
     }
 }
 
 fn samples() -> Vec<(String, Change)> {
     let mut samples: Vec<(String, Change)> = Vec::new();
     let mut add = |name: &str, change| samples.push((name.to_owned(), change));
+    let mut restored = found(Registration::None, None);
+    restored.ca = None;
+    restored.backup = Some(BackupOf {
+        cluster: ClusterId([8; 16]),
+        names: ClusterId([9; 16]),
+        index: Index(77),
+        taken_at: Timestamp(78),
+    });
+    add("found.with-backup", Change::Found(Box::new(restored)));
     let found = |registration, origin| Change::Found(Box::new(found(registration, origin)));
     for registration in registrations() {
         let name = registration.as_str();
@@ -300,7 +312,24 @@ fn samples() -> Vec<(String, Change)> {
     traffic::add(&mut add);
     let reason = "the CA asked for it".to_owned();
     add("pause-issuance", Change::PauseIssuance { reason });
-    add("resume-issuance", Change::ResumeIssuance);
+    add("resume-issuance", Change::ResumeIssuance { cluster: None });
+    let cluster = Some(ClusterId([9; 16]));
+    add("resume-issuance-of", Change::ResumeIssuance { cluster });
+    let pair = |key: &'static [u8], value: &'static [u8]| {
+        (Bytes::from_static(key), Bytes::from_static(value))
+    };
+    let part = Restore {
+        records: vec![pair(b"key", b"value"), pair(b"other", b"")],
+        bodies: vec![pair(b"body", b"its bytes")],
+    };
+    add("restore", Change::Restore(Box::new(part)));
+    add(
+        "finish-restore",
+        Change::FinishRestore {
+            hostnames: 3,
+            certificates: 2,
+        },
+    );
     samples
 }
 

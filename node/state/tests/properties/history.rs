@@ -109,8 +109,9 @@ fn applied(before: &State, batch: Batch) -> Entry {
 /// Formed, led, with accounts at two CAs: what nearly all histories begin with.
 fn begin() -> Batch {
     let mut found = testing::found();
-    found.ca.settings.limits = limits();
-    found.ca.registration = Registration::Registered {
+    let ca = found.ca.as_mut().expect("it begins with a CA");
+    ca.settings.limits = limits();
+    ca.registration = Registration::Registered {
         key: testing::account_key("thumbprint"),
         url: "https://ca.example/acct/0".to_owned(),
         rollover: false,

@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends there")]
 
+mod backup;
 mod bytes;
 mod history;
 mod invariants;

@@ -342,7 +342,7 @@ impl Step {
             What::Pause => Change::PauseIssuance {
                 reason: ["a test", "an incident"][usize::from(self.which % 2)].to_owned(),
             },
-            What::Resume => Change::ResumeIssuance,
+            What::Resume => Change::ResumeIssuance { cluster: None },
             What::AccountKey
             | What::Register
             | What::PutCa

@@ -4,8 +4,9 @@ use std::{fs, time::Duration};
 
 use harness::{
     Cluster, Options, binaries,
+    cluster::SOON,
     process::{NodeFiles, NodeProcess, Ports},
-    request,
+    request, wait,
 };
 
 /// Snapshots so often that a newcomer gets one, and no log from before it.
@@ -209,4 +210,29 @@ async fn a_token_is_refused_once_its_time_is_over() {
             .await
             .contains("expired")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_dead_makes_room_for_one_that_joined() {
+    let mut options = Options::default();
+    options
+        .extra
+        .push_str("[membership]\nremove_silent_after = \"1m\"\n");
+    let mut cluster = Cluster::start(options).await;
+    cluster.join(4).await;
+    let dead = (cluster.leader().await + 1) % 3;
+    cluster.nodes[dead].kill().await.unwrap();
+    let id = format!("{}", dead + 1);
+    let within = Duration::from_secs(60) + SOON;
+    wait::until("three voters without the dead", within, || async {
+        let members = cluster.members().await?;
+        let gone = members.iter().all(|member| member["id"] != id.as_str());
+        let voting = members
+            .iter()
+            .filter(|member| member["standing"] == "voting");
+        (gone && voting.count() == 3).then_some(())
+    })
+    .await;
+    // It takes three to go on losing one.
+    cluster.onboard("shop.customer.example").await;
 }

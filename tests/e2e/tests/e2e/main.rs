@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must stop where it is"
 )]
 
+mod backup;
 mod certificate;
 mod challenge;
 mod crash;
@@ -19,6 +20,7 @@ mod observation;
 mod on_demand;
 mod operators;
 mod pause;
+mod recover;
 mod renewal;
 mod restart;
 mod resumption;

@@ -63,7 +63,7 @@ run "the_machine" {
 
 run "what_a_voter_may" {
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter", "kms:Decrypt", "kms:Encrypt"])
     error_message = "These actions and no others."
   }
   assert {
@@ -71,8 +71,8 @@ run "what_a_voter_may" {
     error_message = "The key is used under a condition only."
   }
   assert {
-    condition     = one([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition.StringEquals["kms:EncryptionContext:hostquorum:cluster"] if statement.Sid == "WrapNodeKeys"]) == "edge"
-    error_message = "The daemon uses the key in the cluster's context."
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : "${statement.Condition.StringEquals["kms:EncryptionContext:hostquorum:cluster"]} ${statement.Condition.StringEquals["kms:EncryptionContext:hostquorum:node"]}" if statement.Sid == "WrapOwnKey"]) == "edge a"
+    error_message = "The daemon uses the key in its cluster's and its own context."
   }
   assert {
     condition     = one([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : "${statement.Effect} ${statement.Condition.StringEquals["ssm:Overwrite"]}" if statement.Sid == "NeverOverwriteParameters"]) == "Deny true"
@@ -99,6 +99,10 @@ run "what_it_is_told" {
   assert {
     condition     = strcontains(yamldecode(output.user_data).write_files[0].content, "name = \"a\"") && strcontains(yamldecode(output.user_data).write_files[0].content, "lame_duck = \"45s\"")
     error_message = "The configuration is this node's."
+  }
+  assert {
+    condition     = strcontains(yamldecode(output.user_data).write_files[0].content, "kms = \"arn:aws:kms:us-east-1:123456789012:key/1\"") && strcontains(yamldecode(output.user_data).write_files[0].content, "cluster = \"edge\"")
+    error_message = "KMS wraps its key, in the context that its role may use."
   }
   assert {
     condition     = strcontains(yamldecode(output.user_data).write_files[2].content, "TimeoutStopSec=420")

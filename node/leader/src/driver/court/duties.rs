@@ -10,7 +10,7 @@ use crate::{
 impl Court {
     pub(super) fn membership(&mut self) {
         // Surveyed at every turn, for who keeps up; acted upon one round at a time.
-        let steps = membership::survey(&self.reign, &mut self.readiness, &mut self.doubt);
+        let steps = membership::survey(&self.reign, &mut self.membership, &mut self.doubt);
         if steps.is_empty() || !self.is_free(Duty::Membership) {
             return;
         }

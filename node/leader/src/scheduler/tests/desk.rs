@@ -41,8 +41,9 @@ impl Desk {
     /// With one CA that takes orders under these settings.
     pub(super) fn new(settings: CaSettings) -> Self {
         let mut founding = found();
-        founding.ca.settings = CaSettings {
-            directory: founding.ca.settings.directory,
+        let ca = founding.ca.as_mut().unwrap();
+        ca.settings = CaSettings {
+            directory: ca.settings.directory.clone(),
             terms_agreed: true,
             ..settings
         };

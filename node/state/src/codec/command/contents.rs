@@ -1,14 +1,16 @@
 //! What the larger commands carry.
 
+use bytes::Bytes;
+
 use crate::{
-    Index, OrderId, Timestamp,
+    BackupOf, Index, OrderId, Restored, Restoring, Timestamp,
     codec::{
         DecodeError,
         convert::{bytes_of, cluster_id, field, hostname},
         issuance::{algorithm, budget, ca_name, tenant, token},
         wire,
     },
-    command::{Admit, Authorize, Found, Install, Upload},
+    command::{Admit, Authorize, Found, Install, Restore, Upload},
 };
 
 impl From<&Found> for wire::Found {
@@ -22,9 +24,10 @@ impl From<&Found> for wire::Found {
             admin_name: found.admin_name.clone(),
             admin_public_key: found.admin_public_key.clone(),
             admin_certificate: Some((&found.admin_certificate).into()),
-            ca: Some((&found.ca).into()),
+            ca: found.ca.as_ref().map(Into::into),
             zone: Some((&found.zone).into()),
             origin: found.origin.as_ref().map(Into::into),
+            backup: found.backup.as_ref().map(Into::into),
         }
     }
 }
@@ -46,10 +49,87 @@ impl TryFrom<wire::Found> for Found {
             admin_name: found.admin_name,
             admin_public_key: found.admin_public_key,
             admin_certificate: field(found.admin_certificate, "admin_certificate")?.into(),
-            ca: field(found.ca, "ca")?.try_into()?,
+            ca: found.ca.map(TryInto::try_into).transpose()?,
             zone: field(found.zone, "zone")?.try_into()?,
             origin: found.origin.map(TryInto::try_into).transpose()?,
+            backup: found.backup.map(TryInto::try_into).transpose()?,
         })
+    }
+}
+
+impl From<&BackupOf> for wire::BackupOf {
+    fn from(of: &BackupOf) -> Self {
+        Self {
+            cluster: bytes_of(&of.cluster.0),
+            names: bytes_of(&of.names.0),
+            index: of.index.0,
+            taken_at: of.taken_at.0,
+        }
+    }
+}
+
+impl TryFrom<wire::BackupOf> for BackupOf {
+    type Error = DecodeError;
+
+    fn try_from(of: wire::BackupOf) -> Result<Self, DecodeError> {
+        Ok(Self {
+            cluster: cluster_id(&of.cluster)?,
+            names: cluster_id(&of.names)?,
+            index: Index(of.index),
+            taken_at: Timestamp(of.taken_at),
+        })
+    }
+}
+
+impl From<&Restored> for wire::Restored {
+    fn from(restored: &Restored) -> Self {
+        Self {
+            of: Some((&restored.of).into()),
+            claim: restored.claim.0,
+            progress: restored.progress.as_str().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<wire::Restored> for Restored {
+    type Error = DecodeError;
+
+    fn try_from(restored: wire::Restored) -> Result<Self, DecodeError> {
+        let progress = Restoring::parse(&restored.progress);
+        Ok(Self {
+            of: field(restored.of, "of")?.try_into()?,
+            claim: Index(restored.claim),
+            progress: progress.ok_or(DecodeError::Unknown("progress of a restore"))?,
+        })
+    }
+}
+
+impl From<&Restore> for wire::Restore {
+    fn from(part: &Restore) -> Self {
+        let pairs = |pairs: &[(Bytes, Bytes)]| {
+            let pair = |(key, value): &(Bytes, Bytes)| wire::Pair {
+                key: key.clone(),
+                value: value.clone(),
+            };
+            pairs.iter().map(pair).collect()
+        };
+        Self {
+            records: pairs(&part.records),
+            bodies: pairs(&part.bodies),
+        }
+    }
+}
+
+impl From<wire::Restore> for Restore {
+    fn from(part: wire::Restore) -> Self {
+        let pairs = |pairs: Vec<wire::Pair>| {
+            let pair = |pair: wire::Pair| (pair.key, pair.value);
+            pairs.into_iter().map(pair).collect()
+        };
+        Self {
+            records: pairs(part.records),
+            bodies: pairs(part.bodies),
+        }
     }
 }
 

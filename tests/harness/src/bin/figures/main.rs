@@ -17,6 +17,8 @@
 //! fail.
 //! `figures soak [MINUTES]`: traffic of all kinds, renewals and changes; how many requests
 //! fail, and what each node holds of memory and descriptors meanwhile.
+//! `figures restore [COUNT]`: a backup of so many hostnames, all of it lost, and three new nodes
+//! out of it.
 //! `figures scale [COUNT [ENGINE]]`: one node with so many hostnames, each with a certificate and
 //! a key of its own, on `sled` or `redb`: memory, start to the first handshake, and what
 //! handshakes cost for one name, for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
@@ -30,6 +32,7 @@
 
 mod burst;
 mod failover;
+mod restore;
 mod rolling;
 mod scale;
 mod soak;
@@ -63,10 +66,11 @@ async fn main() {
             let engine = engine.unwrap_or_else(|| "sled".to_owned());
             scale::measure(count.unwrap_or(100_000), &engine).await;
         }
+        "restore" => restore::measure(count.unwrap_or(10_000)).await,
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(
-                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|soak|scale [COUNT]"
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|soak|scale|restore [COUNT]"
             );
         }
     }

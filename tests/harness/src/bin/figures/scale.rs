@@ -42,10 +42,10 @@ const CLIENTS: usize = 4;
 const HOT: usize = 1_000;
 
 /// A CA of the measurement's own: a certificate is brought for each hostname.
-struct Issuer(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Issuer(CertifiedIssuer<'static, KeyPair>);
 
 impl Issuer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -61,7 +61,7 @@ impl Issuer {
     }
 
     /// Makes a full handshake each time.
-    fn client(&self) -> TlsConnector {
+    pub(crate) fn client(&self) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let mut config = ClientConfig::builder()
@@ -72,7 +72,7 @@ impl Issuer {
     }
 }
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     // Some thousand registered domains, as customers have them.
     format!("shop-{number}.customer-{}.example", number % 5_000)
 }
@@ -163,7 +163,7 @@ pub(crate) async fn measure(count: usize, engine: &str) {
 }
 
 /// Authorizes all and brings a certificate for each.
-async fn bring(cluster: &Cluster, issuer: &Arc<Issuer>, count: usize) {
+pub(crate) async fn bring(cluster: &Cluster, issuer: &Arc<Issuer>, count: usize) {
     let admin = Admin::read(&cluster.context());
     let address = cluster.nodes[0].files.admin().to_string();
     let mut channels = Vec::new();
@@ -246,7 +246,11 @@ async fn visit(
     }
 }
 
-async fn handshake(client: &TlsConnector, address: SocketAddr, name: &str) -> std::io::Result<()> {
+pub(crate) async fn handshake(
+    client: &TlsConnector,
+    address: SocketAddr,
+    name: &str,
+) -> std::io::Result<()> {
     let stream = TcpStream::connect(address).await?;
     let server = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
     client.connect(server, stream).await?;
@@ -285,7 +289,7 @@ fn tell_memory(when: &str, process: u32) {
     );
 }
 
-fn size(folder: &std::path::Path) -> u64 {
+pub(crate) fn size(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     entries
         .map(|entry| {
