@@ -29,8 +29,10 @@ if [[ $said != *refused* ]]; then
   echo "the name of an address was not found: $said"
   exit 1
 fi
-# Three nodes of it form a cluster, have certificates issued, serve, and lose their leader.
-mkdir "$root/proc" "$root/tmp"
-unshare --mount --propagation private bash -c \
-  'mount -t proc proc "$1/proc" && exec chroot "$1" /hostquorumd dev --check --data /dev-data' - "$root"
+# Three nodes of it form a cluster, have certificates issued, serve, and lose their leader. With
+# what every container has: /proc, by which it finds itself, and /dev/null.
+mkdir "$root/proc" "$root/tmp" "$root/dev"
+: >"$root/dev/null"
+unshare --mount --propagation private bash -c 'mount -t proc proc "$1/proc" &&
+  mount --bind /dev/null "$1/dev/null" && exec chroot "$1" /hostquorumd dev --check --data /dev-data' - "$root"
 echo "both programs run in an empty root"

@@ -7,8 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The flag is for the last step only, which links: libraries of Rust are the same with and without
-# it, so a release that is built already is not built again. Cargo calls both results by one name;
-# these are copied away, and the next `cargo build --release` makes the others again.
+# it, so of a release that is built already only those are built again that the two programs alone
+# want with fewer features. Cargo calls both results by one name; these are copied away, and the
+# next `cargo build --release` makes the others again.
 folder=${CARGO_TARGET_DIR:-target}
 rm -rf target/static
 mkdir -p target/static
