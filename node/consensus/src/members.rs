@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use openraft::ChangeMembers;
 use openraft::error::{ClientWriteError, RaftError};
 use state::ports::{Configuration, Leadership, Members, MembersError};
-use state::{NodeId, Term};
+use state::{NodeId, State, Term};
 use tokio::time::timeout;
 
 use crate::leadership::vote_of;
@@ -59,7 +59,7 @@ impl Members for Replica {
                 .map(|known| known == &peer)
         });
         match present {
-            Some(true) => Ok(()),
+            Some(true) => self.shows(|state| takes_part(state, node)).await,
             Some(false) => Err(MembersError::Refused(format!(
                 "node {node} takes part already, at another address"
             ))),
@@ -98,7 +98,7 @@ impl Members for Replica {
             )));
         }
         if !known {
-            return Ok(());
+            return self.shows(|state| !takes_part(state, node)).await;
         }
         shared
             .change(ChangeMembers::RemoveNodes(BTreeSet::from([node.0])), false)
@@ -116,6 +116,24 @@ impl Members for Replica {
             } => shared.transfer_there(leader, target).await,
             Leadership::Following { leader: None, .. } => Err(MembersError::NotLeader(None)),
             Leadership::Stopped => Err(shared.stopped()),
+        }
+    }
+}
+
+fn takes_part(state: &State, node: NodeId) -> bool {
+    state.voters().contains(&node) || state.learners().contains(&node)
+}
+
+impl Replica {
+    /// Waits until what is applied shows what stands in the log already, be it by a leader
+    /// before. To say at once that it is done would let a leader without a majority, which
+    /// plans by what is applied, say so to itself for ever.
+    async fn shows(&self, so: impl Fn(&State) -> bool) -> Result<(), MembersError> {
+        let mut states = self.state();
+        let seen = timeout(CHANGE_WITHIN, states.wait_for(|state| so(state))).await;
+        match seen {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(MembersError::Unknown),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Members that come and go.
 
+use std::time::Duration;
+
 use consensus::Config;
 use state::ports::{Members, MembersError, Propose};
 use state::{Actor, Change, Done, NodeId, Role, Timestamp};
+use tokio::time::timeout;
 
 use crate::world::{World, until};
 
@@ -113,4 +116,27 @@ async fn a_removed_node_is_refused_by_those_who_know() {
             .is_err()
     );
     world.write(id, 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_in_the_leaders_log_alone_is_not_said_to_be_done() {
+    let world = World::founded(3, Config::default()).await;
+    let (id, leader) = world.leader().await;
+    let gone = NodeId(1 + id % 3);
+    let stay: Vec<NodeId> = (1..=3).map(NodeId).filter(|node| *node != gone).collect();
+    leader.set_voters(stay).await.unwrap();
+    until("it is a learner", || {
+        leader.configuration().learners == [gone]
+    })
+    .await;
+    world.gates.isolate(id);
+    let first = leader.clone();
+    let first = tokio::spawn(async move { first.remove_learner(gone).await });
+    // Whoever plans by what is agreed on asks again, and again.
+    for _ in 0..5 {
+        let asked = timeout(Duration::from_millis(300), leader.remove_learner(gone)).await;
+        assert!(!matches!(asked, Ok(Ok(()))), "it was said to be done");
+        assert_eq!(leader.configuration().learners, [gone]);
+    }
+    assert!(!matches!(first.await, Ok(Ok(()))), "nobody agreed on it");
 }
