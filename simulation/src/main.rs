@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -87,6 +88,31 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(violations > 0)))
 }
 
+/// How long a run may take on this machine's clock; all take seconds.
+const ENDS_WITHIN: Duration = Duration::from_secs(600);
+
+/// Ends the program if what is returned is not dropped in time: where somebody goes on without
+/// ever waiting, virtual time stands still and the run has no end.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread that goes on for ever cannot be ended otherwise"
+)]
+fn watch(seed: u64) -> mpsc::Sender<()> {
+    let (running, ended) = mpsc::channel();
+    thread::spawn(move || {
+        if ended.recv_timeout(ENDS_WITHIN) == Err(RecvTimeoutError::Timeout) {
+            let minutes = ENDS_WITHIN.as_secs() / 60;
+            let text = format!(
+                "seed {seed} VIOLATION it has not ended in {minutes} minutes: somebody goes on without \
+                 ever waiting, so that its time stands still (--trace shows who)"
+            );
+            let _unheard = say(&text);
+            process::exit(1);
+        }
+    });
+    running
+}
+
 struct Runner {
     arguments: Arguments,
     next: AtomicU64,
@@ -142,7 +168,9 @@ impl Runner {
     }
 
     fn run(&self, scenario: Scenario) -> anyhow::Result<()> {
+        let watched = watch(scenario.settings.seed);
         let report = run(&scenario).context("cannot simulate")?;
+        drop(watched);
         let verdict = report.violation.as_ref().map_or_else(
             || "ok".to_owned(),
             |violation| format!("VIOLATION {violation}"),
