@@ -102,8 +102,8 @@ pub enum FormError {
 }
 
 /// A replica. Implements the ports of `state`: [`state::ports::Propose`],
-/// [`state::ports::Members`], [`state::ports::Lease`], [`state::ports::Bodies`] and
-/// [`state::ports::Reading`].
+/// [`state::ports::Members`], [`state::ports::Lease`], [`state::ports::Bodies`],
+/// [`state::ports::Reading`] and [`state::ports::Export`].
 ///
 /// It stays the same when its store is opened anew after the disk had failed (see
 /// [`Replica::halted`]): what was watched is watched on.

@@ -129,15 +129,20 @@ impl State {
 }
 
 fn hostname_left(name: &Hostname, record: &HostnameRecord) -> Portable {
-    let mut record = record.clone();
-    record.claim = PRESENT;
+    let mut record = claimed_at(PRESENT, record.clone());
     record.revision = NEVER_CHANGED;
+    Portable::Hostname(name.clone(), record)
+}
+
+/// With all its claims made at one place of the log.
+fn claimed_at(claim: Index, mut record: HostnameRecord) -> HostnameRecord {
+    record.claim = claim;
     record.edit_extra(|extra| {
         if let Some(contest) = &mut extra.contest {
-            contest.claim = PRESENT;
+            contest.claim = claim;
         }
     });
-    Portable::Hostname(name.clone(), record)
+    record
 }
 
 impl From<Portable> for Piece {
@@ -156,15 +161,7 @@ impl Portable {
                 claim: placed(order.claim),
                 ..order
             }),
-            Self::Hostname(name, mut record) => {
-                record.claim = claim;
-                record.edit_extra(|extra| {
-                    if let Some(contest) = &mut extra.contest {
-                        contest.claim = claim;
-                    }
-                });
-                Self::Hostname(name, record)
-            }
+            Self::Hostname(name, record) => Self::Hostname(name, claimed_at(claim, record)),
             other => other,
         }
     }
