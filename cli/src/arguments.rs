@@ -233,6 +233,16 @@ pub(crate) struct Init {
         requires = "eab_key_id"
     )]
     pub(crate) eab_hmac_file: Option<PathBuf>,
+    /// Where requests go, such as http://app:8080; may be set later
+    #[arg(long, env = "HOSTQUORUM_ORIGIN", value_name = "URL")]
+    pub(crate) origin: Option<String>,
+    #[command(flatten)]
+    pub(crate) founder: Founder,
+}
+
+/// Who forms a cluster, with which node, and where the context is kept.
+#[derive(Debug, Args)]
+pub(crate) struct Founder {
     /// Your name as the audit shows it
     #[arg(
         long,
@@ -241,9 +251,6 @@ pub(crate) struct Init {
         value_name = "NAME"
     )]
     pub(crate) admin_name: String,
-    /// Where requests go, such as http://app:8080; may be set later
-    #[arg(long, env = "HOSTQUORUM_ORIGIN", value_name = "URL")]
-    pub(crate) origin: Option<String>,
     /// The daemon's socket: hostquorumd.sock in its data directory
     #[arg(
         long,

@@ -158,11 +158,11 @@ async fn restore(
 ) -> Result<Restored> {
     // Before anything is formed out of it.
     let manifest = whole(&asked.opened)?;
-    let channel = connect::local(&asked.socket).await?;
+    let channel = connect::local(&asked.founder.socket).await?;
     if !continues(channel.clone(), &manifest).await? {
-        let place = init::new_place(contexts, globals, asked.overwrite)?;
+        let place = init::new_place(contexts, globals, asked.founder.overwrite)?;
         let request = InitRequest {
-            admin_name: init::operator_name(&asked.admin_name)?,
+            admin_name: init::operator_name(&asked.founder.admin_name)?,
             backup: Some(manifest.clone()),
             ..InitRequest::default()
         };

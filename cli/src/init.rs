@@ -42,11 +42,11 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit> {
     let acme = directory(&init)?;
-    let place = new_place(contexts, globals, init.overwrite)?;
-    let channel = connect::local(&init.socket).await?;
+    let place = new_place(contexts, globals, init.founder.overwrite)?;
+    let channel = connect::local(&init.founder.socket).await?;
     let request = InitRequest {
         acme: Some(acme),
-        admin_name: operator_name(&init.admin_name)?,
+        admin_name: operator_name(&init.founder.admin_name)?,
         origin: init.origin.unwrap_or_default(),
         ..InitRequest::default()
     };
@@ -221,6 +221,7 @@ fn accept(reply: InitReply, key: PrivateKey) -> Result<Context> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::Founder;
 
     fn init(acme: &str, agree: bool, contact: &[&str]) -> Init {
         Init {
@@ -228,12 +229,14 @@ mod tests {
             acme_root: None,
             contact: contact.iter().map(|text| (*text).to_owned()).collect(),
             agree_to_terms: agree,
-            admin_name: "alice".to_owned(),
             eab_key_id: None,
             eab_hmac_file: None,
             origin: None,
-            socket: "/nowhere".into(),
-            overwrite: false,
+            founder: Founder {
+                admin_name: "alice".to_owned(),
+                socket: "/nowhere".into(),
+                overwrite: false,
+            },
         }
     }
 

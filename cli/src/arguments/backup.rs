@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Founder;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Backup {
     /// Make the key that opens backups; what it prints goes into the nodes' configuration
@@ -40,23 +42,6 @@ pub(crate) struct Opened {
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) opened: Opened,
-    /// Your name as the audit shows it
-    #[arg(
-        long,
-        env = "HOSTQUORUM_ADMIN_NAME",
-        default_value = "admin",
-        value_name = "NAME"
-    )]
-    pub(crate) admin_name: String,
-    /// The daemon's socket: hostquorumd.sock in its data directory
-    #[arg(
-        long,
-        env = "HOSTQUORUM_SOCKET",
-        value_name = "PATH",
-        default_value = "/var/lib/hostquorum/hostquorumd.sock"
-    )]
-    pub(crate) socket: PathBuf,
-    /// Replace a context of that name
-    #[arg(long, env = "HOSTQUORUM_OVERWRITE")]
-    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) founder: Founder,
 }
