@@ -1,6 +1,9 @@
 //! All machines are lost, and there is a backup.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use harness::{Behaviour, Cli, Cluster, Options, cluster::SOON, wait};
 use tempfile::TempDir;
@@ -35,8 +38,19 @@ impl Key {
     }
 }
 
-fn text(path: &std::path::Path) -> &str {
+fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The command that looks into a backup.
+fn inspect<'a>(file: &'a Path, identity: &'a Path) -> [&'a str; 5] {
+    [
+        "backup",
+        "inspect",
+        text(file),
+        "--identity",
+        text(identity),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,13 +66,7 @@ async fn a_cluster_whose_machines_are_all_lost_comes_back_with_every_certificate
     let file = cluster.dir().join("cluster.backup");
     cluster.cli.run(&["backup", "save", text(&file)]).await.ok();
     let identity = key.file();
-    let inspect = [
-        "backup",
-        "inspect",
-        text(&file),
-        "--identity",
-        text(&identity),
-    ];
+    let inspect = inspect(&file, &identity);
     let inspected = cluster.cli.json(&inspect).await;
     assert_eq!(inspected["hostnames"], 2);
     assert_eq!(inspected["certificates"], 2);
@@ -125,13 +133,7 @@ async fn an_order_that_was_in_flight_is_carried_on_by_the_cluster_that_comes_out
     let file = cluster.dir().join("cluster.backup");
     cluster.cli.run(&["backup", "save", text(&file)]).await.ok();
     let identity = key.file();
-    let inspect = [
-        "backup",
-        "inspect",
-        text(&file),
-        "--identity",
-        text(&identity),
-    ];
+    let inspect = inspect(&file, &identity);
     assert_eq!(cluster.cli.json(&inspect).await["orders"], 1);
     cluster.rebuild(&file, &identity).await;
     let status = cluster.cli.json(&["cluster", "status"]).await;
@@ -158,13 +160,7 @@ async fn a_backup_is_for_those_whom_the_machines_name() {
     // Whoever holds another key, or the file alone, has nothing.
     let stranger = Key::made().await;
     let foreign = stranger.file();
-    let inspect = [
-        "backup",
-        "inspect",
-        text(&file),
-        "--identity",
-        text(&foreign),
-    ];
+    let inspect = inspect(&file, &foreign);
     let refused = cluster.cli.run(&inspect).await;
     assert_ne!(refused.code, 0);
     assert!(
