@@ -12,6 +12,7 @@ use crate::founding::newcomer_of;
 use crate::invariants;
 use crate::operation::Operation;
 use crate::run::Violation;
+use crate::scenario::Allowance;
 use crate::seat::Request;
 use crate::stage::Stage;
 
@@ -28,11 +29,16 @@ const SETTLED_FOR: u64 = 1500;
 const LOOK_EVERY: u64 = 100;
 
 /// How long a fresh certificate may take: the same, the wait before another leader
-/// finalizes, and the pauses after a CA that misbehaved.
+/// finalizes, and the pauses after a CA that misbehaved. Where the CA allows an order now and
+/// then only, as long again as it makes those wait who were there before.
 const ISSUED_WITHIN: u64 = 90_000;
 
 /// Waits until the members are settled; then lets a quorum alone serve, and then all.
-pub(crate) fn check(stage: &mut Stage, chance: &mut Chance) -> Result<(), Violation> {
+pub(crate) fn check(
+    stage: &mut Stage,
+    chance: &mut Chance,
+    orders: Option<Allowance>,
+) -> Result<(), Violation> {
     stage.replace_rotten()?;
     bring_back(stage)?;
     settle(stage)?;
@@ -48,7 +54,7 @@ pub(crate) fn check(stage: &mut Stage, chance: &mut Chance) -> Result<(), Violat
     for node in &core {
         serve_fresh_write(stage, *node)?;
     }
-    obtain_fresh_certificate(stage, &core)?;
+    obtain_fresh_certificate(stage, &core, orders)?;
     bring_back(stage)?;
     converge(stage)
 }
@@ -151,8 +157,14 @@ fn fresh_write(stage: &mut Stage, node: NodeId) -> Result<Option<Hostname>, Viol
 }
 
 /// A hostname that was authorized just now gets a certificate, at each node of the core.
-fn obtain_fresh_certificate(stage: &mut Stage, core: &BTreeSet<NodeId>) -> Result<(), Violation> {
-    let until = stage.tick + ISSUED_WITHIN;
+fn obtain_fresh_certificate(
+    stage: &mut Stage,
+    core: &BTreeSet<NodeId>,
+    orders: Option<Allowance>,
+) -> Result<(), Violation> {
+    let waiting = stage.views.latest().hostname_count() as u64;
+    let queue = orders.map_or(0, |allowance| allowance.refill * waiting);
+    let until = stage.tick + ISSUED_WITHIN + queue;
     let mut hostname = None;
     while stage.tick < until {
         stage.step()?;

@@ -107,7 +107,7 @@ fn drive(stage: &mut Stage, scenario: &Scenario, chance: &mut Chance) -> Result<
         stage.step()?;
     }
     troubles.stop(stage)?;
-    liveness::check(stage, chance)
+    liveness::check(stage, chance, scenario.settings.orders)
 }
 
 /// Founds the cluster before anything disturbs it.
