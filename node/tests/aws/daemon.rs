@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -16,9 +17,16 @@ pub(crate) const REGION: &str = "eu-central-1";
 /// How long anything may take that is waited for.
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
+/// Of those that Linux gives to nobody by itself (`ip_local_port_range`): what is free now is
+/// free still when the daemon binds it.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A daemon's files and addresses.

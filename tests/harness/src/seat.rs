@@ -5,6 +5,7 @@ use std::{
     fs::OpenOptions,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -25,6 +26,9 @@ const NODES: u8 = 7;
 const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
 /// The first of a node's ports in a namespace of its own.
 pub(crate) const IN_NAMESPACE: u16 = 4000;
+/// Ports that Linux gives to nobody by itself (`ip_local_port_range`): of those it gives, one
+/// that is free now may be a connection's when a node binds it.
+const ASKED_FOR: Range<u16> = 16_384..32_768;
 /// What customers' names lead to, and what their `_acme-challenge` is delegated to.
 pub const ZONES: [&str; 2] = ["edge.saas.example", "acme.saas.example"];
 
@@ -145,15 +149,17 @@ pub(crate) fn ip(number: u8) -> Ipv4Addr {
 /// a node may bind it a minute later.
 pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
     static TOLD: Mutex<BTreeSet<(Ipv4Addr, u16)>> = Mutex::new(BTreeSet::new());
-    loop {
-        let free = TcpListener::bind((ip, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        // All nodes of a cluster have the same port for clear text.
-        let fresh = (1..=NODES).all(|number| !told.contains(&(self::ip(number), port)));
-        if fresh {
-            told.insert((ip, port));
-            return port;
-        }
-    }
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    // All nodes of a cluster have the same port for clear text.
+    let fresh = |port| (1..=NODES).all(|number| !told.contains(&(self::ip(number), port)));
+    // Two processes seldom look at the same ports.
+    let first = std::process::id() as usize * 64 % ASKED_FOR.len();
+    let port = ASKED_FOR
+        .cycle()
+        .skip(first)
+        .take(ASKED_FOR.len())
+        .find(|&port| fresh(port) && TcpListener::bind((ip, port)).is_ok())
+        .unwrap();
+    told.insert((ip, port));
+    port
 }
