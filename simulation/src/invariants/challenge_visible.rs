@@ -1,7 +1,8 @@
 //! When the CA is told that a challenge is ready, every node that serves can answer it
 //! (I11): a balancer may lead the CA to any. Judged while nothing is wrong, for then all
-//! are heard of. Not of a node that has applied nothing for as long, while others have: it
-//! may wait until a connection is known to be dead, up to 10 s, for which no barrier waits.
+//! are heard of. Not of a node that has applied nothing for longer than the barrier waits
+//! (`leader::Config::barrier`), while others have: it may wait until a connection is known to
+//! be dead, up to 10 s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use crate::views::takes_part;
 
 /// How long nothing must have been wrong, in milliseconds.
 const SETTLED: u64 = 5000;
+
+/// How long the barrier waits, in milliseconds.
+const BARRIER: u64 = 2000;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -87,7 +91,7 @@ impl ChallengeVisible {
         let states = self.states.values().map(|(_, state)| state);
         let latest = states.max_by_key(|state| state.index());
         let follow = self.states.iter();
-        let follow = follow.filter(|(_, (tick, _))| tick + SETTLED >= now);
+        let follow = follow.filter(|(_, (tick, _))| tick + BARRIER >= now);
         let mut serving =
             follow.filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
         let lacking = serving.find(|(_, (_, state))| state.index() < *there_at);
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_that_nothing_reaches_is_not_waited_for() {
-        check(ChallengeVisible::default(), told(1, 5000)).unwrap();
-        violates(ChallengeVisible::default(), told(1, 4990), "node 1 has 1");
+        check(ChallengeVisible::default(), told(1, 2000)).unwrap();
+        violates(ChallengeVisible::default(), told(1, 1990), "node 1 has 1");
     }
 }
