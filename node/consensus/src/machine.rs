@@ -6,20 +6,22 @@
 //! every body, and an answer was durable before it was given.
 //!
 //! **Bodies that go.** A body that no record names any more is first only noted as
-//! garbage (in the same batch). It is deleted with a later batch, and not while a
-//! snapshot is being written, whose point in time may still name it; a note that
-//! outlives a crash is found again at the next start.
+//! garbage (in the same batch). It is deleted with a batch that is a minute later at
+//! least, for whoever reads by a record that was just replaced, and not while a snapshot
+//! is being written, whose point in time may still name it; a note that outlives a crash
+//! is found again at the next start.
 
+mod garbage;
 mod generation;
 mod published;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend};
 use state::{Changes, Index, Outcome, State, Write, codec};
 
+use self::garbage::Garbage;
 pub(crate) use self::generation::{Generation, Handles, MachineParts, Stored};
 pub(crate) use self::published::Published;
 use crate::blocking;
@@ -51,7 +53,7 @@ pub(crate) struct Machine {
     applied: Option<LogId>,
     membership: StoredMembership,
     generation: Arc<Generation>,
-    garbage: BTreeSet<Vec<u8>>,
+    garbage: Garbage,
     published: Arc<Published>,
     next_generation: u64,
     snapshots_begun: u64,
@@ -82,7 +84,7 @@ impl Machine {
             applied: stored.applied,
             membership: stored.membership,
             generation,
-            garbage: stored.garbage,
+            garbage: Garbage::found(stored.garbage),
             published,
             snapshots_begun: 0,
         }
@@ -110,27 +112,28 @@ impl Machine {
         for write in changes.bodies {
             match write {
                 Write::Put { key, value } => {
-                    if self.garbage.remove(&key) {
+                    if self.garbage.take_back(&key) {
                         gathered.records.remove(garbage_key(&key));
                     }
                     gathered.bodies.put(key, value);
                 }
                 Write::Delete { key } => {
                     gathered.records.put(garbage_key(&key), []);
-                    self.garbage.insert(key);
+                    self.garbage.note(key);
                 }
             }
         }
     }
 
-    /// Adds the deletion of garbage noted before this batch, unless a snapshot may
+    /// Adds the deletion of garbage noted long before this batch, unless a snapshot may
     /// need it.
     fn sweep(&mut self, gathered: &mut Gathered) {
+        self.garbage.ripen();
         if Arc::strong_count(&self.generation.pin) > 1 {
             return;
         }
         for _ in 0..MAX_DELETIONS {
-            let Some(key) = self.garbage.pop_first() else {
+            let Some(key) = self.garbage.pop() else {
                 return;
             };
             gathered.records.remove(garbage_key(&key));
@@ -197,7 +200,7 @@ impl Machine {
         self.state = state;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership;
-        self.garbage = BTreeSet::new();
+        self.garbage = Garbage::found(BTreeSet::new());
         self.published.open(Arc::clone(&generation));
         let old = std::mem::replace(&mut self.generation, generation);
         self.published.show(&self.state);

@@ -143,6 +143,11 @@ async fn bodies_are_deleted_after_the_snapshot_that_names_them_is_written() {
     let snapshot = builder.build_snapshot().await.unwrap();
     drop(builder);
     machine.apply([blank(5)]).await.unwrap();
+    assert!(there(), "somebody may be reading it");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(180)).await;
+    tokio::time::resume();
+    machine.apply([blank(6)]).await.unwrap();
     assert!(!there(), "nobody needs it");
     // The snapshot is of index 2, whole.
     let (_log, mut other, published) = open(
