@@ -30,7 +30,7 @@ module "hostquorum" {
 
   instance_type = "c7g.large"
   artifact = {
-    url    = "https://downloads.example.com/hostquorum_0.1.0_arm64.deb"
+    url    = "https://downloads.example.com/hostquorum_0.1.0-1_arm64.deb"
     sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
   }
   data_volume = { size = 40, iops = 4000, throughput = 250 }

@@ -17,7 +17,7 @@ module "hostquorum" {
   }
 
   artifact = {
-    url    = "https://downloads.example.com/hostquorum_0.1.0_arm64.deb"
+    url    = "https://downloads.example.com/hostquorum_0.1.0-1_arm64.deb"
     sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
   }
 }
