@@ -27,7 +27,7 @@ async fn a_backup_comes_in_pieces_that_are_the_whole() {
 async fn one_backup_is_written_at_a_time() {
     let stand = Stand::start().await;
     let mut backups = stand.admin().await.backups;
-    // It has more pieces than wait to be fetched.
+    // It has more than waits to be fetched, here and in the windows of HTTP/2 (5 MB).
     let first = backups.save_backup(SaveBackupRequest {}).await.unwrap();
     let second = backups.save_backup(SaveBackupRequest {}).await;
     assert_eq!(told(second), "ResourceExhausted OVERLOADED retry");
