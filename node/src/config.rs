@@ -32,6 +32,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What wraps the secrets in `data_dir`.
     pub key: KeyProvider,
+    /// What wrapped them before, while that is being changed.
+    pub previous_key: Option<KeyProvider>,
     /// What it is to AWS, if it runs there.
     pub aws: Option<Aws>,
     /// Customers' TLS.
@@ -162,10 +164,11 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "backup",
     "membership",
     "key",
+    "previous_key",
     "aws",
     "https",
     "http",
@@ -198,6 +201,7 @@ impl Config {
         ));
         let aws = Aws::read(&mut file);
         let key = KeyProvider::read(&mut file, base, &data_dir, aws.as_ref());
+        let previous_key = KeyProvider::read_previous(&mut file, base, &data_dir, aws.as_ref());
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let https: SocketAddr = file.read("https", "listen").unwrap_or(any(8443));
         let https_public_port = file.read("https", "public_port").unwrap_or(443);
@@ -213,6 +217,7 @@ impl Config {
             name,
             data_dir,
             key,
+            previous_key,
             aws,
             https,
             https_public_port,

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use cluster::{Entropy, IdentityStore, KeySource, meeting::Meeting};
+#[cfg(feature = "aws")]
+use cluster::WrapKey;
+use cluster::{Entropy, IdentityStore, KeySource, meeting::Meeting, wrapped_key};
 use state::Secret;
 
 use crate::config::{Aws, Config, KeyProvider, KmsKey};
@@ -14,20 +16,52 @@ use crate::config::{Aws, Config, KeyProvider, KmsKey};
 #[cfg(feature = "aws")]
 const KMS_PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// The node's own files.
+/// The node's own files. Those that the previous key provider still protects come under the
+/// present one.
 pub(crate) async fn identity_store(
     config: &Config,
     entropy: Arc<dyn Entropy>,
 ) -> Result<IdentityStore> {
-    let source = match &config.key {
+    let source = match (&config.key, &config.previous_key) {
+        (KeyProvider::Kms(key), previous) => {
+            opened_by_kms(config, key, previous.as_ref(), &*entropy).await?
+        }
+        (key, _) => local(key)?,
+    };
+    let data_dir = &config.data_dir;
+    let Some(previous) = &config.previous_key else {
+        return Ok(IdentityStore::open(data_dir, &source, entropy)?);
+    };
+    let store = IdentityStore::open_replacing(data_dir, &source, entropy.clone())?;
+    if !store.opens()? {
+        let before = match previous {
+            KeyProvider::Kms(key) => opened_by_kms(config, key, None, &*entropy).await?,
+            key => local(key)?,
+        };
+        store.rewrap(&before)?;
+        tracing::info!(
+            from = before.kind(),
+            to = source.kind(),
+            "this node's secrets are protected by another key now"
+        );
+    }
+    if matches!(previous, KeyProvider::Kms(_)) && !matches!(config.key, KeyProvider::Kms(_)) {
+        wrapped_key::forget(data_dir)?;
+    }
+    tracing::warn!("nothing needs [previous_key] any more: take it out of the configuration");
+    Ok(store)
+}
+
+/// Of this machine.
+fn local(provider: &KeyProvider) -> Result<KeySource> {
+    Ok(match provider {
         KeyProvider::File(path) => KeySource::File(path.clone()),
         KeyProvider::Environment(variable) => {
             let value = std::env::vars_os()
                 .find(|(name, _)| name.to_str() == Some(variable))
                 .map(|(_, value)| value);
-            let value = value.with_context(|| {
-                format!("the environment variable {variable} of key.environment is not set")
-            })?;
+            let value =
+                value.with_context(|| format!("the environment variable {variable} is not set"))?;
             KeySource::Value(Secret::new(value.into_encoded_bytes()))
         }
         KeyProvider::PassphraseFile(path) => {
@@ -36,9 +70,8 @@ pub(crate) async fn identity_store(
             words.truncate(words.trim_ascii_end().len());
             KeySource::Passphrase(Secret::new(words))
         }
-        KeyProvider::Kms(key) => opened_by_kms(config, key, &*entropy).await?,
-    };
-    Ok(IdentityStore::open(&config.data_dir, &source, entropy)?)
+        KeyProvider::Kms(key) => anyhow::bail!("{} is no key of this machine", key.key),
+    })
 }
 
 /// Where nodes of this cluster meet, if there is such a place and this node has yet to become
@@ -76,15 +109,44 @@ async fn in_parameters(_: &Aws, _: &str) -> Result<Box<dyn Meeting>> {
 const WITHOUT_AWS: &str = "but this hostquorumd was built without the feature `aws`: build it with \
                            its default features, as the released packages are";
 
+/// By `key`; what `previous` has wrapped comes under it.
 #[cfg(feature = "aws")]
-async fn opened_by_kms(config: &Config, key: &KmsKey, entropy: &dyn Entropy) -> Result<KeySource> {
+async fn opened_by_kms(
+    config: &Config,
+    key: &KmsKey,
+    previous: Option<&KeyProvider>,
+    entropy: &dyn Entropy,
+) -> Result<KeySource> {
+    let (data, service) = (&config.data_dir, kms(config, key).await?);
+    Ok(match previous {
+        None => wrapped_key::open(data, &service, entropy, KMS_PATIENCE).await?,
+        Some(KeyProvider::Kms(key)) => {
+            let before = kms(config, key).await?;
+            let before: Option<&dyn WrapKey> = Some(&before);
+            wrapped_key::open_replacing(data, &service, before, entropy, KMS_PATIENCE).await?
+        }
+        Some(_) => wrapped_key::open_replacing(data, &service, None, entropy, KMS_PATIENCE).await?,
+    })
+}
+
+#[cfg(feature = "aws")]
+async fn kms(config: &Config, key: &KmsKey) -> Result<aws::Kms> {
     let account = aws::Account::load(aws::environment(), key.aws.region.as_deref());
-    let kms = aws::Kms::new(&account.await?, &key.key, &key.aws.cluster, &config.name);
-    let opening = cluster::wrapped_key::open(&config.data_dir, &kms, entropy, KMS_PATIENCE);
-    Ok(opening.await?)
+    let account = account.await?;
+    Ok(aws::Kms::new(
+        &account,
+        &key.key,
+        &key.aws.cluster,
+        &config.name,
+    ))
 }
 
 #[cfg(not(feature = "aws"))]
-async fn opened_by_kms(_: &Config, _: &KmsKey, _: &dyn Entropy) -> Result<KeySource> {
-    anyhow::bail!("key.kms is set, {WITHOUT_AWS}, or use another key provider")
+async fn opened_by_kms(
+    _: &Config,
+    _: &KmsKey,
+    _: Option<&KeyProvider>,
+    _: &dyn Entropy,
+) -> Result<KeySource> {
+    anyhow::bail!("a key of KMS is configured, {WITHOUT_AWS}, or use another key provider")
 }

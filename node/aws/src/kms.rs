@@ -97,7 +97,8 @@ fn advice(code: &str) -> &'static str {
             "Enable the key, or cancel its deletion: without it this node cannot start"
         }
         "IncorrectKeyException" => {
-            "Another key wrapped it: name that one as key.kms, it stands in wrapped-key.json"
+            "Another key wrapped it, which stands in wrapped-key.json: name that one as key.kms, or as \
+             previous_key.kms if this one is to take its place"
         }
         "InvalidCiphertextException" => {
             "What lies in wrapped-key.json was wrapped for another cluster or node, or is damaged: \

@@ -199,6 +199,54 @@ pub async fn open(
     }))
 }
 
+/// The same where another key protected this node's files so far, and this one is to take its
+/// place. What `before`, a service too, has wrapped is wrapped by `service` from now on. The key
+/// itself stays then, so that a crash in between costs nothing.
+pub async fn open_replacing(
+    data_directory: &Path,
+    service: &dyn WrapKey,
+    before: Option<&dyn WrapKey>,
+    entropy: &dyn Entropy,
+    patience: Duration,
+) -> Result<KeySource, WrappedKeyError> {
+    let directory = Directory::open(data_directory)?;
+    let path = directory.file(WRAPPED_KEY);
+    let key = match (directory.read(WRAPPED_KEY)?, before) {
+        (None, None) => make(&directory, service, entropy, patience).await?,
+        (None, Some(_)) => return Err(WrappedKeyError::Gone(path)),
+        (Some(_), None) => return open(data_directory, service, entropy, patience).await,
+        (Some(bytes), Some(before)) => {
+            let file = parse(&bytes).ok_or_else(|| WrappedKeyError::Damaged(path.clone()))?;
+            let failed = |source| WrappedKeyError::Open {
+                path: path.clone(),
+                by: file.by.clone(),
+                source,
+            };
+            // Which of the two has wrapped it cannot be told by the file.
+            match patiently(patience, || service.open(&file.ciphertext)).await {
+                Ok(key) => key,
+                Err(WrapKeyError::Refused(_)) => {
+                    let opened = patiently(patience, || before.open(&file.ciphertext)).await;
+                    let key = opened.map_err(failed)?;
+                    wrap(&directory, service, &key, patience).await?;
+                    tracing::info!(by = file.by, "this node's key is wrapped by another now");
+                    key
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    };
+    Ok(KeySource::Service(OpenedKey {
+        kind: service.kind(),
+        key,
+    }))
+}
+
+/// Removes the wrapped key, once nothing is under it any more.
+pub fn forget(data_directory: &Path) -> Result<(), WrappedKeyError> {
+    Ok(Directory::open(data_directory)?.remove(WRAPPED_KEY)?)
+}
+
 fn other_source(path: PathBuf, was: String, service: &dyn WrapKey) -> WrappedKeyError {
     WrappedKeyError::OtherSource {
         path,
@@ -215,7 +263,17 @@ async fn make(
     patience: Duration,
 ) -> Result<Zeroizing<[u8; 32]>, WrappedKeyError> {
     let key = Zeroizing::new(random::<32>(entropy));
-    let wrapped = patiently(patience, || service.wrap(&key)).await;
+    wrap(directory, service, &key, patience).await?;
+    Ok(key)
+}
+
+async fn wrap(
+    directory: &Directory,
+    service: &dyn WrapKey,
+    key: &[u8; 32],
+    patience: Duration,
+) -> Result<(), WrappedKeyError> {
+    let wrapped = patiently(patience, || service.wrap(key)).await;
     let wrapped = wrapped.map_err(WrappedKeyError::Wrap)?;
     let file = WrappedFile {
         format: FORMAT.to_owned(),
@@ -225,8 +283,7 @@ async fn make(
     };
     let bytes = serde_json::to_vec_pretty(&file)
         .map_err(|_| WrappedKeyError::Damaged(directory.file(WRAPPED_KEY)))?;
-    directory.write(WRAPPED_KEY, &bytes)?;
-    Ok(key)
+    Ok(directory.write(WRAPPED_KEY, &bytes)?)
 }
 
 fn parse(bytes: &[u8]) -> Option<WrappedFile> {

@@ -43,6 +43,8 @@ const KEY_MAX: usize = 2048;
 const CLUSTER_MAX: usize = 63;
 
 const SECTION: &str = "aws";
+const KEY: &str = "key";
+const PREVIOUS: &str = "previous_key";
 
 impl Aws {
     /// The section; `None` if it is not there.
@@ -84,56 +86,79 @@ fn is_name(text: &str, max: usize) -> bool {
 }
 
 impl KeyProvider {
+    /// The present one.
     pub(super) fn read(
         file: &mut File<'_>,
         base: &Path,
         data_dir: &Path,
         aws: Option<&Aws>,
     ) -> Self {
-        let path: Option<PathBuf> = file.read("key", "file");
-        let variable: Option<String> = file.read("key", "environment");
-        let passphrase: Option<PathBuf> = file.read("key", "passphrase_file");
-        let kms: Option<String> = file.read("key", "kms");
+        let read = Self::of_section(KEY, file, base, data_dir, aws);
+        read.unwrap_or_else(|| {
+            file.fault(KEY, "file", ONE_IS_WANTED);
+            Self::File(base.join("node.key"))
+        })
+    }
+
+    /// The one whose place it takes; `None` if the section is not there.
+    pub(super) fn read_previous(
+        file: &mut File<'_>,
+        base: &Path,
+        data_dir: &Path,
+        aws: Option<&Aws>,
+    ) -> Option<Self> {
+        Self::of_section(PREVIOUS, file, base, data_dir, aws)
+    }
+
+    fn of_section(
+        section: &'static str,
+        file: &mut File<'_>,
+        base: &Path,
+        data_dir: &Path,
+        aws: Option<&Aws>,
+    ) -> Option<Self> {
+        let path: Option<PathBuf> = file.read(section, "file");
+        let variable: Option<String> = file.read(section, "environment");
+        let passphrase: Option<PathBuf> = file.read(section, "passphrase_file");
+        let kms: Option<String> = file.read(section, "kms");
         match (path, variable, passphrase, kms) {
             (Some(path), None, None, None) => {
                 let path = base.join(path);
                 if path.starts_with(data_dir) {
                     file.fault(
-                        "key",
+                        section,
                         "file",
                         "the key must not lie in data_dir: whoever copies the data would have both",
                     );
                 }
-                Self::File(path)
+                Some(Self::File(path))
             }
-            (None, Some(variable), None, None) => Self::Environment(variable),
-            (None, None, Some(path), None) => Self::PassphraseFile(base.join(path)),
-            (None, None, None, Some(key)) => Self::Kms(kms_key(file, key, aws)),
+            (None, Some(variable), None, None) => Some(Self::Environment(variable)),
+            (None, None, Some(path), None) => Some(Self::PassphraseFile(base.join(path))),
+            (None, None, None, Some(key)) => Some(Self::Kms(kms_key(section, file, key, aws))),
+            (None, None, None, None) => None,
             _ => {
-                file.fault(
-                    "key",
-                    "file",
-                    "exactly one of key.file, key.environment, key.passphrase_file and key.kms is \
-                     wanted",
-                );
-                Self::File(base.join("node.key"))
+                file.fault(section, "file", ONE_IS_WANTED);
+                Some(Self::File(base.join("node.key")))
             }
         }
     }
 }
 
-fn kms_key(file: &mut File<'_>, key: String, aws: Option<&Aws>) -> KmsKey {
+const ONE_IS_WANTED: &str = "exactly one of file, environment, passphrase_file and kms is wanted";
+
+fn kms_key(section: &'static str, file: &mut File<'_>, key: String, aws: Option<&Aws>) -> KmsKey {
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
     if !(1..=KEY_MAX).contains(&key.len()) || !visible {
         file.fault(
-            "key",
+            section,
             "kms",
             "the ARN of a key or an alias of KMS is wanted, or its id or name",
         );
     }
     let aws = aws.cloned().unwrap_or_else(|| {
         file.fault(
-            "key",
+            section,
             "kms",
             "wants aws.cluster, too: KMS is told for which cluster it wraps",
         );

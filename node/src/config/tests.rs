@@ -54,7 +54,7 @@ red = 1
             "raft.election_min: must be at least two heartbeats, or every delay is an election",
             "line 1: name: a name is 1 to 63 letters, digits, dots, hyphens and underscores",
             "line 2: dta_dir: there is no such key",
-            "line 4: key.file: exactly one of key.file, key.environment, key.passphrase_file and key.kms is wanted",
+            "line 4: key.file: exactly one of file, environment, passphrase_file and kms is wanted",
             "line 7: https.listen: `here` is not an address and port such as \"0.0.0.0:8443\" or \"[::]:8443\"",
             "line 9: peer.listen: port 8080 is taken by http.listen",
             "line 11: admin.advertise: `10.0.0.1` is not host:port",

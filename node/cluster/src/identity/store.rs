@@ -25,6 +25,9 @@ const IDENTITY: &str = "identity.json";
 /// A newcomer's keys while it asks.
 const CANDIDATE: &str = "joining.json";
 
+/// What the key-encryption key protects.
+const WRAPPED: [&str; 2] = [IDENTITY, CANDIDATE];
+
 /// The first command of a cluster that is being formed: secrets in it are sealed.
 const FOUNDING: &str = "founding.bin";
 
@@ -80,9 +83,27 @@ impl IdentityStore {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, IdentityError> {
         let directory = Directory::open(path)?;
-        let wrapped = [IDENTITY, CANDIDATE];
-        let first = !wrapped.iter().any(|name| directory.file(name).exists());
-        let ikm = source.read(path, first, &*entropy)?;
+        let first = !WRAPPED.iter().any(|name| directory.file(name).exists());
+        Self::of(directory, source, first, entropy)
+    }
+
+    /// The same where another source protected the files so far: [`IdentityStore::rewrap`]
+    /// brings them under this one. A missing key file is made.
+    pub fn open_replacing(
+        path: &Path,
+        source: &KeySource,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, IdentityError> {
+        Self::of(Directory::open(path)?, source, true, entropy)
+    }
+
+    fn of(
+        directory: Directory,
+        source: &KeySource,
+        may_create: bool,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, IdentityError> {
+        let ikm = source.read(directory.path(), may_create, &*entropy)?;
         Ok(Self {
             directory,
             kind: source.kind(),
@@ -90,6 +111,39 @@ impl IdentityStore {
             entropy,
             derived: Mutex::new(None),
         })
+    }
+
+    /// True if all files open with this store's source.
+    pub fn opens(&self) -> Result<bool, IdentityError> {
+        for opened in [self.load().map(|_| ()), self.candidate().map(|_| ())] {
+            match opened {
+                Ok(()) => {}
+                Err(IdentityError::WrongKey { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Brings the files that `before` protects under this store's source, each at once: what a
+    /// crash leaves undone is done by another call.
+    ///
+    /// # Errors
+    ///
+    /// A file opens with neither, or the disk failed.
+    pub fn rewrap(&self, before: &KeySource) -> Result<(), IdentityError> {
+        let before = Self::of(self.directory.clone(), before, false, self.entropy.clone())?;
+        if matches!(self.load(), Err(IdentityError::WrongKey { .. }))
+            && let Some(identity) = before.load()?
+        {
+            self.save(&identity)?;
+        }
+        if matches!(self.candidate(), Err(IdentityError::WrongKey { .. }))
+            && let Some(candidate) = before.candidate()?
+        {
+            self.save_candidate(&candidate)?;
+        }
+        Ok(())
     }
 
     /// The data directory.
@@ -234,7 +288,7 @@ pub(crate) fn wrapped_by(
     struct Source {
         source: String,
     }
-    for name in [IDENTITY, CANDIDATE] {
+    for name in WRAPPED {
         if let Some(bytes) = directory.read(name)? {
             let read = serde_json::from_slice::<Source>(&bytes).ok();
             return Ok(Some((directory.file(name), read.map(|read| read.source))));
@@ -263,15 +317,9 @@ mod tests {
         content.windows(part.len()).any(|window| window == part)
     }
 
-    #[test]
-    fn keys_for_receiving_keys_rest_wrapped() {
-        let root = tempfile::tempdir().unwrap();
-        let source = KeySource::Value(Secret::new("a7".repeat(32).into_bytes()));
-        let store =
-            IdentityStore::open(&root.path().join("data"), &source, Arc::new(SystemEntropy))
-                .unwrap();
+    fn identity() -> Identity {
         let data_key = KeyBytes::generate(&SystemEntropy);
-        let identity = Identity {
+        Identity {
             public: Public {
                 cluster: ClusterId([1; 16]),
                 node: NodeId(3),
@@ -282,8 +330,63 @@ mod tests {
                 took_part: false,
             },
             keys: NodeKeys::generate().unwrap(),
-            data_keys: [((KeyPurpose::Serving, 1), data_key.clone())].into(),
+            data_keys: [((KeyPurpose::Serving, 1), data_key)].into(),
+        }
+    }
+
+    #[test]
+    fn another_source_takes_over_and_the_one_before_opens_nothing_any_more() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        let open = |source: &KeySource| IdentityStore::open(&data, source, Arc::new(SystemEntropy));
+        let replacing = |source: &KeySource| {
+            IdentityStore::open_replacing(&data, source, Arc::new(SystemEntropy)).unwrap()
         };
+        let sources = [
+            KeySource::Value(Secret::new("a7".repeat(32).into_bytes())),
+            KeySource::File(root.path().join("one.key")),
+            KeySource::Passphrase(Secret::new(b"correct horse battery".to_vec())),
+            KeySource::File(root.path().join("two.key")),
+            KeySource::Value(Secret::new("b8".repeat(32).into_bytes())),
+        ];
+        let (identity, keys) = (identity(), NodeKeys::generate().unwrap());
+        let first = open(&sources[0]).unwrap();
+        first.save(&identity).unwrap();
+        let for_token = Invited {
+            cluster: [2; 4],
+            invitation: 3,
+        };
+        first
+            .save_candidate(&Candidate { for_token, keys })
+            .unwrap();
+        for pair in sources.windows(2) {
+            let [before, now] = pair else { panic!("two") };
+            let store = replacing(now);
+            assert!(!store.opens().unwrap());
+            // Somebody else's key opens nothing, and spoils nothing.
+            let stranger = KeySource::Value(Secret::new("c9".repeat(32).into_bytes()));
+            let error = store.rewrap(&stranger).unwrap_err();
+            assert!(matches!(error, IdentityError::WrongKey { .. }), "{error}");
+            store.rewrap(before).unwrap();
+            store.rewrap(before).unwrap();
+            assert!(store.opens().unwrap());
+            let store = open(now).unwrap();
+            let kept = store.load().unwrap().unwrap();
+            assert_eq!(kept.data_keys, identity.data_keys);
+            assert!(store.candidate().unwrap().is_some());
+            assert!(!open(before).unwrap().opens().unwrap());
+        }
+    }
+
+    #[test]
+    fn keys_for_receiving_keys_rest_wrapped() {
+        let root = tempfile::tempdir().unwrap();
+        let source = KeySource::Value(Secret::new("a7".repeat(32).into_bytes()));
+        let store =
+            IdentityStore::open(&root.path().join("data"), &source, Arc::new(SystemEntropy))
+                .unwrap();
+        let identity = identity();
+        let data_key = &identity.data_keys[&(KeyPurpose::Serving, 1)];
         store.save(&identity).unwrap();
         let content = std::fs::read(store.directory.file(IDENTITY)).unwrap();
         for secret in [identity.keys.hpke.expose_private(), data_key.expose()] {

@@ -10,6 +10,8 @@ use crate::{
 #[derive(Default)]
 struct Service {
     kind: Option<&'static str>,
+    /// Which of its keys wraps.
+    key: u8,
     asked: Mutex<u32>,
     fails: Mutex<Vec<WrapKeyError>>,
 }
@@ -44,14 +46,16 @@ impl WrapKey for Service {
 
     async fn wrap(&self, key: &[u8; 32]) -> Result<Wrapped, WrapKeyError> {
         self.answer(Wrapped {
-            ciphertext: turned(key).into(),
+            ciphertext: [&[self.key], &turned(key)[..]].concat().into(),
             by: "key 7".to_owned(),
         })
     }
 
     async fn open(&self, ciphertext: &[u8]) -> Result<Zeroizing<[u8; 32]>, WrapKeyError> {
-        let key = <[u8; 32]>::try_from(&turned(ciphertext)[..]).map(Zeroizing::new);
-        self.answer(key.map_err(|_| WrapKeyError::Refused("not mine".to_owned()))?)
+        let refused = || WrapKeyError::Refused("not mine".to_owned());
+        let wrapped = ciphertext.strip_prefix(&[self.key]).ok_or_else(refused)?;
+        let key = <[u8; 32]>::try_from(&turned(wrapped)[..]).map(Zeroizing::new);
+        self.answer(key.map_err(|_| refused())?)
     }
 }
 
@@ -174,4 +178,70 @@ async fn a_service_that_is_out_is_waited_for_and_a_refusal_is_told_at_once() {
     let refusing = Service::failing(vec![WrapKeyError::Refused("no".to_owned())]);
     open_with(&data, &refusing).await.unwrap_err();
     assert_eq!(refusing.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_key_of_the_service_takes_over_and_the_secret_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let service = |key| Service {
+        key,
+        ..Service::default()
+    };
+    let (old, new) = (service(1), service(2));
+    let source = open_with(&data, &old).await.unwrap();
+    for _ in 0..2 {
+        let before: Option<&dyn WrapKey> = Some(&old);
+        let replaced = open_replacing(&data, &new, before, &SystemEntropy, PATIENCE).await;
+        assert_eq!(
+            replaced.unwrap(),
+            source,
+            "the same key, so that files still open"
+        );
+    }
+    assert_eq!(open_with(&data, &new).await.unwrap(), source);
+    let error = open_with(&data, &old).await.unwrap_err();
+    assert!(matches!(error, WrappedKeyError::Open { .. }), "{error}");
+    // Neither of two others can.
+    let (other, another) = (service(3), service(4));
+    let before: Option<&dyn WrapKey> = Some(&another);
+    let error = open_replacing(&data, &other, before, &SystemEntropy, PATIENCE).await;
+    assert!(matches!(error, Err(WrappedKeyError::Open { .. })));
+    assert_eq!(open_with(&data, &new).await.unwrap(), source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_takes_over_from_a_file_and_gives_way_to_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, file) = (root.path().join("data"), root.path().join("node.key"));
+    let file = KeySource::File(file);
+    let entropy = || Arc::new(SystemEntropy);
+    let store = IdentityStore::open(&data, &file, entropy()).unwrap();
+    let candidate = Candidate {
+        for_token: Invited {
+            cluster: [1; 4],
+            invitation: 2,
+        },
+        keys: NodeKeys::generate().unwrap(),
+    };
+    store.save_candidate(&candidate).unwrap();
+    let service = Service::default();
+    let error = open_with(&data, &service).await.unwrap_err();
+    assert!(
+        matches!(error, WrappedKeyError::OtherSource { .. }),
+        "not unasked: {error}"
+    );
+    let opened = open_replacing(&data, &service, None, &SystemEntropy, PATIENCE).await;
+    let opened = opened.unwrap();
+    let store = IdentityStore::open_replacing(&data, &opened, entropy()).unwrap();
+    store.rewrap(&file).unwrap();
+    assert!(store.candidate().unwrap().is_some());
+    // And back.
+    let store = IdentityStore::open_replacing(&data, &file, entropy()).unwrap();
+    assert!(!store.opens().unwrap());
+    store.rewrap(&opened).unwrap();
+    forget(&data).unwrap();
+    let store = IdentityStore::open(&data, &file, entropy()).unwrap();
+    assert!(store.candidate().unwrap().is_some());
+    assert!(!data.join(WRAPPED_KEY).exists());
 }
