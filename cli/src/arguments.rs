@@ -186,6 +186,17 @@ pub(crate) enum Cluster {
         /// To whom, by name or id; else to whichever voter is most up to date
         member: Option<String>,
     },
+    /// Replace keys of the cluster's own; everything under them is sealed or signed anew while
+    /// all goes on
+    Rotate {
+        /// What: the key that certificates' keys are sealed under, the key that accounts' keys
+        /// and the cluster's CA are sealed under, the CA that signs members' certificates
+        #[arg(required = true)]
+        what: Vec<Rotatable>,
+        /// Wait until the old ones are gone
+        #[arg(long, env = "HOSTQUORUM_WAIT")]
+        wait: bool,
+    },
     /// Remove a member for good
     Remove {
         /// Whom, by name or id
@@ -194,6 +205,14 @@ pub(crate) enum Cluster {
         #[arg(long, env = "HOSTQUORUM_WAIT")]
         wait: bool,
     },
+}
+
+/// What can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rotatable {
+    ServingKey,
+    ControlKey,
+    IssuingCa,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ use crate::{
     exit::Exit,
     init,
     output::{Output, clean},
+    rotation,
     shape::{
         self,
         cluster::{Leaving, Member, Members, Status, Transferred},
@@ -26,8 +27,11 @@ use crate::{
 /// How long to wait for a removal, unless told otherwise.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// How often to look whether a member is gone.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long to wait for a rotation, unless told otherwise: ten thousand certificates.
+const ROTATED_WITHIN: Duration = Duration::from_secs(300);
+
+/// How often to look whether a member is gone, or a rotation done.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(
     command: arguments::Cluster,
@@ -64,6 +68,11 @@ pub(crate) async fn run(
             let leader = transfer(&session, member.as_deref()).await?;
             output.show(&Transferred { leader })?;
         }
+        arguments::Cluster::Rotate { what, wait } => {
+            let within = wait.then(|| globals.timeout.unwrap_or(ROTATED_WITHIN));
+            let rotated = rotation::rotate(&session, &what, within).await?;
+            output.show(&rotated)?;
+        }
         arguments::Cluster::Remove { member, wait } => {
             let leaving = remove(&session, &member).await?;
             let within = globals.timeout.unwrap_or(GONE_WITHIN);
@@ -79,7 +88,7 @@ pub(crate) async fn run(
     Ok(exit)
 }
 
-async fn status(session: &Session) -> Result<Status> {
+pub(crate) async fn status(session: &Session) -> Result<Status> {
     let mut cluster = session.cluster();
     let call = cluster.get_status(GetStatusRequest {});
     let status = session.read("look at the cluster's status", call).await?;

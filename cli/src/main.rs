@@ -26,6 +26,7 @@ mod ledger;
 mod login;
 mod origin;
 mod output;
+mod rotation;
 mod secret;
 mod shape;
 mod stats;

@@ -11,6 +11,7 @@ pub(crate) mod hostname;
 pub(crate) mod invitation;
 pub(crate) mod ledger;
 pub(crate) mod origin;
+pub(crate) mod rotation;
 pub(crate) mod stats;
 pub(crate) mod traffic;
 pub(crate) mod upgrade;

@@ -52,9 +52,9 @@ impl admin::Backups for NodeBackups {
                     key: key.into(),
                     value: value.into(),
                 },
-                Left::Body { key } => Piece {
+                Left::Body { key, at } => Piece {
                     body: true,
-                    value: held.body(&key)?,
+                    value: held.body(&at)?,
                     key: key.into(),
                 },
             };

@@ -1,14 +1,18 @@
-//! A double of the cluster's own CA: its certificates and copies of keys say nothing, for
+//! Doubles of the cluster's own CA and of its data keys: its certificates and copies of keys say nothing, for
 //! nothing here reads them. Links are authenticated by who dials whom.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use state::ports::{Identities, IdentitiesError};
-use state::testing::found;
+use state::ports::{Identities, IdentitiesError, Seal, SealError};
+use state::sealed::SealContext;
+use state::testing::MaskSeal;
 use state::{
-    Change, HpkeSealed, IssuedCertificate, KeyPurpose, Member, NodeId, Operator, State, Timestamp,
+    Change, HpkeSealed, IssuedCertificate, KeyPurpose, Member, NodeId, Operator, Sealed, Secret,
+    State, Timestamp,
 };
+use tokio::sync::watch;
 
 /// How long each certificate of the double of the cluster's CA is valid: no run is as
 /// long as half of it.
@@ -31,6 +35,25 @@ fn copy() -> HpkeSealed {
     HpkeSealed {
         encapsulated: Bytes::from_static(b"e"),
         ciphertext: Bytes::from_static(b"c"),
+    }
+}
+
+/// A double of a node's data keys: seals and opens by those that its replica knows of.
+#[derive(Debug, Clone)]
+pub(crate) struct PaperSeal(pub(crate) watch::Receiver<Arc<State>>);
+
+impl Seal for PaperSeal {
+    fn seal(
+        &self,
+        purpose: KeyPurpose,
+        context: &SealContext,
+        secret: &[u8],
+    ) -> Result<Sealed, SealError> {
+        MaskSeal::seal_for(&self.0.borrow(), purpose, context, secret)
+    }
+
+    fn open(&self, sealed: &Sealed, context: &SealContext) -> Result<Secret, SealError> {
+        MaskSeal::open_of(&self.0.borrow(), sealed, context)
     }
 }
 
@@ -59,10 +82,12 @@ impl Identities for PaperIdentities {
         })
     }
 
-    fn renew_issuing(&self, _: &State, now: Timestamp) -> Result<Change, IdentitiesError> {
+    fn renew_issuing(&self, state: &State, now: Timestamp) -> Result<Change, IdentitiesError> {
+        let context = SealContext::IssuingKey;
+        let key = MaskSeal::seal_for(state, KeyPurpose::Control, &context, b"issuing key")?;
         Ok(Change::RenewIssuing {
             issuing: Bytes::from_static(b"issuing"),
-            issuing_key: found().authority.issuing_key,
+            issuing_key: key,
             not_after: now.plus(VALIDITY),
             renew_at: now.plus(VALIDITY / 2),
         })

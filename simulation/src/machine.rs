@@ -18,7 +18,7 @@ use leader::verification::probe::Prober;
 use leader::verification::survey::Surveyor;
 use leader::{Leader, Ports};
 use state::ports::{Clock, Propose};
-use state::testing::{Known, MaskSeal};
+use state::testing::Known;
 use state::{Index, NodeId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -28,7 +28,7 @@ use crate::balancer::Balancer;
 use crate::desk;
 use crate::diary::Diary;
 use crate::dns::Asking;
-use crate::identities::PaperIdentities;
+use crate::identities::{PaperIdentities, PaperSeal};
 use crate::keys::Seeded;
 use crate::network::{Dialer, host, listen, serve};
 use crate::port80::{self, Port80};
@@ -195,6 +195,7 @@ fn own() -> (watch::Sender<Index>, Own) {
 fn settings(seat: &Seat, world: &World) -> leader::Config {
     let mut config = leader::Config::new(seat.node());
     config.membership.stable_for = world.stable_for;
+    config.data_key_overlap = Duration::from_secs(2);
     config.verification.first = Duration::from_secs(1);
     let steps = [1, 2, 4, 8].map(Duration::from_secs);
     config.backoff = Backoff {
@@ -219,7 +220,7 @@ fn ports(seat: &Arc<Seat>, world: &World, replica: &Arc<Replica>, serving: Arc<S
         members: replica.clone(),
         serving,
         bodies: replica.clone(),
-        seal: Arc::new(MaskSeal),
+        seal: Arc::new(PaperSeal(replica.state())),
         identities: Arc::new(PaperIdentities),
         clock,
         authorities: Arc::new(authorities),

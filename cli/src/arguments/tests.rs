@@ -64,6 +64,8 @@ fn lines_are_parsed() {
         "hostquorum stats --all --address a:1",
         "hostquorum -o yaml cluster members --context prod",
         "hostquorum cluster upgrade-check",
+        "hostquorum cluster rotate serving-key control-key --wait",
+        "hostquorum cluster rotate issuing-ca -o json",
         "hostquorum cluster transfer",
         "hostquorum cluster transfer node-2",
         "hostquorum cluster remove members/3 --wait --timeout 1m",

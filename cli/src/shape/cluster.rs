@@ -33,6 +33,13 @@ pub(crate) struct Status {
     pub(crate) cas: Vec<Ca>,
     /// Why nothing is issued, if so.
     pub(crate) issuance_pause: Option<Pause>,
+    /// What secrets are sealed under; those that are not the newest of their purpose are to
+    /// go.
+    pub(crate) data_keys: Vec<DataKey>,
+    /// How many secrets are still under those.
+    pub(crate) secrets_to_reseal: u64,
+    /// When the online CA that signs members' certificates ends.
+    pub(crate) issuing_ca_not_after: Option<String>,
     /// Where it comes from, if it began with a backup.
     pub(crate) restored: Option<Restored>,
     /// What an operator should look at.
@@ -46,6 +53,25 @@ pub(crate) struct Pause {
     pub(crate) by: String,
     pub(crate) reason: String,
     pub(crate) since: Option<String>,
+}
+
+/// A generation of a data key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct DataKey {
+    /// serving or control.
+    pub(crate) purpose: String,
+    pub(crate) generation: u32,
+    pub(crate) created_at: Option<String>,
+}
+
+impl From<wire::DataKey> for DataKey {
+    fn from(wire: wire::DataKey) -> Self {
+        Self {
+            purpose: wire.purpose,
+            generation: wire.generation,
+            created_at: moment(wire.created_at.as_ref()),
+        }
+    }
 }
 
 /// The backup that the cluster began with.
@@ -154,6 +180,9 @@ impl From<wire::ClusterStatus> for Status {
             acme: wire.acme.map(acme),
             cas: wire.cas.into_iter().map(Ca::from).collect(),
             issuance_pause: wire.issuance_pause.map(Pause::from),
+            data_keys: wire.data_keys.into_iter().map(DataKey::from).collect(),
+            secrets_to_reseal: wire.secrets_to_reseal,
+            issuing_ca_not_after: moment(wire.issuing_ca_not_after.as_ref()),
             restored: wire.restored.map(Restored::from),
             warnings: wire.warnings,
             members: wire.members.into_iter().map(Member::from).collect(),
@@ -236,6 +265,28 @@ impl Status {
         self.quorum && self.replica_fault.is_empty()
     }
 
+    /// Generations of that purpose, the newest last.
+    pub(crate) fn generations(&self, purpose: &str) -> Vec<u32> {
+        let keys = self.data_keys.iter();
+        let keys = keys.filter(|key| key.purpose == purpose);
+        keys.map(|key| key.generation).collect()
+    }
+
+    /// What is being replaced; empty if nothing is.
+    fn rotation(&self) -> String {
+        let replaced: Vec<String> = ["serving", "control"]
+            .into_iter()
+            .filter_map(|purpose| match &self.generations(purpose)[..] {
+                [_, .., newest] => Some(format!("the {purpose} key, by {newest}")),
+                _ => None,
+            })
+            .collect();
+        match (&replaced[..], self.secrets_to_reseal) {
+            ([], _) => String::new(),
+            (all, left) => format!("{}; {left} secrets to be sealed anew", all.join("; ")),
+        }
+    }
+
     fn leader_name(&self) -> String {
         let leader = self.members.iter().find(|member| member.id == self.leader);
         match leader {
@@ -292,6 +343,7 @@ impl Shape for Status {
             ),
         ));
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        said.push(("rotation", self.rotation()));
         if let Some(restored) = &self.restored {
             said.push(("restored", restored.text()));
         }

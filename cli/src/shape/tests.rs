@@ -24,6 +24,7 @@ use super::{
     hostname::{Explanation, Happening, Hostname, Hostnames, Removed, Serving},
     invitation::{Invitation, Invitations, Made, Revoked},
     origin::Origin,
+    rotation::Rotated,
     upgrade::UpgradeCheck,
 };
 use crate::{
@@ -273,6 +274,25 @@ fn status(quorum: bool) -> wire::ClusterStatus {
             ca_status("letsencrypt", "registered", ""),
             ca_status("zerossl", "none", "503 Service Unavailable"),
         ],
+        data_keys: if quorum {
+            vec![data_key("serving", 1), data_key("control", 1)]
+        } else {
+            vec![
+                data_key("serving", 1),
+                data_key("serving", 2),
+                data_key("control", 1),
+            ]
+        },
+        secrets_to_reseal: if quorum { 0 } else { 12_345 },
+        issuing_ca_not_after: at(31_536_000),
+    }
+}
+
+fn data_key(purpose: &str, generation: u32) -> wire::DataKey {
+    wire::DataKey {
+        purpose: purpose.to_owned(),
+        generation,
+        created_at: at(0),
     }
 }
 
@@ -385,6 +405,11 @@ fn the_cluster() {
     check("transferred", &Transferred { leader });
     for (name, paused) in [("paused", true), ("resumed", false)] {
         check(name, &Issuance { paused, index: 77 });
+    }
+    for (name, done) in [("rotating", false), ("rotated", true)] {
+        let what = ["serving-key", "issuing-ca"].map(str::to_owned).to_vec();
+        let index = 77;
+        check(name, &Rotated { what, index, done });
     }
     for (name, gone) in [("leaving", false), ("gone", true)] {
         let member = "3".to_owned();

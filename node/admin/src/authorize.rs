@@ -32,7 +32,7 @@ impl Access {
 }
 
 /// Every method that is served, without the leading slash.
-pub(crate) const TABLE: [(&str, Access); 52] = [
+pub(crate) const TABLE: [(&str, Access); 53] = [
     (
         "hostquorum.admin.v1.Hostnames/CreateHostname",
         Access::Admin,
@@ -128,6 +128,7 @@ pub(crate) const TABLE: [(&str, Access); 52] = [
     ),
     ("hostquorum.admin.v1.Cluster/PauseIssuance", Access::Admin),
     ("hostquorum.admin.v1.Cluster/ResumeIssuance", Access::Admin),
+    ("hostquorum.admin.v1.Cluster/Rotate", Access::Admin),
     ("hostquorum.admin.v1.Backups/SaveBackup", Access::Admin),
     ("hostquorum.admin.v1.Backups/RestoreBackup", Access::Machine),
     (

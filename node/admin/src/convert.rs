@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proto::admin::v1;
 use state::{
-    Ca, Event, Index, Invitation, Member, NodeId, Pause, Restored, Role, State, Timestamp,
+    Ca, DataKey, Event, Index, Invitation, Member, NodeId, Pause, Restored, Role, State, Timestamp,
     invitation::Became, ports::NodeReport,
 };
 
@@ -47,6 +47,14 @@ pub(crate) fn pause(pause: &Pause) -> v1::IssuancePause {
         by: pause.by.to_string(),
         reason: pause.reason.clone(),
         since: Some(timestamp(pause.since)),
+    }
+}
+
+pub(crate) fn data_key(key: &DataKey) -> v1::DataKey {
+    v1::DataKey {
+        purpose: key.purpose.as_str().to_owned(),
+        generation: key.generation,
+        created_at: Some(timestamp(key.created_at)),
     }
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn check(
         ));
     }
     let parts = CertificateParts {
-        id: CertificateId(sha256([leaf_der.as_ref(), hostname.as_str().as_bytes()])),
+        id: CertificateId::of_upload(leaf_der.as_ref(), hostname),
         leaf: Bytes::copy_from_slice(leaf_der),
         chain_id: ChainId(sha256(issuers)),
         chain: issuers.iter().map(|der| der.to_vec().into()).collect(),

@@ -202,6 +202,7 @@ pub(crate) fn first_data_key(
         generation: label.generation,
         created_at: now,
         created: state::Index(0),
+        replace: false,
         sealed_for: [(label.node, copy)].into_iter().collect(),
     })
 }

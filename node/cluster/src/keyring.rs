@@ -1,6 +1,7 @@
 //! The data keys that this node holds: it seals and opens the cluster's secrets.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
@@ -22,7 +23,7 @@ use crate::{
 /// All generations of the data keys that this node was given.
 ///
 /// It takes up new ones from the published state by itself, whenever it meets a
-/// generation that it does not hold.
+/// generation that it does not hold. One that the cluster has dropped is wiped.
 pub struct Keyring {
     cluster: ClusterId,
     node: NodeId,
@@ -76,9 +77,10 @@ impl Keyring {
         keys.collect()
     }
 
-    /// Opens what `state` holds for this node and we did not have. True if there
-    /// was any.
+    /// Opens what `state` holds for this node and we did not have, and forgets what the
+    /// cluster has dropped. True if there was any.
     pub fn take_up(&self, state: &State) -> bool {
+        let forgotten = self.forget_dropped(state);
         let mut found = DataKeys::new();
         for key in state.data_keys() {
             let which = (key.purpose, key.generation);
@@ -103,7 +105,26 @@ impl Keyring {
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
             held.extend(found);
         }
-        any
+        any || forgotten
+    }
+
+    /// A generation that is newer than all that `state` has is one that this replica has
+    /// not heard of yet.
+    fn forget_dropped(&self, state: &State) -> bool {
+        let known: BTreeSet<_> = state
+            .data_keys()
+            .map(|key| (key.purpose, key.generation))
+            .collect();
+        let dropped = |which: &(KeyPurpose, u32)| {
+            let newest = state.current_data_key(which.0);
+            newest.is_some_and(|key| which.1 < key.generation) && !known.contains(which)
+        };
+        if !self.read(|held| held.keys().any(dropped)) {
+            return false;
+        }
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|which, _| !dropped(which));
+        true
     }
 
     /// One of the keys, for sharing it.

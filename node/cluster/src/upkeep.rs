@@ -57,7 +57,7 @@ impl Upkeep {
         let keys = self.keyring.take_up(state);
         let held = self.keyring.held();
         // The keyring takes keys up by itself as well, when it meets one.
-        let keys = keys || held.len() != self.identity.data_keys.len();
+        let keys = keys || !held.keys().eq(self.identity.data_keys.keys());
         if keys {
             self.identity.data_keys = held;
         }

@@ -38,6 +38,9 @@ pub struct Config {
     pub verification: verification::Config,
     /// Who becomes a voter, and when.
     pub membership: membership::Config,
+    /// How old a data key is before those before it are forgotten: members prove to each
+    /// other who they are by either, and one may not have heard of the new one.
+    pub data_key_overlap: Duration,
     /// How often to look around without being woken: at what no watch tells, such as lag
     /// and reports.
     pub tick: Duration,
@@ -60,6 +63,7 @@ impl Config {
             clock_tolerance: Duration::from_secs(5),
             verification: verification::Config::default(),
             membership: membership::Config::default(),
+            data_key_overlap: Duration::from_secs(60),
             tick: Duration::from_millis(500),
             failpoint: Failpoint::default(),
         }

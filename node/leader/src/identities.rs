@@ -15,7 +15,8 @@ pub(crate) enum Step {
     CertifyOperator(OperatorId),
 }
 
-/// Who needs a certificate at `now`. Renewals need a clock that is `trusted`; a newcomer's
+/// Who needs a certificate at `now`: a member whose time is half over, or whose certificate
+/// is of another CA than the present one. Renewals need a clock that is `trusted`; a newcomer's
 /// first does not.
 pub(crate) fn plan(state: &State, now: Timestamp, trusted: bool) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -27,7 +28,11 @@ pub(crate) fn plan(state: &State, now: Timestamp, trusted: bool) -> Vec<Step> {
         !member.leaving
             && match &member.certificate {
                 None => true,
-                Some(issued) => trusted && issued.renew_at.is_some_and(|at| at <= now),
+                Some(issued) => {
+                    let due = issued.renew_at.is_some_and(|at| at <= now);
+                    let of_another = issuing.is_some_and(|it| it.issuing != issued.issuing);
+                    trusted && (due || of_another)
+                }
             }
     });
     steps.extend(members.map(|member| Step::CertifyNode(member.id)));
@@ -93,7 +98,7 @@ fn sign(
 mod tests {
     use super::*;
     use state::{
-        Actor, InvitationId, Role,
+        Actor, InvitationId, Role, Rotation, Term,
         testing::{Alone, ManualClock, START, newcomer},
     };
     use std::{sync::Arc, time::Duration};
@@ -145,5 +150,26 @@ mod tests {
             plan(&state, much_later, true).first(),
             Some(&Step::RenewIssuing)
         );
+    }
+
+    #[test]
+    fn an_online_ca_that_is_not_trusted_any_more_goes_at_once_and_its_certificates_with_it() {
+        let alone = Alone::founded(Arc::new(ManualClock::default()), |_| {});
+        let of = Rotation::IssuingCa;
+        alone.apply(Actor::operator("ann"), None, Change::AskRotation { of });
+        assert_eq!(plan(&alone.state(), START, true), [Step::RenewIssuing]);
+        let mut authority = (**alone.state().authority().unwrap()).clone();
+        authority.issuing = bytes::Bytes::from_static(b"the next");
+        let change = Change::RenewIssuing {
+            issuing: authority.issuing,
+            issuing_key: authority.issuing_key,
+            not_after: START.plus(days(365)),
+            renew_at: START.plus(days(182)),
+        };
+        alone.duty(Term(1), Change::TakeOver { node: NodeId(1) });
+        alone.duty(Term(1), change);
+        assert_eq!(plan(&alone.state(), START, false), []);
+        let founder = Step::CertifyNode(NodeId(1));
+        assert_eq!(plan(&alone.state(), START, true), [founder]);
     }
 }

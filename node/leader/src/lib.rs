@@ -1,7 +1,8 @@
 //! What only the leader does.
 //!
 //! The duties: accounts at the CAs, issuance, when certificates are renewed, revocation,
-//! membership, the cluster's own certificates, and clearing away what ended. Each is a
+//! membership, the cluster's own certificates, bringing secrets under new data keys, and
+//! clearing away what ended. Each is a
 //! plan, which is a function of the replicated state, and an executor that is idempotent
 //! and takes no other input: whoever leads next plans from the same state and goes on. [`Leader::start`] runs them while this node
 //! leads, and cancels them when it does not.
@@ -40,6 +41,7 @@ pub mod metrics;
 mod ports;
 mod reign;
 mod renewal;
+mod resealing;
 mod revocation;
 pub mod scheduler;
 pub mod status;

@@ -24,6 +24,8 @@ pub enum Duty {
     Membership,
     /// The cluster's own certificates.
     Identities,
+    /// Secrets under data keys that were replaced.
+    Resealing,
     /// What CAs allow, where a clock that was off has counted it.
     Ledger,
     /// Looking whether hostnames are their tenants'.
@@ -42,6 +44,7 @@ impl Duty {
             Self::Revocation => "revocation",
             Self::Membership => "membership",
             Self::Identities => "identities",
+            Self::Resealing => "resealing",
             Self::Ledger => "ledger",
             Self::Verification => "verification",
             Self::Expiry => "expiry",

@@ -3,6 +3,7 @@
 mod cas;
 mod certificates;
 mod cluster;
+mod data_keys;
 mod entry;
 mod hostnames;
 mod ledger;
@@ -81,6 +82,7 @@ impl Apply<'_> {
     fn run(mut self) -> Result<Done, Refusal> {
         let command = self.command;
         self.check_epoch()?;
+        self.check_sealed()?;
         match &command.change {
             Change::Found(found) => self.found(found),
             Change::TakeOver { node } => self.take_over(*node),
@@ -135,6 +137,13 @@ impl Apply<'_> {
                 generation,
                 sealed_for,
             } => self.rotate_data_key(*purpose, *generation, sealed_for),
+            Change::AskRotation { of } => self.ask_rotation(*of),
+            Change::Reseal(reseal) => self.reseal(reseal),
+            Change::ResealCertificate(reseal) => self.reseal_certificate(reseal),
+            Change::DropDataKey {
+                purpose,
+                generation,
+            } => self.drop_data_key(*purpose, *generation),
             Change::RemoveNode { node } => self.remove_node(*node),
             Change::FinishRemoval { node } => self.finish_removal(*node),
             Change::SetZone { settings, revision } => self.set_zone(settings, *revision),
@@ -269,6 +278,7 @@ impl Change {
             | Self::RevokeInvitation { .. }
             | Self::AdmitNode { .. }
             | Self::AdmitOperator { .. }
+            | Self::AskRotation { .. }
             | Self::RemoveNode { .. } => false,
             Self::TakeOver { .. }
             | Self::Confirm
@@ -278,6 +288,9 @@ impl Change {
             | Self::RenewIssuing { .. }
             | Self::ShareDataKey { .. }
             | Self::RotateDataKey { .. }
+            | Self::Reseal(_)
+            | Self::ResealCertificate(_)
+            | Self::DropDataKey { .. }
             | Self::FinishRemoval { .. }
             | Self::CommitAccountKey { .. }
             | Self::RegisterAccount { .. }

@@ -51,10 +51,12 @@ pub enum Piece {
         /// Its value.
         value: Vec<u8>,
     },
-    /// The body of this key is to follow.
+    /// A body.
     Body {
-        /// The key.
+        /// Its key.
         key: Vec<u8>,
+        /// The key that it has in this state.
+        at: Vec<u8>,
     },
 }
 
@@ -74,7 +76,7 @@ impl State {
     /// need comes first, and a certificate's body right after its record.
     pub fn backup(&self) -> impl Iterator<Item = Piece> + '_ {
         let chains = self.chains.keys().map(|id| bodies::chain_key(id));
-        let chains = chains.map(|key| Piece::Body { key });
+        let chains = chains.map(Piece::same_body);
         let zone = Zone {
             revision: NEVER_CHANGED,
             ..self.zone.clone()
@@ -98,16 +100,21 @@ impl State {
                     .map(|(name, it)| Portable::Tombstone(name.clone(), (**it).clone())),
             );
         let certificates = self.certificates.values().flat_map(|certificate| {
-            let key = bodies::certificate_key(&certificate.id);
-            let record = Portable::Certificate((**certificate).clone());
-            [record.into(), Piece::Body { key }]
+            let at = bodies::certificate_key(certificate);
+            // Under which of its own keys whoever takes it over seals it is theirs to say.
+            let record = Portable::Certificate(Certificate {
+                sealed_under: 0,
+                ..(**certificate).clone()
+            });
+            let key = bodies::left_certificate_key(&certificate.id);
+            [record.into(), Piece::Body { key, at }]
         });
         let orders = self.orders.values().map(|order| self.order_left(order));
         let hostnames = self.hostnames.iter().flat_map(|(name, record)| {
             let first = record.events.saturating_sub(event::KEPT);
             let events = (first..record.events).map(|number| bodies::event_key(name, number));
             let record = hostname_left(name, record);
-            std::iter::once(record.into()).chain(events.map(|key| Piece::Body { key }))
+            std::iter::once(record.into()).chain(events.map(Piece::same_body))
         });
         chains
             .chain(few.map(Piece::from))
@@ -145,6 +152,13 @@ fn claimed_at(claim: Index, mut record: HostnameRecord) -> HostnameRecord {
     record
 }
 
+impl Piece {
+    fn same_body(key: Vec<u8>) -> Self {
+        let at = key.clone();
+        Self::Body { key, at }
+    }
+}
+
 impl From<Portable> for Piece {
     fn from(portable: Portable) -> Self {
         let (key, value) = portable.encode();
@@ -167,7 +181,7 @@ impl Portable {
     }
 
     /// Seals every secret in it anew by `seal`.
-    fn resealed<E>(
+    pub(crate) fn resealed<E>(
         self,
         seal: &mut impl FnMut(&SealContext, &Sealed) -> Result<Sealed, E>,
     ) -> Result<Self, E> {
@@ -282,7 +296,7 @@ impl TakingOver {
         let portable = Portable::decode(key, value)?;
         self.certificate = match &portable {
             Portable::Certificate(certificate) => Some((
-                bodies::certificate_key(&certificate.id),
+                bodies::left_certificate_key(&certificate.id),
                 certificate.hostname.clone(),
             )),
             _ => None,

@@ -1,10 +1,11 @@
 //! What is on disk only: certificates' bodies, issuers' chains and events. Bodies
 //! are immutable and addressed by id, so that a snapshot can read them while
-//! apply goes on; here are their keys and their bytes.
+//! apply goes on; here are their keys and their bytes. A certificate whose key is sealed
+//! anew gets another body.
 
 use bytes::Bytes;
 
-use crate::{CertificateId, ChainId, Hostname, Sealed};
+use crate::{Certificate, CertificateId, ChainId, Hostname, Sealed};
 
 /// What a handshake needs of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,17 @@ pub struct CertificateBody {
 }
 
 /// The key of a certificate's own part (leaf and sealed key).
-pub fn certificate_key(id: &CertificateId) -> Vec<u8> {
+pub fn certificate_key(certificate: &Certificate) -> Vec<u8> {
+    let mut key = left_certificate_key(&certificate.id);
+    if certificate.sealed_under > 0 {
+        key.extend_from_slice(&certificate.sealed_under.to_be_bytes());
+    }
+    key
+}
+
+/// The same of a certificate of which nobody noted what its key is sealed under: so it is in
+/// a backup.
+pub fn left_certificate_key(id: &CertificateId) -> Vec<u8> {
     prefixed(b'c', &id.0)
 }
 

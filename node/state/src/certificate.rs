@@ -4,6 +4,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 
 use crate::{CaName, Hostname, KeyAlgorithm, Timestamp};
 
@@ -38,6 +39,19 @@ digest! {
     ChainId
 }
 
+impl CertificateId {
+    /// Of a certificate that a CA signed for us.
+    pub fn of_leaf(leaf: &[u8]) -> Self {
+        Self(Sha256::digest(leaf).into())
+    }
+
+    /// Of one that was uploaded for `hostname`.
+    pub fn of_upload(leaf: &[u8], hostname: &Hostname) -> Self {
+        let digest = Sha256::new_with_prefix(leaf).chain_update(hostname.as_str());
+        Self(digest.finalize().into())
+    }
+}
+
 impl FromStr for CertificateId {
     type Err = ();
 
@@ -60,6 +74,9 @@ pub struct Certificate {
     pub algorithm: KeyAlgorithm,
     /// Where it came from.
     pub source: Source,
+    /// Which generation of the serving key its own key is under. Where its body is depends
+    /// on it ([`crate::bodies`]), for bodies do not change. 0 where nobody noted it.
+    pub sealed_under: u32,
     /// The issuers above it; interned by the state.
     pub chain: Arc<ChainId>,
     /// Common name of its issuer; interned by the state.
@@ -105,6 +122,15 @@ impl Certificate {
         } else {
             forget_at
         })
+    }
+
+    /// True if `leaf` is its DER.
+    pub fn is_of(&self, leaf: &[u8]) -> bool {
+        self.id
+            == match self.source {
+                Source::Ca(_) => CertificateId::of_leaf(leaf),
+                Source::Uploaded => CertificateId::of_upload(leaf, &self.hostname),
+            }
     }
 
     /// Within its validity.

@@ -4,14 +4,17 @@ mod contents;
 
 use bytes::Bytes;
 
-pub use contents::{Admit, Authorize, CertificateParts, Found, Install, Newcomer, Restore, Upload};
+pub use contents::{
+    Admit, Authorize, CertificateParts, Found, Install, Newcomer, Reseal, ResealCertificate,
+    Restore, Upload,
+};
 
 use crate::{
     Actor, BucketKey, CaName, CaSettings, CertificateId, ClusterId, Evidence, ExternalAccount,
     FailureClass, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId,
     OperatorId, OrderId, Origin, OwnershipToken, Placed, Proof, ProofMethod, Reissue,
-    RevocationState, Role, Sealed, Tenant, Term, Timestamp, Traffic, Wants, Window, ZoneSettings,
-    ca::AccountKey,
+    RevocationState, Role, Rotation, Sealed, Tenant, Term, Timestamp, Traffic, Wants, Window,
+    ZoneSettings, ca::AccountKey,
 };
 
 /// A change with everything that cannot be derived from the state.
@@ -258,6 +261,22 @@ pub enum Change {
         /// The copies.
         sealed_for: Vec<(NodeId, HpkeSealed)>,
     },
+    /// Ask for a new data key, or a new online CA; the leader makes it, and does what follows.
+    AskRotation {
+        /// Of what.
+        of: Rotation,
+    },
+    /// A record's secrets, sealed anew.
+    Reseal(Box<Reseal>),
+    /// A certificate's key, sealed anew.
+    ResealCertificate(Box<ResealCertificate>),
+    /// Nothing is sealed any more under a generation of a data key: forget it.
+    DropDataKey {
+        /// Which key.
+        purpose: KeyPurpose,
+        /// Which generation.
+        generation: u32,
+    },
     /// Ask for a member's removal; the leader carries it out.
     RemoveNode {
         /// Who.
@@ -452,6 +471,10 @@ impl Change {
             Self::RenewIssuing { .. } => "renew-issuing",
             Self::ShareDataKey { .. } => "share-data-key",
             Self::RotateDataKey { .. } => "rotate-data-key",
+            Self::AskRotation { .. } => "ask-rotation",
+            Self::Reseal(_) => "reseal",
+            Self::ResealCertificate(_) => "reseal-certificate",
+            Self::DropDataKey { .. } => "drop-data-key",
             Self::RemoveNode { .. } => "remove-node",
             Self::FinishRemoval { .. } => "finish-removal",
             Self::CommitAccountKey { .. } => "commit-account-key",

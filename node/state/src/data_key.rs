@@ -42,18 +42,55 @@ impl fmt::Display for KeyPurpose {
     }
 }
 
+/// What an operator can have replaced at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rotation {
+    /// A data key, and with it the sealing of everything that is under it.
+    DataKey(KeyPurpose),
+    /// The cluster's online CA, and with it the members' certificates.
+    IssuingCa,
+}
+
+impl Rotation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::DataKey(KeyPurpose::Serving),
+        Self::DataKey(KeyPurpose::Control),
+        Self::IssuingCa,
+    ];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DataKey(KeyPurpose::Serving) => "serving-key",
+            Self::DataKey(KeyPurpose::Control) => "control-key",
+            Self::IssuingCa => "issuing-ca",
+        }
+    }
+
+    /// From its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|rotation| rotation.as_str() == name)
+    }
+}
+
 /// One generation of a data key. The key itself is never here: only copies of
 /// it, each sealed to one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataKey {
     /// What it is for.
     pub purpose: KeyPurpose,
-    /// Begins at 1; the highest seals new secrets, all open old ones.
+    /// Begins at 1; the highest seals new secrets, all others open old ones until nothing is
+    /// under them any more.
     pub generation: u32,
     /// When it was made.
     pub created_at: Timestamp,
     /// The log index that brought it: members removed later knew it.
     pub created: Index,
+    /// An operator has asked for the next generation.
+    pub replace: bool,
     /// The copies.
     pub sealed_for: OrdMap<NodeId, HpkeSealed>,
 }

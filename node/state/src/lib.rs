@@ -49,6 +49,7 @@ pub mod outcome;
 pub mod ownership;
 pub mod ports;
 pub mod reach;
+pub mod reseal;
 pub mod sealed;
 pub mod tenant;
 #[cfg(feature = "testing")]
@@ -70,7 +71,7 @@ pub use certificate::{
 pub use challenge::Challenge;
 pub use cluster::{BackupOf, ClusterId, Epoch, Pause, Restored, Restoring};
 pub use command::{Batch, Change, Command};
-pub use data_key::{DataKey, HpkeSealed, KeyPurpose};
+pub use data_key::{DataKey, HpkeSealed, KeyPurpose, Rotation};
 pub use due::Due;
 pub use event::{Event, EventKind};
 pub use hostname::{CertificateRequest, Extra, Hostname, HostnameError, HostnameRecord, Standing};
@@ -85,6 +86,7 @@ pub use operator::Operator;
 pub use order::{Evidence, Failure, FailureClass, Order, Placed, Stage};
 pub use outcome::{Done, Outcome, Refusal};
 pub use ownership::{Contest, Ownership, OwnershipToken, Proof, ProofMethod, Tombstone};
+pub use reseal::Holder;
 pub use sealed::{Sealed, Secret};
 pub use tenant::Tenant;
 pub use tickets::TicketSecrets;

@@ -393,19 +393,16 @@ impl State {
             .map(|(_, key)| key)
     }
 
-    /// Purposes whose newest key may be known to somebody who is a member no more.
-    /// A key of the same log entry as the removal counts as known: it may stand
-    /// before it.
+    /// Purposes whose newest key is to be replaced: an operator wants it, or somebody who is
+    /// a member no more may know it. A key of the same log entry as the removal counts as
+    /// known: it may stand before it.
     pub fn rotations_due(&self) -> Vec<KeyPurpose> {
         let last_removal = self.removed.values().map(|removed| removed.removed).max();
-        let Some(last_removal) = last_removal else {
-            return Vec::new();
-        };
-        let exposed = |purpose: &KeyPurpose| {
+        let due = |purpose: &KeyPurpose| {
             self.current_data_key(*purpose)
-                .is_some_and(|key| key.created <= last_removal)
+                .is_some_and(|key| key.replace || last_removal >= Some(key.created))
         };
-        KeyPurpose::ALL.into_iter().filter(exposed).collect()
+        KeyPurpose::ALL.into_iter().filter(due).collect()
     }
 
     /// What is due at `now`, the longest due first.

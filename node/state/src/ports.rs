@@ -204,7 +204,7 @@ pub trait Bodies: Send + Sync {
         &self,
         certificate: &Certificate,
     ) -> Result<Option<CertificateBody>, BodiesError> {
-        let Some(own) = self.read(&bodies::certificate_key(&certificate.id))? else {
+        let Some(own) = self.read(&bodies::certificate_key(certificate))? else {
             return Ok(None);
         };
         let Some(issuers) = self.read(&bodies::chain_key(&certificate.chain))? else {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{CaName, Hostname, KeyPurpose};
@@ -20,6 +21,14 @@ pub struct Sealed {
     pub nonce: [u8; 12],
     /// Ciphertext and tag.
     pub ciphertext: Bytes,
+}
+
+impl Sealed {
+    /// What it is known by, among all that was ever sealed.
+    pub fn digest(&self) -> [u8; 32] {
+        let digest = Sha256::new_with_prefix(self.nonce).chain_update(&self.ciphertext);
+        digest.finalize().into()
+    }
 }
 
 impl fmt::Debug for Sealed {

@@ -281,6 +281,7 @@ pub fn record(operator: &str) -> HostnameRecord {
 pub fn certificate(name: &str) -> Certificate {
     Certificate {
         id: crate::CertificateId([1; 32]),
+        sealed_under: 1,
         hostname: host(name),
         wildcard: false,
         algorithm: KeyAlgorithm::Ecdsa,
@@ -382,6 +383,61 @@ impl Bodies for Alone {
 #[derive(Debug, Default)]
 pub struct MaskSeal;
 
+impl MaskSeal {
+    /// Under the newest key of `state`.
+    pub fn seal_for(
+        state: &State,
+        purpose: KeyPurpose,
+        context: &SealContext,
+        secret: &[u8],
+    ) -> Result<Sealed, SealError> {
+        let newest = state.newest(purpose);
+        Ok(Self::under(newest, purpose, context, secret))
+    }
+
+    /// What is under a key that `state` has.
+    ///
+    /// # Errors
+    /// It has no such key, or another context was sealed.
+    pub fn open_of(
+        state: &State,
+        sealed: &Sealed,
+        context: &SealContext,
+    ) -> Result<Secret, SealError> {
+        if !state.has_key_of(sealed) {
+            return Err(SealError::NoKey(sealed.purpose, sealed.generation));
+        }
+        Self.open(sealed, context)
+    }
+
+    fn under(generation: u32, purpose: KeyPurpose, context: &SealContext, secret: &[u8]) -> Sealed {
+        let mut ciphertext: Vec<u8> = secret.iter().map(|byte| byte ^ 0x5a).collect();
+        ciphertext.extend_from_slice(&context.as_bytes());
+        Sealed {
+            purpose,
+            generation,
+            nonce: [0; 12],
+            ciphertext: ciphertext.into(),
+        }
+    }
+}
+
+/// Under the cluster's keys, as they are agreed on.
+impl Seal for Alone {
+    fn seal(
+        &self,
+        purpose: KeyPurpose,
+        context: &SealContext,
+        secret: &[u8],
+    ) -> Result<Sealed, SealError> {
+        MaskSeal::seal_for(&lock(&self.inner).state, purpose, context, secret)
+    }
+
+    fn open(&self, sealed: &Sealed, context: &SealContext) -> Result<Secret, SealError> {
+        MaskSeal::open_of(&lock(&self.inner).state, sealed, context)
+    }
+}
+
 impl Seal for MaskSeal {
     fn seal(
         &self,
@@ -389,14 +445,7 @@ impl Seal for MaskSeal {
         context: &SealContext,
         secret: &[u8],
     ) -> Result<Sealed, SealError> {
-        let mut ciphertext: Vec<u8> = secret.iter().map(|byte| byte ^ 0x5a).collect();
-        ciphertext.extend_from_slice(&context.as_bytes());
-        Ok(Sealed {
-            purpose,
-            generation: 1,
-            nonce: [0; 12],
-            ciphertext: ciphertext.into(),
-        })
+        Ok(Self::under(1, purpose, context, secret))
     }
 
     fn open(&self, sealed: &Sealed, context: &SealContext) -> Result<Secret, SealError> {
@@ -413,7 +462,7 @@ pub fn host(name: &str) -> Hostname {
 
 /// What a test's cluster begins with.
 pub fn found() -> Found {
-    let control = |what: &'static [u8]| sealed(KeyPurpose::Control, what);
+    let control = |context, secret| MaskSeal::under(1, KeyPurpose::Control, &context, secret);
     let certificate = IssuedCertificate {
         leaf: Bytes::from_static(b"leaf"),
         issuing: Bytes::from_static(b"issuing"),
@@ -429,15 +478,16 @@ pub fn found() -> Found {
         generation: 1,
         created_at: START,
         created: Index(0),
+        replace: false,
         sealed_for: [(NodeId(1), copy.clone())].into_iter().collect(),
     };
     Found {
         cluster_id: ClusterId([7; 16]),
         authority: Authority {
             root: Bytes::from_static(b"root"),
-            root_key: control(b"root key"),
+            root_key: control(SealContext::RootKey, b"root key"),
             issuing: Bytes::from_static(b"issuing"),
-            issuing_key: control(b"issuing key"),
+            issuing_key: control(SealContext::IssuingKey, b"issuing key"),
             issuing_not_after: START.plus(Duration::from_secs(365 * 86400)),
             issuing_renew_at: START.plus(Duration::from_secs(182 * 86400)),
         },

@@ -1437,6 +1437,41 @@ pub struct ClusterStatus {
     /// Present if the cluster began with a backup.
     #[prost(message, optional, tag = "17")]
     pub restored: ::core::option::Option<Restored>,
+    /// All generations that something is or may be sealed under, the newest of each purpose
+    /// last.
+    #[prost(message, repeated, tag = "18")]
+    pub data_keys: ::prost::alloc::vec::Vec<DataKey>,
+    /// How many secrets are still under a generation that is to go.
+    #[prost(uint64, tag = "19")]
+    pub secrets_to_reseal: u64,
+    /// When the online CA that signs at present ends.
+    #[prost(message, optional, tag = "20")]
+    pub issuing_ca_not_after: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What the cluster seals its secrets under.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataKey {
+    /// `serving` (certificates' keys; every member has it) or `control` (accounts and the
+    /// cluster's CA; voters have it).
+    #[prost(string, tag = "1")]
+    pub purpose: ::prost::alloc::string::String,
+    /// The newest of a purpose seals. Those before it are there until nothing is under them.
+    #[prost(uint32, tag = "2")]
+    pub generation: u32,
+    #[prost(message, optional, tag = "3")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateRequest {
+    /// At least one.
+    #[prost(enumeration = "Rotatable", repeated, tag = "1")]
+    pub what: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateResponse {
+    /// Where the last of it was agreed on.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Restored {
@@ -1944,6 +1979,43 @@ impl LimitKind {
             "LIMIT_KIND_CERTIFICATES_PER_DOMAIN" => Some(Self::CertificatesPerDomain),
             "LIMIT_KIND_CERTIFICATES_PER_SET" => Some(Self::CertificatesPerSet),
             "LIMIT_KIND_FAILED_VALIDATIONS" => Some(Self::FailedValidations),
+            _ => None,
+        }
+    }
+}
+/// What can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Rotatable {
+    Unspecified = 0,
+    /// The key of certificates' keys. Every one is sealed anew.
+    ServingKey = 1,
+    /// The key of accounts' keys and of the cluster's CA. Every one is sealed anew.
+    ControlKey = 2,
+    /// The online CA, which signs members' and operators' certificates. Every member gets
+    /// another certificate; operators' are good until their end.
+    IssuingCa = 3,
+}
+impl Rotatable {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROTATABLE_UNSPECIFIED",
+            Self::ServingKey => "ROTATABLE_SERVING_KEY",
+            Self::ControlKey => "ROTATABLE_CONTROL_KEY",
+            Self::IssuingCa => "ROTATABLE_ISSUING_CA",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROTATABLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROTATABLE_SERVING_KEY" => Some(Self::ServingKey),
+            "ROTATABLE_CONTROL_KEY" => Some(Self::ControlKey),
+            "ROTATABLE_ISSUING_CA" => Some(Self::IssuingCa),
             _ => None,
         }
     }
@@ -5901,6 +5973,30 @@ pub mod cluster_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Replace keys of the cluster's own before their time. The answer says that it was agreed
+        /// on; the leader then makes the new ones and brings everything under them, while all goes
+        /// on. GetStatus tells how far it is. Roles: admin.
+        pub async fn rotate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hostquorum.admin.v1.Cluster/Rotate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hostquorum.admin.v1.Cluster", "Rotate"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5967,6 +6063,13 @@ pub mod cluster_server {
             tonic::Response<super::ResumeIssuanceResponse>,
             tonic::Status,
         >;
+        /// Replace keys of the cluster's own before their time. The answer says that it was agreed
+        /// on; the leader then makes the new ones and brings everything under them, while all goes
+        /// on. GetStatus tells how far it is. Roles: admin.
+        async fn rotate(
+            &self,
+            request: tonic::Request<super::RotateRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateResponse>, tonic::Status>;
     }
     /// The cluster itself.
     #[derive(Debug)]
@@ -6298,6 +6401,49 @@ pub mod cluster_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ResumeIssuanceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hostquorum.admin.v1.Cluster/Rotate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSvc<T: Cluster>(pub Arc<T>);
+                    impl<T: Cluster> tonic::server::UnaryService<super::RotateRequest>
+                    for RotateSvc<T> {
+                        type Response = super::RotateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::rotate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use proto::admin::v1::{
     CaStatus, ClusterStatus, Counts, GetStatusRequest, ListMembersRequest, ListMembersResponse,
     PauseIssuanceRequest, PauseIssuanceResponse, RemoveMemberRequest, RemoveMemberResponse,
-    ResumeIssuanceRequest, ResumeIssuanceResponse, TransferLeadershipRequest,
-    TransferLeadershipResponse, cluster_server::Cluster,
+    ResumeIssuanceRequest, ResumeIssuanceResponse, Rotatable, RotateRequest, RotateResponse,
+    TransferLeadershipRequest, TransferLeadershipResponse, cluster_server::Cluster,
 };
 use state::{
-    Change, ClusterId, NodeId, State,
+    Change, ClusterId, KeyPurpose, NodeId, Rotation, State,
     outcome::Kind,
     ports::{Leadership, MembersError},
 };
@@ -84,6 +84,14 @@ impl Cluster for Desk {
             cas: cas.iter().map(of_ca).collect(),
             issuance_pause: state.pause().map(convert::pause),
             restored: state.restored().map(convert::restored),
+            data_keys: state
+                .data_keys()
+                .map(|key| convert::data_key(key))
+                .collect(),
+            secrets_to_reseal: secrets_to_reseal(&state),
+            issuing_ca_not_after: state
+                .authority()
+                .map(|authority| convert::timestamp(authority.issuing_not_after)),
         }))
     }
 
@@ -175,6 +183,46 @@ impl Cluster for Desk {
         Ok(Response::new(ResumeIssuanceResponse {
             index: changed.index.0,
         }))
+    }
+
+    async fn rotate(
+        &self,
+        request: Request<RotateRequest>,
+    ) -> Result<Response<RotateResponse>, Status> {
+        let (who, deadline) = (caller(&request)?, deadline());
+        let all = request.get_ref().what.iter().map(|what| rotation(*what));
+        let all = all.collect::<Result<BTreeSet<_>, _>>()?;
+        if all.is_empty() {
+            return Err(Problem::field("what", "say what to rotate".to_owned()).into());
+        }
+        let mut index = 0;
+        for of in all {
+            let asked = who.asks(of.as_str().to_owned());
+            let change = Change::AskRotation { of };
+            index = self.change(asked, change, deadline).await?.index.0;
+        }
+        Ok(Response::new(RotateResponse { index }))
+    }
+}
+
+/// Reads all of the state, and nothing while no key is being replaced.
+fn secrets_to_reseal(state: &State) -> u64 {
+    if state.retired_data_keys().is_empty() {
+        return 0;
+    }
+    let left = KeyPurpose::ALL.map(|purpose| count(state.secrets_to_reseal(purpose)));
+    left.iter().sum()
+}
+
+fn rotation(what: i32) -> Result<Rotation, Problem> {
+    match Rotatable::try_from(what) {
+        Ok(Rotatable::ServingKey) => Ok(Rotation::DataKey(KeyPurpose::Serving)),
+        Ok(Rotatable::ControlKey) => Ok(Rotation::DataKey(KeyPurpose::Control)),
+        Ok(Rotatable::IssuingCa) => Ok(Rotation::IssuingCa),
+        Ok(Rotatable::Unspecified) | Err(_) => {
+            let known = "a serving key, a control key or an issuing CA can be rotated";
+            Err(Problem::field("what", known.to_owned()))
+        }
     }
 }
 

@@ -1,10 +1,16 @@
+use std::sync::Arc;
+
 use enroll::PrivateKey;
 use rcgen::{CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::CertificateDer;
-use state::{Batch, Command, Index, Outcome, Secret, ports::Seal, testing::START};
+use state::{
+    Batch, Command, Index, Outcome, Secret,
+    ports::{Identities as _, Seal},
+    testing::START,
+};
 
 use super::*;
-use crate::{entropy::SystemEntropy, hpke::KeyPair as HpkeKeyPair, keyring::Keyring};
+use crate::{Certifier, entropy::SystemEntropy, hpke::KeyPair as HpkeKeyPair, keyring::Keyring};
 
 fn facts() -> NodeFacts {
     NodeFacts {
@@ -122,7 +128,7 @@ fn a_ca_that_is_known_brings_what_is_known_of_it() {
     assert_eq!(ca.settings.caa_identities, ["sectigo.com", "zerossl.com"]);
     let account = ca.external_account.as_ref().unwrap();
     assert_eq!(account.key_id, "kid");
-    let keyring = Keyring::new(&formation.identity, std::sync::Arc::new(SystemEntropy));
+    let keyring = Keyring::new(&formation.identity, Arc::new(SystemEntropy));
     let context = SealContext::ExternalAccountKey(ca.name.clone());
     let opened = keyring.open(&account.hmac, &context).unwrap();
     assert_eq!(opened.expose(), b"secret-secret-secret");
@@ -142,7 +148,7 @@ fn a_ca_that_is_known_brings_what_is_known_of_it() {
 fn the_founder_opens_what_the_first_command_holds_and_nobody_else_does() {
     let formation = form(&request()).unwrap();
     let state = founded(&formation);
-    let keyring = Keyring::new(&formation.identity, std::sync::Arc::new(SystemEntropy));
+    let keyring = Keyring::new(&formation.identity, Arc::new(SystemEntropy));
     let authority = state.authority().unwrap();
     let open = |sealed, context| -> Secret { keyring.open(sealed, &context).unwrap() };
     PrivateKey::from_pkcs8(open(&authority.root_key, SealContext::RootKey).expose()).unwrap();
@@ -154,7 +160,7 @@ fn the_founder_opens_what_the_first_command_holds_and_nobody_else_does() {
     let mut stranger = formation.identity.clone();
     stranger.keys.hpke = HpkeKeyPair::generate().unwrap();
     stranger.data_keys.clear();
-    let stranger = Keyring::new(&stranger, std::sync::Arc::new(SystemEntropy));
+    let stranger = Keyring::new(&stranger, Arc::new(SystemEntropy));
     assert!(!stranger.take_up(&state), "no copy is for another key");
     assert!(!formation.identity.data_keys.is_empty());
     assert_eq!(
@@ -197,4 +203,49 @@ fn two_clusters_share_nothing() {
     assert_ne!(one.found.cluster_id, other.found.cluster_id);
     assert_ne!(one.found.authority.root, other.found.authority.root);
     assert_ne!(one.identity.data_keys, other.identity.data_keys);
+}
+
+#[test]
+fn a_key_that_the_cluster_has_dropped_is_forgotten_and_no_other() {
+    let formation = form(&request()).unwrap();
+    let mut state = founded(&formation);
+    let entropy = Arc::new(SystemEntropy);
+    let keyring = Arc::new(Keyring::new(&formation.identity, entropy.clone()));
+    let certifier = Certifier::new(keyring.clone(), entropy);
+    let mut apply = |change: Change| {
+        let duty = match &change {
+            Change::TakeOver { .. } => Some(state::Term(1)),
+            change => change.is_duty().then_some(state::Term(1)),
+        };
+        let command = Command {
+            at: START,
+            actor: state::Actor::leader(),
+            duty,
+            change,
+        };
+        let commands = vec![command];
+        let index = Index(state.index().0 + 1);
+        let (outcomes, _) = state.apply(index, &Batch { commands });
+        assert!(matches!(outcomes[..], [Outcome::Done(_)]), "{outcomes:?}");
+        state.clone()
+    };
+    let state = apply(Change::TakeOver { node: NodeId(1) });
+    let rotate = certifier.rotate_data_key(&state, KeyPurpose::Serving, &[NodeId(1)]);
+    let state = apply(rotate.unwrap());
+    let held = || keyring.held().into_keys().collect::<Vec<_>>();
+    let (serving, control) = (KeyPurpose::Serving, KeyPurpose::Control);
+    assert!(keyring.take_up(&state));
+    assert_eq!(held(), [(serving, 1), (serving, 2), (control, 1)]);
+    let behind = founded(&formation);
+    let state = apply(Change::DropDataKey {
+        purpose: serving,
+        generation: 1,
+    });
+    assert!(
+        !keyring.take_up(&behind),
+        "a state that has not heard of it"
+    );
+    assert!(keyring.take_up(&state));
+    assert!(!keyring.take_up(&state));
+    assert_eq!(held(), [(serving, 2), (control, 1)]);
 }

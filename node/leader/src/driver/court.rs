@@ -115,6 +115,7 @@ impl Court {
         });
         self.membership();
         self.identities(state, now, trusted);
+        self.resealing(state);
         self.accounts(state, now);
         self.open_cas(state, now);
         let again = self.orders(state, now, trusted);

@@ -136,7 +136,7 @@ pub fn inspect(
     Ok(Install {
         order: expected.order,
         parts: CertificateParts {
-            id: CertificateId(sha256([leaf])),
+            id: CertificateId::of_leaf(leaf),
             leaf: Bytes::copy_from_slice(leaf),
             chain_id: ChainId(sha256(issuers)),
             chain: issuers.iter().map(|der| der.to_vec().into()).collect(),

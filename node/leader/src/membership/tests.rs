@@ -4,7 +4,7 @@
 //! `*` has kept up, `+` is dead, `k` holds the control key. Node 1 leads and holds it.
 
 use state::{
-    Actor, Change, HpkeSealed, InvitationId, Role, Term,
+    Actor, Change, HpkeSealed, InvitationId, Role, Rotation, Term,
     testing::{Alone, ManualClock, START, newcomer},
 };
 use std::sync::Arc;
@@ -231,6 +231,15 @@ fn keys_that_a_removed_member_knew_are_replaced() {
     };
     cluster.alone.duty(Term(1), change);
     assert_eq!(cluster.plan(), ["sharing the serving key 2 with node 2"]);
+}
+
+#[test]
+fn a_key_that_an_operator_wants_replaced_is_replaced() {
+    let cluster = Cluster::parse("1v 2vk 3vk");
+    let of = Rotation::DataKey(KeyPurpose::Control);
+    let ask = Change::AskRotation { of };
+    cluster.alone.apply(Actor::operator("ann"), None, ask);
+    assert_eq!(cluster.plan(), ["rotating the control key"]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod registrar;
 mod registration;
 mod rehearsal;
 mod renewal;
+mod resealing;
 mod takeover;
 mod terms;
 mod verification;

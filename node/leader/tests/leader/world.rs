@@ -417,7 +417,7 @@ impl World {
                 silent: self.silent.clone(),
             }),
             bodies: self.alone.clone(),
-            seal: Arc::new(MaskSeal),
+            seal: self.alone.clone(),
             identities: self.identities.clone(),
             clock: self.clock.clone(),
             authorities,

@@ -34,6 +34,7 @@ impl Apply<'_> {
     /// Writes the bodies of a certificate that is new here.
     pub(super) fn put_bodies(
         &mut self,
+        certificate: &Certificate,
         parts: &CertificateParts,
         key: &Sealed,
     ) -> Result<(), Refusal> {
@@ -47,15 +48,20 @@ impl Apply<'_> {
             );
         }
         self.put_body(
-            bodies::certificate_key(&parts.id),
+            bodies::certificate_key(certificate),
             codec::certificate_own_to(&parts.leaf, key),
         );
         Ok(())
     }
 
-    pub(super) fn new_certificate(parts: &CertificateParts, served: Served) -> Certificate {
+    pub(super) fn new_certificate(
+        parts: &CertificateParts,
+        key: &Sealed,
+        served: Served,
+    ) -> Certificate {
         Certificate {
             id: parts.id,
+            sealed_under: key.generation,
             hostname: served.hostname,
             wildcard: served.wildcard,
             algorithm: served.algorithm,
@@ -167,9 +173,9 @@ impl Apply<'_> {
             return Ok(Done::Unchanged);
         }
         self.make_way(&upload.parts.id, name)?;
-        self.put_bodies(&upload.parts, &key)?;
         let certificate = Self::new_certificate(
             &upload.parts,
+            &key,
             Served {
                 hostname: name.clone(),
                 wildcard: upload.wildcard,
@@ -178,6 +184,7 @@ impl Apply<'_> {
                 renew_at: upload.move_at.unwrap_or(NEVER),
             },
         );
+        self.put_bodies(&certificate, &upload.parts, &key)?;
         let detail = format!(
             "serial {}, from {}",
             certificate.serial_hex(),

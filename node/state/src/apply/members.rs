@@ -1,12 +1,11 @@
-//! Members, their certificates and the data keys.
+//! Members and their certificates.
 
 use bytes::Bytes;
-use imbl::OrdMap;
 
 use super::Apply;
 use crate::{
-    Authority, DataKey, HpkeSealed, InvitationId, IssuedCertificate, KeyPurpose, Member, NodeId,
-    Operator, OperatorId, Refusal, Removed, Role, Sealed, Timestamp,
+    Authority, DataKey, InvitationId, IssuedCertificate, Member, NodeId, Operator, OperatorId,
+    Refusal, Removed, Role, Sealed, Timestamp,
     command::Newcomer,
     outcome::{Done, Kind},
 };
@@ -107,53 +106,16 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    pub(super) fn share_data_key(
-        &mut self,
-        node: NodeId,
-        purpose: KeyPurpose,
-        generation: u32,
-        sealed: &HpkeSealed,
-    ) -> Result<Done, Refusal> {
-        self.member(node)?;
-        let key = self
-            .state
-            .data_keys
-            .get(&(purpose, generation))
-            .ok_or(Refusal::NotFound(Kind::DataKey))?;
-        let mut key = (**key).clone();
-        key.sealed_for.insert(node, sealed.clone());
-        self.put_data_key(key);
-        Ok(Done::Nothing)
-    }
-
-    pub(super) fn rotate_data_key(
-        &mut self,
-        purpose: KeyPurpose,
-        generation: u32,
-        sealed_for: &[(NodeId, HpkeSealed)],
-    ) -> Result<Done, Refusal> {
-        let present = self
-            .state
-            .current_data_key(purpose)
-            .map_or(0, |key| key.generation);
-        if present.checked_add(1) != Some(generation) {
-            return Err(Refusal::WrongGeneration);
+    /// The next one is due at once; members are certified by it as soon as it is there.
+    pub(super) fn ask_issuing(&mut self) -> Result<Done, Refusal> {
+        let authority = self.state.authority.as_deref().cloned();
+        let authority = authority.ok_or(Refusal::NotFounded)?;
+        if authority.issuing_renew_at <= self.command.at {
+            return Ok(Done::Unchanged);
         }
-        let sealed_for: OrdMap<NodeId, HpkeSealed> = sealed_for
-            .iter()
-            .filter(|(node, _)| self.state.members.contains_key(node))
-            .cloned()
-            .collect();
-        // A key that nobody can open would lock the cluster out of new secrets.
-        if sealed_for.is_empty() {
-            return Err(Refusal::NotFound(Kind::Member));
-        }
-        self.put_data_key(DataKey {
-            purpose,
-            generation,
-            created_at: self.command.at,
-            created: self.index,
-            sealed_for,
+        self.put_authority(Authority {
+            issuing_renew_at: self.command.at,
+            ..authority
         });
         Ok(Done::Nothing)
     }
@@ -212,7 +174,7 @@ impl Apply<'_> {
         Ok(Done::Nothing)
     }
 
-    fn member(&self, node: NodeId) -> Result<Member, Refusal> {
+    pub(super) fn member(&self, node: NodeId) -> Result<Member, Refusal> {
         let member = self
             .state
             .members

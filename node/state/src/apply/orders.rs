@@ -136,9 +136,9 @@ impl Apply<'_> {
         if !matches!(order.stage, Stage::FinalizeIntent(_)) {
             return Err(Refusal::WrongStage(order.stage.as_str()));
         }
-        self.put_bodies(&install.parts, &order.key)?;
         let certificate = Self::new_certificate(
             &install.parts,
+            &order.key,
             Served {
                 hostname: order.hostname.clone(),
                 wildcard: order.wildcard,
@@ -147,6 +147,7 @@ impl Apply<'_> {
                 renew_at: install.renew_at,
             },
         );
+        self.put_bodies(&certificate, &install.parts, &order.key)?;
         self.spend_certificate(&order);
         self.delete_order(order.id);
         let id = certificate.id;

@@ -2,8 +2,14 @@
 
 use super::Apply;
 use crate::{
-    Change, Pause, Refusal, Restored, Restoring, Zone, backup::Portable, bodies, cluster::Cluster,
-    command::Restore, outcome::Done,
+    Change, Pause, Refusal, Restored, Restoring, Zone,
+    backup::Portable,
+    bodies,
+    cluster::Cluster,
+    codec,
+    command::Restore,
+    outcome::{Done, Kind},
+    reseal::Held,
 };
 
 impl Apply<'_> {
@@ -39,6 +45,18 @@ impl Apply<'_> {
         let records = records.map_err(|error| unfit(&error))?;
         if !part.bodies.iter().all(|(key, _)| bodies::is_key(key)) {
             return Err(unfit(&"there is no body of that kind"));
+        }
+        let keys = part.bodies.iter();
+        let keys = keys.filter(|(key, _)| bodies::is_certificate(key));
+        let keys: Result<Vec<_>, _> = keys
+            .map(|(_, value)| codec::certificate_own_from(value))
+            .collect();
+        let keys = keys.map_err(|error| unfit(&error))?.into_iter();
+        let secrets = records.iter().cloned().map(|it| Held::Portable(it.into()));
+        let secrets = secrets.flat_map(Held::secrets).map(|(_, sealed)| sealed);
+        let mut sealed = secrets.chain(keys.map(|(_, sealed)| sealed));
+        if !sealed.all(|sealed| self.state.has_key_of(&sealed)) {
+            return Err(Refusal::NotFound(Kind::DataKey));
         }
         for (key, value) in &part.bodies {
             self.put_body(key.to_vec(), value.to_vec());

@@ -15,7 +15,8 @@ use super::{
     wire,
 };
 use crate::{
-    Actor, Change, Command, Index, InvitationId, NodeId, OperatorId, OrderId, Term, Timestamp,
+    Actor, Change, Command, Index, InvitationId, NodeId, OperatorId, OrderId, Rotation, Term,
+    Timestamp,
 };
 
 impl From<&Command> for wire::Command {
@@ -142,10 +143,21 @@ impl From<&Change> for wire::Change {
                 generation: *generation,
                 created_at: 0,
                 created: 0,
+                replace: false,
                 sealed_for: sealed_for
                     .iter()
                     .map(|(node, sealed)| hpke_to(*node, sealed))
                     .collect(),
+            }),
+            Change::AskRotation { of } => Self::AskRotation(of.as_str().to_owned()),
+            Change::Reseal(reseal) => Self::Reseal((&**reseal).into()),
+            Change::ResealCertificate(reseal) => Self::ResealCertificate((&**reseal).into()),
+            Change::DropDataKey {
+                purpose,
+                generation,
+            } => Self::DropDataKey(wire::DataKeyName {
+                purpose: purpose.as_str().to_owned(),
+                generation: *generation,
             }),
             Change::RemoveNode { node } => Self::RemoveNode(node.0),
             Change::FinishRemoval { node } => Self::FinishRemoval(node.0),
@@ -409,6 +421,17 @@ impl TryFrom<wire::Change> for Change {
                 purpose: purpose(&key.purpose)?,
                 generation: key.generation,
                 sealed_for: key.sealed_for.into_iter().map(hpke_from).collect(),
+            },
+            Wire::AskRotation(of) => Self::AskRotation {
+                of: Rotation::parse(&of).ok_or(DecodeError::Unknown("rotation"))?,
+            },
+            Wire::Reseal(reseal) => Self::Reseal(Box::new(reseal.try_into()?)),
+            Wire::ResealCertificate(reseal) => {
+                Self::ResealCertificate(Box::new(reseal.try_into()?))
+            }
+            Wire::DropDataKey(key) => Self::DropDataKey {
+                purpose: purpose(&key.purpose)?,
+                generation: key.generation,
             },
             Wire::RemoveNode(node) => Self::RemoveNode { node: NodeId(node) },
             Wire::FinishRemoval(node) => Self::FinishRemoval { node: NodeId(node) },

@@ -97,6 +97,7 @@ impl From<&DataKey> for wire::DataKey {
             generation: key.generation,
             created_at: key.created_at.0,
             created: key.created.0,
+            replace: key.replace,
             sealed_for: key
                 .sealed_for
                 .iter()
@@ -115,6 +116,7 @@ impl TryFrom<wire::DataKey> for DataKey {
             generation: key.generation,
             created_at: Timestamp(key.created_at),
             created: Index(key.created),
+            replace: key.replace,
             sealed_for: key.sealed_for.into_iter().map(hpke_from).collect(),
         })
     }

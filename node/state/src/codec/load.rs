@@ -18,6 +18,7 @@ use crate::{
     cluster::{Cluster, Counters, Pause},
     command::Newcomer,
     invitation::Became,
+    reseal::Holder,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -117,6 +118,19 @@ impl Portable {
             Self::Hostname(name, hostname) => record::hostname(name, hostname),
         }
     }
+}
+
+/// What holds secrets, from its key.
+pub(super) fn holder(key: &[u8]) -> Result<Holder> {
+    let (kind, id) = key.split_first().ok_or(DecodeError::Empty)?;
+    Ok(match *kind {
+        kind::AUTHORITY => Holder::Authority,
+        kind::CA => Holder::Ca(ca_name(name_of(id)?)?),
+        kind::ZONE => Holder::Zone,
+        kind::ORDER => Holder::Order(OrderId(u64::from_be_bytes(array(id, "order")?))),
+        kind::HOSTNAME => Holder::Hostname(hostname(name_of(id)?)?),
+        _ => return Err(DecodeError::Unknown("holder of secrets")),
+    })
 }
 
 fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
@@ -220,6 +234,7 @@ fn certificate(id: &[u8], certificate: wire::Certificate) -> Result<Certificate>
     Ok(Certificate {
         id: certificate_id(id)?,
         hostname: hostname(&certificate.hostname)?,
+        sealed_under: certificate.sealed_under,
         chain: Arc::new(chain_id(&certificate.chain)?),
         issuer: certificate.issuer.into(),
         serial: certificate.serial.to_vec().into(),

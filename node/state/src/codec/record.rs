@@ -6,8 +6,9 @@ use prost::Message;
 use super::{convert::bytes_of, issuance::bucket_to, order::stage_to, versioned, wire};
 use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, Hostname,
-    HostnameRecord, Invitation, InvitationId, KeyAlgorithm, Member, NodeId, Operator, Order,
-    OrderId, Removed, Source, State, Tombstone, Zone, cluster::Cluster, invitation::Became,
+    HostnameRecord, Invitation, InvitationId, KeyAlgorithm, KeyPurpose, Member, NodeId, Operator,
+    Order, OrderId, Removed, Source, State, Tombstone, Zone, cluster::Cluster, invitation::Became,
+    reseal::Holder,
 };
 
 /// The kinds of records. 0x00 is the consensus's own.
@@ -57,6 +58,17 @@ pub(super) fn key(kind: u8, id: &[u8]) -> Vec<u8> {
     key.push(kind);
     key.extend_from_slice(id);
     key
+}
+
+/// The key of what holds secrets.
+pub(crate) fn holder_key(holder: &Holder) -> Vec<u8> {
+    match holder {
+        Holder::Authority => key(kind::AUTHORITY, &[]),
+        Holder::Ca(name) => ca_key(name),
+        Holder::Zone => key(kind::ZONE, &[]),
+        Holder::Order(id) => order_key(*id),
+        Holder::Hostname(name) => hostname_key(name),
+    }
 }
 
 fn pair(key: Vec<u8>, value: &impl Message) -> Pair {
@@ -197,10 +209,15 @@ pub(crate) fn invitation(invitation: &Invitation) -> Pair {
     pair(invitation_key(invitation.id), &value)
 }
 
+pub(crate) fn data_key_key(purpose: KeyPurpose, generation: u32) -> Vec<u8> {
+    let mut id = purpose.as_str().as_bytes().to_vec();
+    id.extend_from_slice(&generation.to_be_bytes());
+    key(kind::DATA_KEY, &id)
+}
+
 pub(crate) fn data_key(data_key: &DataKey) -> Pair {
-    let mut id = data_key.purpose.as_str().as_bytes().to_vec();
-    id.extend_from_slice(&data_key.generation.to_be_bytes());
-    pair(key(kind::DATA_KEY, &id), &wire::DataKey::from(data_key))
+    let key = data_key_key(data_key.purpose, data_key.generation);
+    pair(key, &wire::DataKey::from(data_key))
 }
 
 pub(crate) fn certificate_key(id: &CertificateId) -> Vec<u8> {
@@ -210,6 +227,7 @@ pub(crate) fn certificate_key(id: &CertificateId) -> Vec<u8> {
 pub(crate) fn certificate(certificate: &Certificate) -> Pair {
     let value = wire::Certificate {
         hostname: certificate.hostname.as_str().to_owned(),
+        sealed_under: certificate.sealed_under,
         chain: bytes_of(&certificate.chain.0),
         issuer: certificate.issuer.to_string(),
         serial: bytes_of(&certificate.serial),
@@ -354,7 +372,8 @@ impl State {
 
     /// The keys of all bodies that this state names, in no special order.
     pub fn body_keys(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let certificates = self.certificates.keys().map(crate::bodies::certificate_key);
+        let certificates = self.certificates.values();
+        let certificates = certificates.map(|it| crate::bodies::certificate_key(it));
         let chains = self.chains.keys().map(|id| crate::bodies::chain_key(id));
         let events = self.hostnames.iter().flat_map(|(name, record)| {
             let first = record.events.saturating_sub(crate::event::KEPT);

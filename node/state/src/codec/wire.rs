@@ -16,9 +16,11 @@ macro_rules! shapes {
     };
 }
 
+mod data_keys;
 mod issuance;
 mod traffic;
 
+pub(super) use data_keys::*;
 pub(super) use issuance::*;
 pub(super) use traffic::*;
 
@@ -32,30 +34,6 @@ pub(super) struct Sealed {
     pub(super) nonce: Bytes,
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) ciphertext: Bytes,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct HpkeSealed {
-    #[prost(uint64, tag = "1")]
-    pub(super) node: u64,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(super) encapsulated: Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub(super) ciphertext: Bytes,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct DataKey {
-    #[prost(string, tag = "1")]
-    pub(super) purpose: String,
-    #[prost(uint32, tag = "2")]
-    pub(super) generation: u32,
-    #[prost(uint64, tag = "3")]
-    pub(super) created_at: u64,
-    #[prost(uint64, tag = "4")]
-    pub(super) created: u64,
-    #[prost(message, repeated, tag = "5")]
-    pub(super) sealed_for: Vec<HpkeSealed>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -305,7 +283,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68"
     )]
     pub(super) change: Option<Change>,
 }
@@ -422,6 +400,14 @@ pub(super) enum Change {
     Restore(Restore),
     #[prost(message, tag = "64")]
     FinishRestore(FinishRestore),
+    #[prost(string, tag = "65")]
+    AskRotation(String),
+    #[prost(message, tag = "66")]
+    Reseal(Reseal),
+    #[prost(message, tag = "67")]
+    ResealCertificate(ResealCertificate),
+    #[prost(message, tag = "68")]
+    DropDataKey(DataKeyName),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -547,16 +533,6 @@ pub(super) struct RenewIssuing {
     pub(super) not_after: u64,
     #[prost(uint64, tag = "4")]
     pub(super) renew_at: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ShareDataKey {
-    #[prost(string, tag = "1")]
-    pub(super) purpose: String,
-    #[prost(uint32, tag = "2")]
-    pub(super) generation: u32,
-    #[prost(message, optional, tag = "3")]
-    pub(super) sealed: Option<HpkeSealed>,
 }
 
 #[derive(Clone, PartialEq, Message)]

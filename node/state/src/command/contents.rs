@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     Authority, BackupOf, Budget, Ca, CaName, CertificateId, ChainId, ClusterId, DataKey, Hostname,
     Index, IssuedCertificate, KeyAlgorithm, OrderId, Origin, OwnershipToken, Sealed, Tenant,
-    Timestamp, Wants, ZoneSettings,
+    Timestamp, Wants, ZoneSettings, reseal::Holder,
 };
 
 /// All that a cluster begins with.
@@ -44,6 +44,26 @@ pub struct Restore {
     pub records: Vec<(Bytes, Bytes)>,
     /// Bodies' keys and values.
     pub bodies: Vec<(Bytes, Bytes)>,
+}
+
+/// Secrets of a record, sealed anew under the present keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reseal {
+    /// The record.
+    pub holder: Holder,
+    /// Each with the digest of what it was: what is no more in the record is left out.
+    pub secrets: Vec<([u8; 32], Sealed)>,
+}
+
+/// A certificate's own key, sealed anew under the present serving key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResealCertificate {
+    /// Which.
+    pub id: CertificateId,
+    /// Its leaf (DER), which stands beside the key on disk.
+    pub leaf: Bytes,
+    /// Its private key (PKCS #8), under the serving key.
+    pub key: Sealed,
 }
 
 /// An authorization of a hostname.

@@ -222,7 +222,7 @@ impl Cluster {
         let id = command::certificate_id(leaf);
         let certificate = self.state.certificate(&id).ok_or("no such certificate")?;
         let part = |key: Vec<u8>| self.bodies.get(&key).ok_or("its body is missing");
-        let own = part(bodies::certificate_key(&id))?;
+        let own = part(bodies::certificate_key(certificate))?;
         let chain = part(bodies::chain_key(&certificate.chain))?;
         let body = codec::certificate_body(own, chain).map_err(|error| error.to_string())?;
         let chain = body.chain.iter().map(|der| show::text(der));

@@ -8,9 +8,11 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use state::{
-    Actor, CaName, CertificateId, Change, Command, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin, OriginProtocol, Registration, Role,
-    Sealed, Term, Timestamp, testing,
+    Actor, CaName, CertificateId, Change, Command, Holder, HpkeSealed, Index, InvitationId,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol,
+    Registration, Role, Rotation, Sealed, Term, Timestamp,
+    command::{Reseal, ResealCertificate},
+    testing,
 };
 
 use crate::{
@@ -227,6 +229,22 @@ fn member_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>,
             generation: number(words.at(3)?)?,
             sealed: hpke(),
         },
+        "ask-rotation" => Change::AskRotation {
+            of: Rotation::parse(words.at(1)?).ok_or("nothing that is rotated")?,
+        },
+        "reseal" => reseal(words, cluster)?,
+        "reseal-certificate" => Change::ResealCertificate(Box::new(ResealCertificate {
+            id: certificate_id(words.at(1)?),
+            leaf: bytes(words.at(1)?),
+            key: Sealed {
+                generation: number(words.at(2)?)?,
+                ..sealed(KeyPurpose::Serving, "key")
+            },
+        })),
+        "drop-data-key" => Change::DropDataKey {
+            purpose: purpose(words.at(1)?)?,
+            generation: number(words.at(2)?)?,
+        },
         "rotate" => Change::RotateDataKey {
             purpose: purpose(words.at(1)?)?,
             generation: number(words.at(2)?)?,
@@ -256,6 +274,23 @@ fn purpose(name: &str) -> Result<KeyPurpose, String> {
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// All secrets of a record, under a generation.
+fn reseal(words: &Words<'_>, cluster: &Cluster) -> Result<Change, String> {
+    let id = words.at(2);
+    let holder = match words.at(1)? {
+        "authority" => Holder::Authority,
+        "zone" => Holder::Zone,
+        "ca" => Holder::Ca(ca_name(id?)?),
+        "order" => Holder::Order(OrderId(number(id?)?)),
+        _ => Holder::Hostname(testing::host(id?)),
+    };
+    let generation = number(words.get("under").ok_or("under which generation?")?)?;
+    let secrets = cluster.state.secrets_of(&holder).into_iter();
+    let secrets = secrets.map(|(_, old)| (old.digest(), Sealed { generation, ..old }));
+    let secrets = secrets.collect();
+    Ok(Change::Reseal(Box::new(Reseal { holder, secrets })))
 }
 
 fn sealed(purpose: KeyPurpose, secret: &str) -> Sealed {

@@ -271,7 +271,15 @@ fn data_key(state: &State, id: &[u8]) -> Option<String> {
 pub(crate) fn body_name(key: &[u8]) -> String {
     let (kind, id) = key.split_first().expect("a key");
     match kind {
-        b'c' => format!("certificate {}", text(id)),
+        b'c' => {
+            let (id, under) = id.split_at(32);
+            // The first generation goes without saying.
+            let under = match under {
+                [] | [0, 0, 0, 1] => String::new(),
+                [.., under] => format!(" under {under}"),
+            };
+            format!("certificate {}{under}", text(id))
+        }
         b'i' => format!("chain {}", text(id)),
         b'e' => {
             let (name, number) = id.split_at(id.len() - 5);

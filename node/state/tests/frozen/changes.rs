@@ -5,11 +5,12 @@ mod traffic;
 
 use bytes::Bytes;
 use state::{
-    Actor, Authority, BackupOf, Batch, Ca, Change, ClusterId, Command, DataKey, Hostname,
-    HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, Origin,
-    OriginProtocol, OriginScheme, Registration, Role, Sealed, Term, Timestamp, codec,
+    Actor, Authority, BackupOf, Batch, Ca, CertificateId, Change, ClusterId, Command, DataKey,
+    Holder, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId,
+    OperatorId, OrderId, Origin, OriginProtocol, OriginScheme, Registration, Role, Rotation,
+    Sealed, Term, Timestamp, codec,
     codec::DecodeError,
-    command::{Found, Newcomer, Restore},
+    command::{Found, Newcomer, Reseal, ResealCertificate, Restore},
     testing,
 };
 
@@ -52,6 +53,10 @@ variants!(CHANGES, change_name, Change, {
     Change::RenewIssuing { .. } => "renew-issuing",
     Change::ShareDataKey { .. } => "share-data-key",
     Change::RotateDataKey { .. } => "rotate-data-key",
+    Change::AskRotation { .. } => "ask-rotation",
+    Change::Reseal(_) => "reseal",
+    Change::ResealCertificate(_) => "reseal-certificate",
+    Change::DropDataKey { .. } => "drop-data-key",
     Change::RemoveNode { .. } => "remove-node",
     Change::FinishRemoval { .. } => "finish-removal",
     Change::CommitAccountKey { .. } => "commit-account-key",
@@ -235,12 +240,22 @@ fn origin(protocol: OriginProtocol) -> Origin {
     }
 }
 
+pub(crate) fn backup_of() -> BackupOf {
+    BackupOf {
+        cluster: ClusterId([8; 16]),
+        names: ClusterId([9; 16]),
+        index: Index(77),
+        taken_at: Timestamp(78),
+    }
+}
+
 pub(crate) fn found(registration: Registration, origin: Option<Origin>) -> Found {
     let data_key = |purpose| DataKey {
         purpose,
         generation: 1,
         created_at: Timestamp(4),
         created: Index(5),
+        replace: false,
         sealed_for: [(NodeId(1), hpke("one")), (NodeId(2), hpke("two"))]
             .into_iter()
             .collect(),
@@ -279,12 +294,7 @@ fn samples() -> Vec<(String, Change)> {
     let mut add = |name: &str, change| samples.push((name.to_owned(), change));
     let mut restored = found(Registration::None, None);
     restored.ca = None;
-    restored.backup = Some(BackupOf {
-        cluster: ClusterId([8; 16]),
-        names: ClusterId([9; 16]),
-        index: Index(77),
-        taken_at: Timestamp(78),
-    });
+    restored.backup = Some(backup_of());
     add("found.with-backup", Change::Found(Box::new(restored)));
     let found = |registration, origin| Change::Found(Box::new(found(registration, origin)));
     for registration in registrations() {
@@ -436,6 +446,39 @@ fn members(add: &mut impl FnMut(&str, Change)) {
             generation: 2,
             sealed_for: vec![(NodeId(2), hpke("two")), (NodeId(1), hpke("one"))],
         },
+    );
+    for of in Rotation::ALL {
+        let name = format!("ask-rotation-of-{}", of.as_str());
+        add(&name, Change::AskRotation { of });
+    }
+    let (purpose, generation) = (KeyPurpose::Control, 1);
+    add(
+        "drop-data-key",
+        Change::DropDataKey {
+            purpose,
+            generation,
+        },
+    );
+    let holders = [
+        ("authority", Holder::Authority),
+        ("ca", Holder::Ca(testing::ca_name())),
+        ("zone", Holder::Zone),
+        ("order", Holder::Order(OrderId(7))),
+        ("hostname", Holder::Hostname(testing::host("shop.example"))),
+    ];
+    for (name, holder) in holders {
+        let secrets = vec![([4; 32], sealed(KeyPurpose::Control))];
+        let reseal = Reseal { holder, secrets };
+        add(&format!("reseal-{name}"), Change::Reseal(Box::new(reseal)));
+    }
+    let reseal = ResealCertificate {
+        id: CertificateId([1; 32]),
+        leaf: bytes("leaf"),
+        key: sealed(KeyPurpose::Serving),
+    };
+    add(
+        "reseal-certificate",
+        Change::ResealCertificate(Box::new(reseal)),
     );
     add("remove-node", Change::RemoveNode { node: NodeId(2) });
     add("finish-removal", Change::FinishRemoval { node: NodeId(2) });

@@ -2,25 +2,22 @@
 
 use bytes::Bytes;
 use state::{
-    Actor, Algorithms, Batch, Budget, CertificateId, ChallengeKind, Change, Command, Due, Evidence,
-    FailureClass, InvitationId, KeyAlgorithm, LimitKind, NodeId, OrderId, OwnershipPolicy,
-    OwnershipToken, Proof, ProofMethod, Registration, Reissue, RevocationState, Role, Stage, State,
-    Tenant, Term, Timestamp, Wants, Window, ZoneSettings,
-    command::{Admit, Authorize, Upload},
+    Actor, Algorithms, Batch, Budget, CertificateId, ChallengeKind, Change, Command, DataKey, Due,
+    Evidence, FailureClass, InvitationId, KeyAlgorithm, KeyPurpose, LimitKind, NodeId, OrderId,
+    OwnershipPolicy, OwnershipToken, Proof, ProofMethod, Registration, Reissue, RevocationState,
+    Role, Rotation, Stage, State, Tenant, Term, Timestamp, Wants, Window, ZoneSettings,
+    command::{Admit, Authorize, Found, Upload},
     testing::{self, host},
 };
 
 use crate::{
     changes,
-    records::{sealed, stages},
+    records::{GENERATION, sealed, stages},
 };
 
 /// Only its records were frozen: it may live otherwise later on.
 pub(crate) fn lived() -> State {
-    let mut life = Life::default();
-    let found = changes::found(Registration::None, None);
-    life.change(None, Change::Found(Box::new(found)));
-    life.change(Some(1), Change::TakeOver { node: NodeId(1) });
+    let mut life = Life::founded(changes::found(Registration::None, None));
     let origin = "https://app.internal:8443".parse().unwrap();
     let revision = None;
     life.change(None, Change::SetOrigin { origin, revision });
@@ -38,6 +35,26 @@ pub(crate) fn lived() -> State {
     life.state
 }
 
+/// The same of what came later: a cluster that goes back to a backup, whose keys are being
+/// replaced.
+pub(crate) fn restored() -> State {
+    let mut found = changes::found(Registration::None, None);
+    found.backup = Some(changes::backup_of());
+    let mut life = Life::founded(found);
+    life.change(
+        None,
+        Change::FinishRestore {
+            hostnames: 0,
+            certificates: 0,
+        },
+    );
+    life.policy(OwnershipPolicy::Operator);
+    life.upload();
+    let of = Rotation::DataKey(KeyPurpose::Serving);
+    life.change(None, Change::AskRotation { of });
+    life.state
+}
+
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) state: State,
@@ -45,6 +62,18 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    fn founded(mut found: Found) -> Self {
+        let mut life = Self::default();
+        let later = found.data_keys.clone().into_iter().map(|key| DataKey {
+            generation: GENERATION,
+            ..key
+        });
+        found.data_keys.extend(later);
+        life.change(None, Change::Found(Box::new(found)));
+        life.change(Some(1), Change::TakeOver { node: NodeId(1) });
+        life
+    }
+
     pub(crate) fn change(&mut self, duty: Option<u64>, change: Change) {
         self.index += 1;
         let name = change.name();
@@ -206,7 +235,7 @@ impl Life {
             None,
             Change::CreateRequest {
                 hostname: hostname.clone(),
-                key: sealed(state::KeyPurpose::Serving),
+                key: sealed(KeyPurpose::Serving),
                 csr: Bytes::from_static(b"csr"),
             },
         );
@@ -217,7 +246,7 @@ impl Life {
             hostname,
             wildcard: false,
             algorithm: KeyAlgorithm::Ecdsa,
-            key: Some(sealed(state::KeyPurpose::Serving)),
+            key: Some(sealed(KeyPurpose::Serving)),
             parts: testing::parts(serial, leaf, chain, self.now()),
             move_at: None,
             revision: None,
@@ -333,7 +362,7 @@ impl Life {
             },
             replaces: renewal.then(|| "aki.serial".to_owned()),
             profile: Some("tlsserver".to_owned()),
-            key: sealed(state::KeyPurpose::Serving),
+            key: sealed(KeyPurpose::Serving),
             ..testing::admit(name)
         };
         self.duty(Change::AdmitOrder(Box::new(admit)));

@@ -17,7 +17,7 @@ use state::{
 
 use crate::{
     changes, complete, frozen,
-    life::{Life, lived},
+    life::{Life, lived, restored},
     none_lost, variants,
 };
 
@@ -72,8 +72,12 @@ pub(crate) fn stages() -> Vec<Stage> {
 
 #[test]
 fn records_are_read_as_they_were_written() {
-    let lived = lived();
-    let bytes = frozen("records.bin", &joined(&lived));
+    read("records", &lived());
+    read("restored", &restored());
+}
+
+fn read(name: &str, lived: &State) {
+    let bytes = frozen(&format!("{name}.bin"), &joined(lived));
     let records = split(&bytes);
     let mut loaded = State::default();
     for (key, value) in &records {
@@ -84,9 +88,10 @@ fn records_are_read_as_they_were_written() {
         "a record is written otherwise now"
     );
     let text = told(&loaded);
-    let expected = frozen("records.txt", text.as_bytes());
+    let expected = frozen(&format!("{name}.txt"), text.as_bytes());
     assert_eq!(text, String::from_utf8(expected).unwrap());
-    none_lost("records.", ["records.bin".into(), "records.txt".into()]);
+    let names = ["bin", "txt"].map(|extension| format!("{name}.{extension}"));
+    none_lost(&format!("{name}."), names);
 }
 
 #[test]
@@ -232,8 +237,11 @@ fn events_are_read_as_they_were_written() {
 #[test]
 fn keys_of_bodies_stay_where_they_are() {
     let text = format!(
-        "{:?}\n{:?}\n{:?}\n",
-        Bytes::from(bodies::certificate_key(&state::CertificateId([1; 32]))),
+        "{:?}\n{:?}\n{:?}\n{:?}\n",
+        Bytes::from(bodies::left_certificate_key(&state::CertificateId([1; 32]))),
+        Bytes::from(bodies::certificate_key(&testing::certificate(
+            "shop.example"
+        ))),
         Bytes::from(bodies::chain_key(&state::ChainId([2; 32]))),
         Bytes::from(bodies::event_key(&host("shop.example"), 258)),
     );
@@ -268,6 +276,9 @@ fn told(state: &State) -> String {
     let mut tell = |value: &dyn std::fmt::Debug| writeln!(text, "{value:?}").unwrap();
     tell(&state.cluster_id());
     tell(&state.epoch());
+    if let Some(restored) = state.restored() {
+        tell(&(restored, state.names_id()));
+    }
     tell(state.authority().unwrap());
     state.cas().for_each(|ca| tell(ca));
     tell(state.zone());
@@ -297,10 +308,13 @@ fn told(state: &State) -> String {
     text
 }
 
+/// Of the data keys.
+pub(crate) const GENERATION: u32 = 7;
+
 pub(crate) fn sealed(purpose: state::KeyPurpose) -> Sealed {
     Sealed {
         purpose,
-        generation: 7,
+        generation: GENERATION,
         nonce: *b"twelve bytes",
         ciphertext: Bytes::from_static(b"ciphertext and tag"),
     }

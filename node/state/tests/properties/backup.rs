@@ -4,8 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use state::{
-    AccountKey, BackupOf, Batch, CaName, Change, ExternalAccount, Index, KeyAlgorithm, KeyPurpose,
-    NodeId, Outcome, Refusal, Registration, Restoring, Sealed, State, Term, Timestamp, Traffic,
+    AccountKey, BackupOf, Batch, CaName, Change, DataKey, ExternalAccount, Index, KeyAlgorithm,
+    KeyPurpose, NodeId, Outcome, Refusal, Registration, Restoring, Sealed, State, Term, Timestamp,
+    Traffic,
     backup::{Piece, PieceError, TakingOver},
     command::{Admit, Restore, Upload},
     sealed::SealContext,
@@ -31,8 +32,8 @@ fn done(outcome: &Outcome) -> bool {
 fn left(state: &State, store: &Store) -> Vec<Whole> {
     let whole = |piece| match piece {
         Piece::Record { key, value } => (false, key, value),
-        Piece::Body { key } => {
-            let value = store.bodies.get(&key).expect("a body is there").clone();
+        Piece::Body { key, at } => {
+            let value = store.bodies.get(&at).expect("a body is there").clone();
             (true, key, value)
         }
     };
@@ -72,6 +73,16 @@ impl Heir {
         found.cluster_id.0 = [5; 16];
         found.ca = None;
         found.backup = Some(of);
+        // Every generation that a history comes to, and the new one.
+        let keys = std::mem::take(&mut found.data_keys).into_iter();
+        found.data_keys = keys
+            .flat_map(|key| {
+                (0..200).chain([NEW]).map(move |generation| DataKey {
+                    generation,
+                    ..key.clone()
+                })
+            })
+            .collect();
         assert!(done(&heir.asks(Change::Found(Box::new(found)))));
         assert!(done(&heir.leads()));
         heir
@@ -336,7 +347,7 @@ fn old(purpose: KeyPurpose, what: &'static str) -> Sealed {
 }
 
 /// A cluster that has secrets wherever one can be.
-fn with_all_secrets() -> (State, Store) {
+pub(crate) fn with_all_secrets() -> (State, Store) {
     let (mut state, mut store) = (State::default(), Store::default());
     let other = || "other-ca".parse::<CaName>().expect("a CA");
     let shop = || testing::host("shop.example");

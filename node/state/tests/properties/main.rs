@@ -14,5 +14,6 @@ mod ledger;
 mod ownership;
 mod reach;
 mod replicas;
+mod secrets;
 mod served;
 mod step;

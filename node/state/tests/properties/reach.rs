@@ -14,10 +14,11 @@ use crate::history::{Entry, Plan, live, plan, plan_of_members};
 const HISTORIES: usize = 400;
 
 /// What must take effect at least once.
-const DONE: [&str; 52] = [
+const DONE: [&str; 56] = [
     "admit-node",
     "admit-operator",
     "admit-order",
+    "ask-rotation",
     "authorize-hostname",
     "bind-external-account",
     "certify-node",
@@ -28,6 +29,7 @@ const DONE: [&str; 52] = [
     "create-invitation",
     "create-request",
     "defer-hostname",
+    "drop-data-key",
     "end-contest",
     "fail-order",
     "finish-removal",
@@ -53,6 +55,8 @@ const DONE: [&str; 52] = [
     "remove-node",
     "renew-issuing",
     "resume-issuance",
+    "reseal",
+    "reseal-certificate",
     "revoke-certificate",
     "revoke-invitation",
     "roll-account-key",

@@ -2,6 +2,7 @@
 
 mod hostnames;
 mod issuance;
+mod secrets;
 
 pub(crate) use issuance::limits;
 
@@ -10,9 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use state::{
-    Actor, CaName, CertificateId, Change, Command, Hostname, HpkeSealed, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Registration, Role, Sealed, Stage,
-    State, Tenant, Term, Timestamp,
+    Actor, CaName, CertificateId, Change, Command, Hostname, InvitationId, IssuedCertificate,
+    KeyPurpose, NodeId, OperatorId, OrderId, Registration, Role, Sealed, Stage, State, Tenant,
+    Term, Timestamp,
     testing::{self, host},
 };
 
@@ -65,6 +66,10 @@ enum What {
     RenewIssuing,
     Share,
     Rotate,
+    AskRotation,
+    Reseal,
+    ResealCertificate,
+    DropKey,
     RemoveNode,
     FinishRemoval,
     AccountKey,
@@ -108,6 +113,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => certificates(),
         4 => members(),
         4 => cluster(),
+        4 => secrets(),
     ];
     step_of(what)
 }
@@ -195,8 +201,18 @@ fn members() -> impl Strategy<Value = What> {
         1 => Just(What::CertifyOperator),
         1 => Just(What::Share),
         1 => Just(What::Rotate),
+        1 => Just(What::AskRotation),
         2 => Just(What::RemoveNode),
         2 => Just(What::FinishRemoval),
+    ]
+}
+
+fn secrets() -> impl Strategy<Value = What> {
+    prop_oneof![
+        1 => Just(What::Rotate),
+        4 => Just(What::Reseal),
+        4 => Just(What::ResealCertificate),
+        4 => Just(What::DropKey),
     ]
 }
 
@@ -373,10 +389,14 @@ impl Step {
             | What::CertifyNode
             | What::CertifyOperator
             | What::RenewIssuing
-            | What::Share
-            | What::Rotate
             | What::RemoveNode
             | What::FinishRemoval => self.member_change(state, at, unique),
+            What::Share
+            | What::Rotate
+            | What::AskRotation
+            | What::Reseal
+            | What::ResealCertificate
+            | What::DropKey => self.secret_change(state, unique),
             What::Admit
             | What::IntendOrder
             | What::Prepare
@@ -400,10 +420,6 @@ impl Step {
             not_after: at.plus(Duration::from_secs(7 * 86400)),
             renew_at: Some(at.plus(Duration::from_secs(3 * 86400))),
         };
-        let purpose = KeyPurpose::ALL[usize::from(self.how % 2)];
-        let present = state
-            .current_data_key(purpose)
-            .map_or(0, |key| key.generation);
         match self.what {
             What::Invite => Change::CreateInvitation {
                 role: Role::ALL[usize::from(self.how % 4).min(2)],
@@ -435,22 +451,9 @@ impl Step {
             },
             What::RenewIssuing => Change::RenewIssuing {
                 issuing: number(unique),
-                issuing_key: sealed(KeyPurpose::Control, unique),
+                issuing_key: sealed(state, KeyPurpose::Control, unique),
                 not_after: at,
                 renew_at: at,
-            },
-            What::Share => Change::ShareDataKey {
-                node: self.node(),
-                purpose,
-                generation: present,
-                sealed: hpke(unique),
-            },
-            What::Rotate => Change::RotateDataKey {
-                purpose,
-                generation: present + u32::from(!self.how.is_multiple_of(5)),
-                sealed_for: [self.node(), NodeId(1)]
-                    .map(|node| (node, hpke(unique)))
-                    .to_vec(),
             },
             What::RemoveNode => Change::RemoveNode { node: self.node() },
             _ => {
@@ -534,18 +537,16 @@ fn number(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
-fn sealed(purpose: KeyPurpose, unique: u64) -> Sealed {
+/// Under the present key, mostly: who sealed it may not know of that yet.
+fn sealed(state: &State, purpose: KeyPurpose, unique: u64) -> Sealed {
+    let newest = state.current_data_key(purpose);
+    let newest = newest.map_or(1, |key| key.generation);
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&unique.to_be_bytes());
     Sealed {
         purpose,
-        generation: 1,
-        nonce: [0; 12],
-        ciphertext: number(unique),
-    }
-}
-
-fn hpke(unique: u64) -> HpkeSealed {
-    HpkeSealed {
-        encapsulated: number(unique),
+        generation: newest.saturating_sub(u32::from(unique.is_multiple_of(7))),
+        nonce,
         ciphertext: number(unique),
     }
 }

@@ -24,6 +24,7 @@ mod recover;
 mod renewal;
 mod restart;
 mod resumption;
+mod rotation;
 mod secrets;
 mod traffic;
 mod verification;

@@ -4,7 +4,8 @@ use state::{State, Timestamp};
 
 use super::{Court, Work};
 use crate::{
-    expiry, identities, ledger, membership, renewal, revocation, status::Duty, verification,
+    expiry, identities, ledger, membership, renewal, resealing, revocation, status::Duty,
+    verification,
 };
 
 impl Court {
@@ -34,6 +35,20 @@ impl Court {
         let reign = self.reign.clone();
         self.begin(Duty::Identities, doing, async move {
             let done = identities::act(&reign, steps).await;
+            done.map_err(|error| error.to_string())
+        });
+    }
+
+    pub(super) fn resealing(&mut self, state: &State) {
+        if !self.is_free(Duty::Resealing) {
+            return;
+        }
+        let Some(doing) = resealing::plan(state) else {
+            return;
+        };
+        let reign = self.reign.clone();
+        self.begin(Duty::Resealing, vec![doing], async move {
+            let done = resealing::act(&reign).await;
             done.map_err(|error| error.to_string())
         });
     }

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use crate::{
-    BackupOf, Index, OrderId, Restored, Restoring, Timestamp,
+    BackupOf, Index, OrderId, Restored, Restoring, Sealed, Timestamp,
     codec::{
         DecodeError,
-        convert::{bytes_of, cluster_id, field, hostname},
+        convert::{array, bytes_of, certificate_id, cluster_id, field, hostname},
         issuance::{algorithm, budget, ca_name, tenant, token},
-        wire,
+        load, record, wire,
     },
-    command::{Admit, Authorize, Found, Install, Restore, Upload},
+    command::{Admit, Authorize, Found, Install, Reseal, ResealCertificate, Restore, Upload},
 };
 
 impl From<&Found> for wire::Found {
@@ -130,6 +130,60 @@ impl From<wire::Restore> for Restore {
             records: pairs(part.records),
             bodies: pairs(part.bodies),
         }
+    }
+}
+
+impl From<&Reseal> for wire::Reseal {
+    fn from(reseal: &Reseal) -> Self {
+        let secret = |(of, sealed): &([u8; 32], Sealed)| wire::Resealed {
+            of: bytes_of(of),
+            sealed: Some(sealed.into()),
+        };
+        Self {
+            holder: record::holder_key(&reseal.holder).into(),
+            secrets: reseal.secrets.iter().map(secret).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Reseal> for Reseal {
+    type Error = DecodeError;
+
+    fn try_from(reseal: wire::Reseal) -> Result<Self, DecodeError> {
+        let secret = |it: wire::Resealed| {
+            let sealed = field(it.sealed, "sealed")?.try_into()?;
+            Ok((array(&it.of, "of")?, sealed))
+        };
+        Ok(Self {
+            holder: load::holder(&reseal.holder)?,
+            secrets: reseal
+                .secrets
+                .into_iter()
+                .map(secret)
+                .collect::<Result<_, DecodeError>>()?,
+        })
+    }
+}
+
+impl From<&ResealCertificate> for wire::ResealCertificate {
+    fn from(reseal: &ResealCertificate) -> Self {
+        Self {
+            id: bytes_of(&reseal.id.0),
+            leaf: reseal.leaf.clone(),
+            key: Some((&reseal.key).into()),
+        }
+    }
+}
+
+impl TryFrom<wire::ResealCertificate> for ResealCertificate {
+    type Error = DecodeError;
+
+    fn try_from(reseal: wire::ResealCertificate) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: certificate_id(&reseal.id)?,
+            leaf: reseal.leaf,
+            key: field(reseal.key, "key")?.try_into()?,
+        })
     }
 }
 

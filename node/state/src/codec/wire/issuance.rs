@@ -302,6 +302,8 @@ shapes! {
         reissue: Option<String>,
         #[prost(message, optional, tag = "15")]
         revocation: Option<Revocation>,
+        #[prost(uint32, tag = "16")]
+        sealed_under: u32,
     }
 
     Placed {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use state::{
     Algorithms, ChallengeKind, Change, FailureClass, Index, KeyPurpose, Origin, OriginProtocol,
     OriginScheme, OwnershipPolicy, OwnershipToken, Proof, ProofMethod, State, Timestamp, Traffic,
-    Wants, ZoneSettings, command::Authorize, traffic::Switch,
+    Wants, ZoneSettings,
+    command::Authorize,
+    traffic::{OriginIdentity, Switch},
 };
 
 use super::{Step, What, number, sealed};
@@ -34,7 +36,7 @@ impl Step {
             },
             What::SetTraffic => Change::SetTraffic {
                 hostname: (self.which >= 32).then_some(hostname),
-                traffic: Box::new(self.traffic()),
+                traffic: Box::new(self.traffic(state, unique)),
                 revision: (self.which >= 32).then(|| self.revision(state)).flatten(),
             },
             What::Contest => Change::ContestHostname {
@@ -45,7 +47,7 @@ impl Step {
             What::EndContest => Change::EndContest { hostname },
             What::Request => Change::CreateRequest {
                 hostname,
-                key: sealed(KeyPurpose::Serving, unique),
+                key: sealed(state, KeyPurpose::Serving, unique),
                 csr: number(unique),
             },
             What::Prove | What::ProveContest | What::Defer => self.look(state, at),
@@ -58,8 +60,16 @@ impl Step {
     }
 
     /// Few sets, so that hostnames share some.
-    fn traffic(self) -> Traffic {
+    fn traffic(self, state: &State, unique: u64) -> Traffic {
+        let identity = || OriginIdentity {
+            chain: vec![number(u64::from(self.how))],
+            key: sealed(state, KeyPurpose::Serving, unique),
+        };
         Traffic {
+            origin_identity: self
+                .how
+                .is_multiple_of(3)
+                .then(|| Switch::On(identity().into())),
             http2: [None, Some(true), Some(false)][usize::from(self.how % 3)],
             max_body: self.how.is_multiple_of(4).then_some(7),
             hsts: self.how.is_multiple_of(5).then_some(Switch::Off),

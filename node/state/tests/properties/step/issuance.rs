@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use state::{
-    BucketKey, Budget, CaSettings, ChallengeKind, Change, Due, Evidence, ExternalAccount,
-    FailureClass, Index, KeyAlgorithm, KeyPurpose, Limit, LimitKind, LimitOverride, OrderId,
-    Placed, Reissue, RevocationState, State, Timestamp, Window,
+    AccountKey, BucketKey, Budget, CaSettings, ChallengeKind, Change, Due, Evidence,
+    ExternalAccount, FailureClass, Index, KeyAlgorithm, KeyPurpose, Limit, LimitKind,
+    LimitOverride, OrderId, Placed, Reissue, RevocationState, State, Timestamp, Window,
     command::{Admit, Upload},
     order::{PlacedAuthorization, PlacedChallenge},
     testing,
@@ -44,7 +44,10 @@ impl Step {
         match self.what {
             What::AccountKey => Change::CommitAccountKey {
                 ca,
-                key: testing::account_key(&format!("thumbprint-{unique}")),
+                key: AccountKey {
+                    sealed: sealed(state, KeyPurpose::Control, unique),
+                    thumbprint: format!("thumbprint-{unique}"),
+                },
             },
             What::Register => Change::RegisterAccount {
                 ca,
@@ -59,7 +62,7 @@ impl Step {
                 ca,
                 account: (!self.which.is_multiple_of(3)).then(|| ExternalAccount {
                     key_id: format!("key-{}", self.which % 3),
-                    hmac: sealed(KeyPurpose::Control, unique),
+                    hmac: sealed(state, KeyPurpose::Control, unique),
                 }),
             },
             What::RemoveCa => Change::RemoveCa { ca, revision },
@@ -172,7 +175,7 @@ impl Step {
             replaces: (budget == Budget::Exempt).then(|| "aki.serial".to_owned()),
             budget,
             domain: DOMAIN.to_owned(),
-            key: sealed(KeyPurpose::Serving, unique),
+            key: sealed(state, KeyPurpose::Serving, unique),
             csr: number(unique),
             ..testing::admit(hostname.as_str())
         }))
@@ -231,7 +234,7 @@ impl Step {
             hostname: self.hostname(),
             wildcard: self.how % 8 == 7,
             algorithm: KeyAlgorithm::ALL[usize::from(self.how.is_multiple_of(3))],
-            key: (self.how % 8 != 3).then(|| sealed(KeyPurpose::Serving, unique)),
+            key: (self.how % 8 != 3).then(|| sealed(state, KeyPurpose::Serving, unique)),
             parts: testing::parts(number(unique), leaf, chain, at),
             move_at: (self.how % 4 == 1).then(|| self.later(at)),
             revision: self.revision(state),

@@ -19,6 +19,8 @@
 //! fail, and what each node holds of memory and descriptors meanwhile.
 //! `figures restore [COUNT]`: a backup of so many hostnames, all of it lost, and three new nodes
 //! out of it.
+//! `figures rotate [COUNT]`: the serving key is replaced under so many hostnames; how long until
+//! nothing is under the old one, and how many handshakes fail meanwhile.
 //! `figures scale [COUNT [ENGINE]]`: one node with so many hostnames, each with a certificate and
 //! a key of its own, on `sled` or `redb`: memory, start to the first handshake, and what
 //! handshakes cost for one name, for hot ones and for any. For release builds (`HOSTQUORUM_E2E_BINARIES`).
@@ -34,6 +36,7 @@ mod burst;
 mod failover;
 mod restore;
 mod rolling;
+mod rotate;
 mod scale;
 mod soak;
 mod takeover;
@@ -67,10 +70,11 @@ async fn main() {
             scale::measure(count.unwrap_or(100_000), &engine).await;
         }
         "restore" => restore::measure(count.unwrap_or(10_000)).await,
+        "rotate" => rotate::measure(count.unwrap_or(5_000)).await,
         "takeover-burst" => takeover::burst(count.unwrap_or(100)).await,
         _ => {
             println!(
-                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|soak|scale|restore [COUNT]"
+                "figures onboarding|failover|hung-disk|no-quorum|issuance-burst|takeover-burst|rolling-restart|soak|scale|restore|rotate [COUNT]"
             );
         }
     }
