@@ -4,6 +4,12 @@
 //! after fdatasync, so they happen in the order in which openraft asked for them.
 //! `append` itself returns only then: openraft 0.9 awaits the flush in its core
 //! anyway, and this way an entry that can be read is an entry that is durable.
+//!
+//! **What a snapshot takes the place of.** openraft 0.9 purges the log for a snapshot that
+//! it was sent as soon as it has told the state machine to install it. Were that durable
+//! first, and the installing failed, entries would be missing between the state and the
+//! log. So the purge mark becomes durable only once the state machine holds as much, and
+//! no entry is appended behind a mark that is not durable yet.
 
 mod recent;
 mod stored;
@@ -15,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader};
+use tokio::sync::watch;
 
 use self::recent::Recent;
 use self::stored::{decode, first_keys};
@@ -73,6 +80,12 @@ struct Shared {
     ends: Mutex<Ends>,
     promised: Mutex<Promised>,
     recent: Mutex<Recent>,
+    /// The index that the state machine holds on its disk.
+    held: watch::Receiver<u64>,
+    /// The purge mark that is durable; [`Ends::purged`] may be ahead.
+    marked: watch::Sender<Option<LogId>>,
+    /// One mark is written at a time.
+    marking: tokio::sync::Mutex<()>,
     /// Bytes ever appended by this process, for the snapshot trigger.
     appended: AtomicU64,
 }
@@ -84,11 +97,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log in `database`, which only `writer` writes. Blocks.
+    /// The log in `database`, which only `writer` writes, of a state machine that holds on
+    /// its disk what `held` says. Blocks.
     pub(crate) fn open(
         database: Arc<dyn Database>,
         writer: Writer,
         blocks: bool,
+        held: watch::Receiver<u64>,
     ) -> Result<Self, StoreError> {
         let purged = database.get(Tree::Hard, PURGED_KEY)?;
         let purged: Option<LogId> = purged
@@ -118,6 +133,9 @@ impl Log {
                 ends: Mutex::new(ends),
                 promised: Mutex::new(promised),
                 recent: Mutex::default(),
+                held,
+                marked: watch::Sender::new(purged),
+                marking: tokio::sync::Mutex::default(),
                 appended: AtomicU64::new(0),
             }),
         })
@@ -173,8 +191,52 @@ impl Log {
 
     /// Removes, meanwhile, what is on disk up to the purge mark.
     pub(crate) fn finish_purge(&self) {
-        if let (Some(mark), _) = self.ends() {
+        let mark = *self.shared.marked.borrow();
+        if let Some(mark) = mark {
             tokio::spawn(self.clone().remove_up_to(mark.index));
+        }
+    }
+
+    /// Writes the purge mark, unless a later one was.
+    async fn mark(&self, upto: LogId) -> Result<(), StorageError> {
+        let _alone = self.shared.marking.lock().await;
+        if *self.shared.marked.borrow() >= Some(upto) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(
+            PURGED_KEY,
+            wire::to_stored(&upto).map_err(|error| write_error(&error))?,
+        );
+        self.write(vec![(Tree::Hard, batch)])
+            .await
+            .map_err(|error| write_error(&error))?;
+        self.shared.marked.send_replace(Some(upto));
+        Ok(())
+    }
+
+    /// The same once the state machine holds as much; never if the replica ends before.
+    async fn mark_once_held(self, upto: LogId) {
+        let mut held = self.shared.held.clone();
+        let held = tokio::select! {
+            held = held.wait_for(|held| *held >= upto.index) => held.is_ok(),
+            _ = self.shared.writer.halted() => false,
+        };
+        // If the mark cannot be written, the replica is ending.
+        if held && self.mark(upto).await.is_ok() {
+            self.finish_purge();
+        }
+    }
+
+    /// Returns once what was purged is marked as such.
+    async fn is_marked(&self) -> Result<(), std::io::Error> {
+        let purged = lock(&self.shared.ends).purged;
+        let mut marked = self.shared.marked.subscribe();
+        tokio::select! {
+            marked = marked.wait_for(|marked| *marked >= purged) => {
+                marked.map(|_| ()).map_err(std::io::Error::other)
+            }
+            failed = self.shared.writer.halted() => Err(failed.into()),
         }
     }
 
@@ -337,7 +399,10 @@ impl RaftLogStorage<TypeConfig> for Log {
             appended.push((entry, length));
         }
         let bytes = batch.bytes() as u64;
-        let written = self.write(vec![(Tree::Log, batch)]).await;
+        let written = match self.is_marked().await {
+            Ok(()) => self.write(vec![(Tree::Log, batch)]).await,
+            Err(error) => Err(error),
+        };
         if written.is_ok() {
             self.shared.appended.fetch_add(bytes, Ordering::Relaxed);
             if let Some((last, _)) = appended.last() {
@@ -379,21 +444,21 @@ impl RaftLogStorage<TypeConfig> for Log {
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        let mut batch = Batch::new();
-        batch.put(
-            PURGED_KEY,
-            wire::to_stored(&upto).map_err(|error| write_error(&error))?,
-        );
-        self.write(vec![(Tree::Hard, batch)])
-            .await
-            .map_err(|error| write_error(&error))?;
+        let held = *self.shared.held.borrow() >= upto.index;
+        if held {
+            self.mark(upto).await?;
+        }
         {
             let mut ends = lock(&self.shared.ends);
             ends.purged = Some(upto);
             ends.last = ends.last.max(Some(upto));
         }
         lock(&self.shared.recent).purge(upto.index);
-        self.finish_purge();
+        if held {
+            self.finish_purge();
+        } else {
+            tokio::spawn(self.clone().mark_once_held(upto));
+        }
         Ok(())
     }
 }

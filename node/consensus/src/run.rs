@@ -166,7 +166,13 @@ impl Run {
             config.write_limit,
             fence.clone(),
         );
-        let log = Log::open(opened.log, writer.map_err(StartError::Thread)?, blocks)?;
+        let held = outward.published.held();
+        let log = Log::open(
+            opened.log,
+            writer.map_err(StartError::Thread)?,
+            blocks,
+            held,
+        )?;
         if let Some(missing) = promised.missing_in(&log.promised()) {
             return Err(StartError::Forgotten(missing));
         }

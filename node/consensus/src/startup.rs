@@ -10,6 +10,7 @@ use crate::machine::Stored;
 use crate::replica::StartError;
 use crate::snapshot::Snapshots;
 use crate::store::{Database, Store};
+use crate::types::LogId;
 
 /// What was opened on disk.
 pub(crate) struct Opened {
@@ -50,6 +51,15 @@ pub(crate) fn open_snapshots(
     stored: &Stored,
 ) -> Result<Snapshots, StartError> {
     let (purged, last) = log.ends();
+    if purged > stored.applied {
+        let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
+        return Err(StartError::State(format!(
+            "the log was purged up to entry {}, and the state on disk is of entry {}: what lies \
+             between is lost. Remove this node, and let it join anew with an empty data directory",
+            index(purged),
+            index(stored.applied)
+        )));
+    }
     let floor = if last < stored.applied {
         stored.applied
     } else {

@@ -11,6 +11,7 @@ use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{CommittedLeaderId, EntryPayload, RaftLogReader, RaftSnapshotBuilder};
 use state::{Actor, Change, ClusterId, Command, Index, NodeId, Timestamp, codec};
+use tokio::sync::watch;
 
 use crate::fence::{Fence, Halt};
 use crate::identity::Identity;
@@ -23,16 +24,23 @@ use crate::writer::Writer;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// Opens the log on `store`, of a state machine that holds what `held` says.
+fn open_log(store: &dyn Store, fence: &Fence, held: watch::Receiver<u64>) -> Log {
+    let blocks = store.blocks();
+    let database = store.open_log().unwrap();
+    let writer = Writer::new(Arc::clone(&database), "log", blocks, LIMIT, fence.clone()).unwrap();
+    Log::open(database, writer, blocks, held).unwrap()
+}
+
 /// Opens log and state machine on `store`.
 pub(crate) fn open(
     store: Arc<dyn Store>,
     node: u64,
     fence: &Fence,
 ) -> (Log, Machine, Arc<Published>) {
-    let blocks = store.blocks();
-    let database = store.open_log().unwrap();
-    let writer = Writer::new(Arc::clone(&database), "log", blocks, LIMIT, fence.clone()).unwrap();
-    let log = Log::open(database, writer, blocks).unwrap();
+    // The suite of openraft purges what no state machine holds.
+    let (_, held) = watch::channel(u64::MAX);
+    let log = open_log(&*store, fence, held);
     let parts = MachineParts {
         identity: Identity {
             cluster: ClusterId([1; 16]),
@@ -218,6 +226,53 @@ async fn what_a_crash_left_of_a_purge_is_removed() {
     })
     .await
     .unwrap();
+}
+
+/// Entries from `first` to `last`, of nothing.
+fn blanks(first: u64, last: u64) -> Vec<Entry> {
+    let blank = |index| Entry {
+        log_id: LogId::new(CommittedLeaderId::new(1, 1), index),
+        payload: EntryPayload::Blank,
+    };
+    (first..=last).map(blank).collect()
+}
+
+#[tokio::test]
+async fn a_log_is_not_purged_before_the_snapshot_that_takes_its_place_is_installed() {
+    for ends_well in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(directory.path()));
+        let fence = Fence::new();
+        let (holds, held) = watch::channel(91);
+        let mut log = open_log(&*store, &fence, held.clone());
+        log.blocking_append(blanks(90, 91)).await.unwrap();
+        let id = |index| LogId::new(CommittedLeaderId::new(1, 1), index);
+        // openraft does not wait for the state machine, and sends what follows.
+        log.purge(id(97)).await.unwrap();
+        let ahead = log.get_log_state().await.unwrap();
+        assert_eq!(ahead.last_purged_log_id, Some(id(97)));
+        let mut appending = log.clone();
+        let mut appended = tokio::spawn(async move {
+            let appended = appending.blocking_append(blanks(98, 98)).await;
+            appended.is_ok()
+        });
+        let soon = Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, &mut appended).await.is_err());
+        let reopened = || open_log(&*store, &Fence::new(), held.clone()).ends();
+        assert_eq!(reopened(), (None, Some(id(91))), "as if it had crashed");
+        if ends_well {
+            holds.send_replace(97);
+        } else {
+            fence.trip(Halt::Shutdown);
+        }
+        assert_eq!(appended.await.unwrap(), ends_well);
+        let left = if ends_well {
+            (Some(id(97)), Some(id(98)))
+        } else {
+            (None, Some(id(91)))
+        };
+        assert_eq!(reopened(), left);
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,11 @@ impl Writer {
 }
 
 impl Writer {
+    /// Returns once nothing is written any more, with the reason.
+    pub(crate) async fn halted(&self) -> WriteFailed {
+        WriteFailed(self.fence.tripped().await.to_string())
+    }
+
     /// Whether no write is under way. Stays so once the fence has fallen and a moment
     /// has passed.
     pub(crate) fn is_idle(&self) -> bool {

@@ -1,7 +1,6 @@
 //! What others see of the state machine. It outlives the machine: a replica that opens
 //! its store anew publishes here again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -22,7 +21,7 @@ pub(crate) struct Published {
     /// None while the store is not open.
     generation: ArcSwapOption<Generation>,
     /// The index of what the open generation holds.
-    held: AtomicU64,
+    held: watch::Sender<u64>,
 }
 
 impl Published {
@@ -33,13 +32,18 @@ impl Published {
             reading: Mutex::default(),
             begun: Notify::new(),
             generation: ArcSwapOption::empty(),
-            held: AtomicU64::new(0),
+            held: watch::Sender::new(0),
         }
     }
 
     /// The state now.
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.borrow().clone()
+    }
+
+    /// The index up to which the open generation holds the state, on its disk.
+    pub(crate) fn held(&self) -> watch::Receiver<u64> {
+        self.held.subscribe()
     }
 
     /// Follows it.
@@ -51,7 +55,7 @@ impl Published {
     /// [`state::codec::record::kind::FEW`]). If nothing was shown yet, single hostnames can
     /// be looked up in it until the whole is.
     pub(crate) fn begin(&self, generation: Arc<Generation>, few: &State) {
-        self.held.store(few.index().0, Ordering::Release);
+        self.held.send_replace(few.index().0);
         self.open(generation);
         if self.state.borrow().index() < few.index() {
             *self.reading() = Some(Arc::new(few.clone()));
@@ -103,7 +107,7 @@ impl Published {
     /// Shows `state`, unless a later one was shown: who saw that one must not see the
     /// hostnames of an earlier one again, whatever a disk came back with.
     pub(crate) fn show(&self, state: &State) {
-        self.held.store(state.index().0, Ordering::Release);
+        self.held.send_replace(state.index().0);
         self.state.send_if_modified(|shown| {
             let later = state.index() >= shown.index();
             if later {
@@ -122,7 +126,7 @@ impl Published {
     /// Whether the open generation lacks what was shown: a body that is not there may
     /// yet come.
     pub(crate) fn is_behind(&self) -> bool {
-        self.held.load(Ordering::Acquire) < self.state.borrow().index().0
+        *self.held.borrow() < self.state.borrow().index().0
     }
 
     /// Nothing is open any more; what was shown stays.
