@@ -22,13 +22,21 @@ impl Propose for Diary {
     }
 
     async fn propose_as(&self, term: Term, change: Change) -> Result<Applied, ProposeError> {
+        let orders = match &change {
+            Change::AdmitOrder(admit) => Some(admit.hostname.clone()),
+            Change::IntendOrder { order, .. } => {
+                let state = self.replica.state().borrow().clone();
+                state.order(*order).map(|order| order.hostname.clone())
+            }
+            _ => None,
+        };
         let answer = self.replica.propose_as(term, change).await;
         if let Ok(Applied {
             index,
             outcome: Outcome::Done(_),
         }) = &answer
         {
-            self.seat.report(Report::Did(term, *index));
+            self.seat.report(Report::Did(term, *index, orders));
         }
         answer
     }

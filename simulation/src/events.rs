@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use state::ports::Leadership;
-use state::{Index, NodeId, State, Term};
+use state::{Hostname, Index, NodeId, State, Term};
 
 use crate::deed::Deed;
 use crate::digest::{Digest, feed};
@@ -52,11 +52,13 @@ pub(crate) enum What {
         node: NodeId,
         leadership: Leadership,
     },
-    /// A node was told that a duty of its lead in `term` is done, at `index`.
+    /// A node was told that a duty of its lead in `term` is done, at `index`: for which
+    /// hostname `newOrder` may be sent now, if it may.
     Did {
         node: NodeId,
         term: Term,
         index: Index,
+        orders: Option<Hostname>,
     },
     /// The CA did something.
     Ca(Deed),
@@ -145,7 +147,9 @@ impl fmt::Display for Event {
                 }
                 Leadership::Stopped => write!(f, "node {node} has stopped"),
             },
-            What::Did { node, term, index } => {
+            What::Did {
+                node, term, index, ..
+            } => {
                 write!(f, "node {node} did a duty of {term} at {index}")
             }
             What::Ca(deed) => write!(f, "the CA {deed}"),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use consensus::store::Store;
 use consensus::{Config, Halt, Identity};
 use state::ports::Leadership;
-use state::{Index, NodeId, State, Term};
+use state::{Hostname, Index, NodeId, State, Term};
 use tokio::sync::{mpsc, watch};
 
 use crate::chance::Chance;
@@ -40,8 +40,9 @@ pub(crate) enum Report {
     Founded(Result<(), String>),
     Answered(Op, Answer),
     Surveyed(Survey),
-    /// A duty of that term was done, at that place in the log.
-    Did(Term, Index),
+    /// A duty of that term was done, at that place in the log: for which hostname `newOrder`
+    /// may be sent now, if it may.
+    Did(Term, Index, Option<Hostname>),
     /// It was removed, knows it, and has ended.
     Expelled,
     /// Its replica refuses to start on what its disk holds, and says why.

@@ -106,7 +106,9 @@ impl Stage {
                     Told::Founded(founded) => self.founded = Some(founded),
                     Told::Surveyed(survey) => self.surveys.push((node, survey)),
                     Told::Answered(op, answer) => answers.push((op, node, answer)),
-                    Told::Did(term, index) => duties.push((index, node, term)),
+                    Told::Did(term, index, orders) => {
+                        duties.push((index, node, term, orders));
+                    }
                     Told::Expelled => expelled = true,
                     Told::Refused(why) => refused = Some(why),
                 }
@@ -124,8 +126,13 @@ impl Stage {
             .into_iter()
             .try_for_each(|(op, node, answer)| self.answered(node, op, answer))?;
         duties.sort_unstable();
-        for (index, node, term) in duties {
-            self.record(What::Did { node, term, index })?;
+        for (index, node, term, orders) in duties {
+            self.record(What::Did {
+                node,
+                term,
+                index,
+                orders,
+            })?;
         }
         for deed in self.cluster.deeds() {
             self.record(What::Ca(deed))?;

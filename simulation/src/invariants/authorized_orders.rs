@@ -1,10 +1,11 @@
 //! Nothing unasked is ordered (I7): each order at the CA has its own intent, committed
 //! before, for a hostname that was authorized at that moment, and proven where that is
-//! asked.
+//! asked. What is committed is known from the leader that was told so: an intent that the
+//! next entry takes back may never be seen in a state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use state::{Hostname, OrderId, Stage, State, Term, Timestamp};
+use state::{Hostname, Stage, State};
 
 use super::Invariant;
 use crate::deed::Deed;
@@ -12,14 +13,11 @@ use crate::dns::STRAY;
 use crate::events::{Event, What};
 use crate::oracle::Oracle;
 
-/// One intent to send `newOrder`: an order and when it was intended, by whom.
-type Intent = (OrderId, Timestamp, Term);
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct AuthorizedOrders {
     proof: bool,
-    intents: BTreeMap<Hostname, BTreeSet<Intent>>,
+    intended: BTreeMap<Hostname, usize>,
     ordered: BTreeMap<Hostname, usize>,
 }
 
@@ -30,7 +28,14 @@ impl Invariant for AuthorizedOrders {
 
     fn check(&mut self, event: &Event, _oracle: &Oracle) -> Result<(), String> {
         match &event.what {
-            What::Applied { state, .. } => self.intended(state),
+            What::Applied { state, .. } => Self::fits(state),
+            What::Did {
+                orders: Some(hostname),
+                ..
+            } => {
+                *self.intended.entry(hostname.clone()).or_default() += 1;
+                Ok(())
+            }
             What::Ca(Deed::Ordered { order, names }) => self.ordered(order, names),
             _ => Ok(()),
         }
@@ -46,7 +51,7 @@ impl AuthorizedOrders {
         }
     }
 
-    fn intended(&mut self, state: &State) -> Result<(), String> {
+    fn fits(state: &State) -> Result<(), String> {
         for order in state
             .orders()
             .filter(|order| order.stage == Stage::Admitted)
@@ -62,8 +67,6 @@ impl AuthorizedOrders {
                 let hostname = &order.hostname;
                 return Err(format!("order {} is for {hostname}, unproven", order.id));
             }
-            let intents = self.intents.entry(order.hostname.clone()).or_default();
-            intents.insert((order.id, order.stage_at, order.epoch));
         }
         Ok(())
     }
@@ -76,7 +79,7 @@ impl AuthorizedOrders {
         if self.proof && name.starts_with(STRAY) {
             return Err(format!("the CA has an order for {name}, which is nobody's"));
         }
-        let intents = self.intents.get(&hostname).map_or(0, BTreeSet::len);
+        let intents = self.intended.get(&hostname).copied().unwrap_or_default();
         let ordered = self.ordered.entry(hostname).or_default();
         *ordered += 1;
         if *ordered > intents {
@@ -90,10 +93,21 @@ impl AuthorizedOrders {
 
 #[cfg(test)]
 mod tests {
+    use state::{Index, NodeId, Term, testing::host};
+
     use super::AuthorizedOrders;
     use crate::deed::Deed;
     use crate::events::What;
     use crate::invariants::sample::{admitted, applied, check, violates};
+
+    fn intended(name: &str) -> What {
+        What::Did {
+            node: NodeId(1),
+            term: Term(1),
+            index: Index(7),
+            orders: Some(host(name)),
+        }
+    }
 
     fn ordered(name: &str) -> What {
         What::Ca(Deed::Ordered {
@@ -105,19 +119,25 @@ mod tests {
     #[test]
     fn an_order_needs_an_intent_of_its_own() {
         let state = applied(1, &admitted("a.example"));
+        let intended = || intended("a.example");
         check(
             AuthorizedOrders::default(),
-            vec![state.clone(), ordered("a.example")],
+            vec![state.clone(), intended(), ordered("a.example")],
         )
         .unwrap();
         violates(
             AuthorizedOrders::default(),
-            vec![state.clone(), ordered("a.example"), ordered("a.example")],
+            vec![state.clone(), ordered("a.example")],
+            "1 orders for a.example, of 0",
+        );
+        violates(
+            AuthorizedOrders::default(),
+            vec![intended(), ordered("a.example"), ordered("a.example")],
             "the CA has 2 orders for a.example, of 1",
         );
         violates(
             AuthorizedOrders::default(),
-            vec![state, ordered("b.example")],
+            vec![state, intended(), ordered("b.example")],
             "1 orders for b.example, of 0",
         );
     }

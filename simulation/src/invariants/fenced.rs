@@ -27,7 +27,9 @@ impl Invariant for Fenced {
                 }
                 Ok(())
             }
-            What::Did { node, term, index } => match self.before(*index) {
+            What::Did {
+                node, term, index, ..
+            } => match self.before(*index) {
                 Some(now) if now > *term => Err(format!(
                     "node {node} did a duty of term {term} at {index}, in term {now}"
                 )),
@@ -59,6 +61,7 @@ mod tests {
             node: NodeId(2),
             term: Term(term),
             index: Index(after.0 + 1),
+            orders: None,
         }
     }
 
