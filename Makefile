@@ -12,6 +12,10 @@ CLUSTERS ?= 4
 # What Pebble is asked for in `make test`: all that depends on the CA. `make end-to-end` takes
 # the whole suite.
 OF_THE_CA = certificate:: challenge:: crash:: failover:: fence:: secrets::
+# What `make test` and CI build, they build once: all crates together, and the programs with
+# their failpoints, which the end-to-end tests are told of instead of building their own.
+TOGETHER = --locked --workspace --features node/failpoints
+PROGRAMS_BUILT = HOSTQUORUM_E2E_BINARIES="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug"
 # Seconds for each target of `make fuzz`.
 SECONDS ?= 60
 # Most that a release's package may have: a fifth more than it had when this was written.
@@ -39,14 +43,14 @@ test: ## All that must hold before a merge; installs Pebble and moto if they are
 	scripts/install-test-tools.sh
 	scripts/install-aws-tools.sh
 	$(MAKE) format lint
-	$(CARGO) test --locked --workspace --exclude e2e
-	$(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS)
-	HOSTQUORUM_E2E_CA=pebble $(CARGO) test --locked --workspace --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
-	$(CARGO) test --locked --workspace --test peers echo
+	$(CARGO) test $(TOGETHER) --exclude e2e
+	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --test e2e -- --test-threads $(CLUSTERS)
+	$(PROGRAMS_BUILT) HOSTQUORUM_E2E_CA=pebble $(CARGO) test $(TOGETHER) --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
+	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --test peers echo
 
 slices: ## What CI runs besides: a little of the long suites, with what `make test` built. Needs root.
 	scripts/fuzz.sh 5
-	$(CARGO) test --locked --workspace --test faults
+	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --test faults
 	mkdir -p target/simulation
 	target/debug/simulation --seed $$(date +%s) --minutes 6 --log-dir target/simulation
 	PROFILE=dev SOME=1 scripts/teeth.sh some

@@ -44,7 +44,7 @@ build() {
     local what=(build --package simulation --bin simulation --profile "$profile")
     if [[ $profile == dev ]]; then
         # With the features that `make test` builds all with.
-        what=(test --no-run --workspace --exclude e2e --test seeds)
+        what=(test --no-run --workspace --features node/failpoints --exclude e2e --test seeds)
     fi
     (cd "$tree" && cargo "${what[@]}" --locked --quiet) >"$work/$1.build" 2>&1
 }
