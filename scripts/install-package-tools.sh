@@ -34,7 +34,9 @@ fi
 
 tools=target/tools
 if [ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != "cargo-deb $cargo_deb" ]; then
-  # Where it is built is not ours to keep.
-  env --unset=CARGO_TARGET_DIR --unset=RUSTFLAGS cargo install --quiet --locked --root "$tools" \
+  # Where it is built is not ours to keep. It runs a few times: a quick build is worth more than a
+  # quick program.
+  env --unset=CARGO_TARGET_DIR --unset=RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo install --quiet --locked --root "$tools" \
     --version "$cargo_deb" cargo-deb </dev/null
 fi
