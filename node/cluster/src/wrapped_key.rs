@@ -96,9 +96,8 @@ pub enum WrappedKeyError {
     Gone(PathBuf),
     /// Another provider was configured when this node began.
     #[error(
-        "{} belongs to a key from the source `{was}`, but the configuration names `{now}`: a node \
-         keeps the source that it began with. Name that one, or remove this node from the cluster \
-         and join anew with an empty data directory", path.display()
+        "{} belongs to a key from the source `{was}`, but the configuration names `{now}`: name the \
+         one before under [previous_key] if this one is to take its place", path.display()
     )]
     OtherSource {
         /// Which file.
