@@ -115,7 +115,7 @@ async fn certificates(reign: &Reign, left: &mut Left) -> Result<(), CommitError>
     let mut after: Option<CertificateId> = None;
     loop {
         let state = reign.state();
-        let newest = newest(&state, KeyPurpose::Serving);
+        let newest = state.newest(KeyPurpose::Serving);
         let round: Vec<Arc<Certificate>> = state
             .certificates_after(after.as_ref())
             .filter(|certificate| certificate.sealed_under < newest)
@@ -196,11 +196,6 @@ async fn drop_retired(reign: &Reign) -> Result<(), CommitError> {
     Ok(())
 }
 
-fn newest(state: &State, purpose: KeyPurpose) -> u32 {
-    let key = state.current_data_key(purpose);
-    key.map_or(0, |key| key.generation)
-}
-
 fn anew(
     seal: &dyn Seal,
     context: &SealContext,
@@ -218,7 +213,7 @@ fn anew(
 fn reseal(seal: &dyn Seal, state: &State, holder: &Holder) -> Result<Change, Stuck> {
     let mut secrets = Vec::new();
     for (context, old) in state.secrets_of(holder) {
-        let newest = newest(state, old.purpose);
+        let newest = state.newest(old.purpose);
         if old.generation < newest {
             secrets.push((old.digest(), anew(seal, &context, &old, newest)?));
         }

@@ -131,7 +131,8 @@ impl State {
         self.data_keys.contains_key(&key)
     }
 
-    pub(crate) fn newest(&self, purpose: KeyPurpose) -> u32 {
+    /// The generation that seals; 0 before the cluster was formed.
+    pub fn newest(&self, purpose: KeyPurpose) -> u32 {
         self.current_data_key(purpose)
             .map_or(0, |key| key.generation)
     }

@@ -49,10 +49,7 @@ impl Apply<'_> {
         generation: u32,
         sealed_for: &[(NodeId, HpkeSealed)],
     ) -> Result<Done, Refusal> {
-        let present = self
-            .state
-            .current_data_key(purpose)
-            .map_or(0, |key| key.generation);
+        let present = self.state.newest(purpose);
         if present.checked_add(1) != Some(generation) {
             return Err(Refusal::WrongGeneration);
         }
