@@ -1,10 +1,11 @@
 //! When the CA is told that a challenge is ready, every node that serves can answer it
 //! (I11): a balancer may lead the CA to any. Judged while nothing is wrong, for then all
-//! are heard of. Not of a node that has applied nothing for longer than the barrier waits
-//! (`leader::Config::barrier`), while others have: it may wait until a connection is known to
-//! be dead, up to 10 s.
+//! are heard of. Not of a node that lacks an entry for longer than the barrier waits
+//! (`leader::Config::barrier`): it may wait until a connection is known to be dead, up to 10 s,
+//! and has much to catch up then.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use state::{NodeId, State};
@@ -24,8 +25,9 @@ const BARRIER: u64 = 2000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct ChallengeVisible {
-    /// With when they were applied.
-    states: BTreeMap<NodeId, (u64, Arc<State>)>,
+    states: BTreeMap<NodeId, Arc<State>>,
+    /// When a node had applied as much as that, first.
+    applied_at: BTreeMap<state::Index, u64>,
     /// The place in the log at which the challenges of an authorization were there first.
     there_at: BTreeMap<String, state::Index>,
     present: BTreeSet<usize>,
@@ -78,7 +80,8 @@ impl ChallengeVisible {
                 }
             }
         }
-        self.states.insert(node, (tick, Arc::clone(state)));
+        self.applied_at.entry(state.index()).or_insert(tick);
+        self.states.insert(node, Arc::clone(state));
     }
 
     fn ready(&self, path: &str, now: u64) -> Result<(), String> {
@@ -88,16 +91,21 @@ impl ChallengeVisible {
         let Some(there_at) = self.there_at.get(id) else {
             return Err(format!("no node ever had the challenge of {id}"));
         };
-        let states = self.states.values().map(|(_, state)| state);
-        let latest = states.max_by_key(|state| state.index());
-        let follow = self.states.iter();
-        let follow = follow.filter(|(_, (tick, _))| tick + BARRIER >= now);
-        let mut serving =
-            follow.filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
-        let lacking = serving.find(|(_, (_, state))| state.index() < *there_at);
+        let latest = self.states.values().max_by_key(|state| state.index());
+        let lacks_for_long = |state: &State| {
+            let after = (Bound::Excluded(state.index()), Bound::Unbounded);
+            let next = self.applied_at.range(after).next();
+            next.is_some_and(|(_, tick)| tick + BARRIER <= now)
+        };
+        let mut serving = self
+            .states
+            .iter()
+            .filter(|(node, _)| latest.is_some_and(|state| takes_part(state, **node)));
+        let lacking =
+            serving.find(|(_, state)| state.index() < *there_at && !lacks_for_long(state));
         match lacking {
             None => Ok(()),
-            Some((node, (_, state))) => Err(format!(
+            Some((node, state)) => Err(format!(
                 "node {node} has {}, and the challenge of {id} came at {there_at}",
                 state.index()
             )),
@@ -114,15 +122,14 @@ mod tests {
     use crate::events::What;
     use crate::invariants::sample::{applied, check, finalizing, state, violates, voting};
 
-    /// `late` has not applied the challenge that another node has, and had applied something
-    /// so long before.
-    fn told(late: u64, before: usize) -> Vec<What> {
+    /// `late` has not applied the challenge that another node has for so long.
+    fn told(late: u64, lacking: usize) -> Vec<What> {
         let (id, there) = finalizing("a.example");
         let waiting = What::Resumed { node: NodeId(1) };
         let mut events = vec![waiting.clone(); 5001];
         events.push(applied(late, &voting(state(&[]))));
-        events.extend(vec![waiting; before]);
         events.push(applied(3, &voting(there)));
+        events.extend(vec![waiting; lacking]);
         events.push(What::Ca(Deed::Posted(Posted {
             node: Some(NodeId(1)),
             left: None,
@@ -144,6 +151,14 @@ mod tests {
     #[test]
     fn one_that_does_not_take_part_is_not_waited_for() {
         check(ChallengeVisible::default(), told(2, 0)).unwrap();
+    }
+
+    #[test]
+    fn one_that_catches_up_after_long_is_not_waited_for() {
+        let mut events = told(1, 2000);
+        // It has heard of something at last, and not yet of all.
+        events.insert(7001, applied(1, &voting(state(&[]))));
+        check(ChallengeVisible::default(), events).unwrap();
     }
 
     #[test]
