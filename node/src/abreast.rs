@@ -43,7 +43,7 @@ fn is_behind(me: NodeId, leadership: Leadership, leads: bool, reports: &[NodeRep
 mod tests {
     use std::time::Duration;
 
-    use state::{Index, Term};
+    use state::{FeatureLevel, Index, Term};
 
     use super::*;
 
@@ -53,6 +53,7 @@ mod tests {
             published: published.map(Index),
             clock_offset_ms: 0,
             version: String::new(),
+            level: Some(FeatureLevel::NEWEST),
             faults: Vec::new(),
             draining: false,
             silent: Duration::from_millis(silent_ms),

@@ -21,6 +21,7 @@ pub use issuance::Issuance;
 pub use key::{Aws, KeyProvider, KmsKey};
 pub use observation::{AccessLog, AccessOutput, Stats, Trace};
 pub use on_demand::OnDemand;
+use state::FeatureLevel;
 pub use verification::Verification;
 
 /// One node's configuration. `docs/configuration.md` is its manual.
@@ -67,6 +68,8 @@ pub struct Config {
     pub backup_recipients: Vec<backup::Recipient>,
     /// How long a member may be silent before the leader asks for its removal; absent: for ever.
     pub remove_silent_after: Option<Duration>,
+    /// The highest feature level to which this node lets the cluster rise.
+    pub feature_level_at_most: FeatureLevel,
     /// How hostnames are looked at.
     pub verification: Verification,
     /// Who is asked about hostnames that nobody authorized; absent: nobody.
@@ -233,6 +236,7 @@ impl Config {
             raft: raft(&mut file),
             issuance: Issuance::read(&mut file),
             remove_silent_after: remove_silent_after(&mut file),
+            feature_level_at_most: feature_level_at_most(&mut file),
             backup_recipients: file.read("backup", "recipients").unwrap_or_default(),
             verification: Verification::read(&mut file),
             on_demand: OnDemand::read(&mut file, base),
@@ -433,6 +437,13 @@ fn remove_silent_after(file: &mut File<'_>) -> Option<Duration> {
     let never = Duration::ZERO;
     let after = file.bounded("membership", "remove_silent_after", bounds, never);
     (after != never).then_some(after)
+}
+
+/// What another version of the program knows may stand there, too.
+fn feature_level_at_most(file: &mut File<'_>) -> FeatureLevel {
+    let newest = u64::from(FeatureLevel::NEWEST.0);
+    let most = file.bounded("membership", "feature_level_at_most", 1..=1000, newest);
+    FeatureLevel(u32::try_from(most).unwrap_or(u32::MAX)).min(FeatureLevel::NEWEST)
 }
 
 fn raft(file: &mut File<'_>) -> Raft {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use cluster::{
     Certifier, IdentityStore,
     door::incoming,
+    join::Vouch,
     peer,
     serving::{self, Own, Serving, ServingService, challenge::Challenges},
     upkeep::Upkeep,
@@ -68,6 +69,7 @@ impl Front {
             published,
             health: told,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            level: config.feature_level_at_most,
         };
         let roster = rooms.links.roster().clone();
         let serving = Arc::new(Serving::new(
@@ -104,6 +106,8 @@ impl Front {
 pub(crate) struct Doors {
     pub(crate) listeners: Listeners,
     pub(crate) local: Local,
+    /// Has a cloud vouch for machines that ask to be let in.
+    pub(crate) vouch: Option<Arc<dyn Vouch>>,
 }
 
 impl Open {
@@ -122,7 +126,11 @@ impl Open {
             challenges,
             health,
         } = front;
-        let Doors { listeners, local } = doors;
+        let Doors {
+            listeners,
+            local,
+            vouch,
+        } = doors;
         tokio::spawn(confess(rooms.replica.halted(), health.clone()));
         let service = ServingService::new(serving.clone(), challenges);
         raft.spawn(peers(rooms, listeners.peer, service));
@@ -146,7 +154,11 @@ impl Open {
         let stats = Counted::new(rooms, edge.hostnames().clone());
         operators::open(
             rooms,
-            (listeners.admin, local),
+            operators::Door {
+                listener: listeners.admin,
+                local,
+                vouch,
+            },
             heard,
             leader.clone(),
             surveyor,

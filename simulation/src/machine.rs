@@ -19,7 +19,7 @@ use leader::verification::survey::Surveyor;
 use leader::{Leader, Ports};
 use state::ports::{Clock, Propose};
 use state::testing::Known;
-use state::{Index, NodeId};
+use state::{FeatureLevel, Index, NodeId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use turmoil::net::TcpListener;
@@ -187,6 +187,7 @@ fn own() -> (watch::Sender<Index>, Own) {
         published: told,
         health,
         version: String::new(),
+        level: FeatureLevel::NEWEST,
     };
     (published, own)
 }

@@ -177,6 +177,7 @@ impl Answer {
             ProposeError::NoLeader => Self::NotProposed("no leader"),
             ProposeError::Overloaded => Self::NotProposed("overloaded"),
             ProposeError::Stopped(_) => Self::NotProposed("stopped"),
+            ProposeError::Level { .. } => Self::NotProposed("of a higher level"),
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Status {
     pub(crate) data_keys: Vec<DataKey>,
     /// How many secrets are still under those.
     pub(crate) secrets_to_reseal: u64,
+    /// What all members understand.
+    pub(crate) feature_level: u32,
     /// When the online CA that signs members' certificates ends.
     pub(crate) issuing_ca_not_after: Option<String>,
     /// Where it comes from, if it began with a backup.
@@ -148,6 +150,8 @@ pub(crate) struct Report {
     pub(crate) faults: Vec<String>,
     pub(crate) draining: bool,
     pub(crate) silent_ms: u64,
+    /// The highest feature level that it knows, or is told to be content with.
+    pub(crate) feature_level: u32,
 }
 
 impl From<wire::ClusterStatus> for Status {
@@ -182,6 +186,7 @@ impl From<wire::ClusterStatus> for Status {
             issuance_pause: wire.issuance_pause.map(Pause::from),
             data_keys: wire.data_keys.into_iter().map(DataKey::from).collect(),
             secrets_to_reseal: wire.secrets_to_reseal,
+            feature_level: wire.feature_level,
             issuing_ca_not_after: moment(wire.issuing_ca_not_after.as_ref()),
             restored: wire.restored.map(Restored::from),
             warnings: wire.warnings,
@@ -244,6 +249,7 @@ impl From<wire::Member> for Member {
             faults: report.faults,
             draining: report.draining,
             silent_ms: report.silent_ms,
+            feature_level: report.feature_level,
         };
         Self {
             id: id(&wire.name).to_owned(),
@@ -343,6 +349,7 @@ impl Shape for Status {
             ),
         ));
         said.push(("REPLICA STOPPED", self.replica_fault.clone()));
+        said.push(("feature level", self.feature_level.to_string()));
         said.push(("rotation", self.rotation()));
         if let Some(restored) = &self.restored {
             said.push(("restored", restored.text()));

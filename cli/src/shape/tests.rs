@@ -191,6 +191,7 @@ fn member(id: u64, standing: &str) -> wire::Member {
             },
             draining: false,
             silent_ms: 120,
+            feature_level: 2,
         }),
         joined_at: at(0),
         certificate_not_after: at(7 * 86_400),
@@ -285,6 +286,7 @@ fn status(quorum: bool) -> wire::ClusterStatus {
         },
         secrets_to_reseal: if quorum { 0 } else { 12_345 },
         issuing_ca_not_after: at(31_536_000),
+        feature_level: if quorum { 2 } else { 1 },
     }
 }
 

@@ -19,6 +19,11 @@ pub(crate) struct UpgradeCheck {
     pub(crate) versions: Vec<Version>,
     /// In which order to upgrade, the leader last.
     pub(crate) order: Vec<String>,
+    /// What all members understand.
+    pub(crate) feature_level: u32,
+    /// The members, by name, that keep it from rising: they know no more, are told not to, or are away.
+    /// Empty if nobody knows more.
+    pub(crate) kept_by: Vec<String>,
 }
 
 /// One version.
@@ -64,6 +69,8 @@ impl UpgradeCheck {
             hindrances,
             order: order(&status.members, &versions),
             versions,
+            feature_level: status.feature_level,
+            kept_by: kept_by(status),
         }
     }
 }
@@ -93,6 +100,23 @@ fn faults(member: &Member, status: &Status) -> Vec<String> {
         faults.push(format!("it is {lag} entries behind"));
     }
     faults
+}
+
+/// Who keeps the level from rising to what another member knows.
+fn kept_by(status: &Status) -> Vec<String> {
+    let is = status.feature_level;
+    // What a member that is away knows, nobody knows.
+    let knows = |member: &Member| {
+        let report = member.report.as_ref();
+        let report = report.filter(|report| report.silent_ms <= SILENT_MS);
+        report.map_or(0, |report| report.feature_level)
+    };
+    let members = status.members.iter();
+    if !members.clone().any(|member| knows(member) > is) {
+        return Vec::new();
+    }
+    let kept = members.filter(|member| knows(member) <= is);
+    kept.map(|member| member.node.clone()).collect()
 }
 
 fn versions(members: &[Member]) -> Vec<Version> {
@@ -142,6 +166,16 @@ impl Shape for UpgradeCheck {
         }
         for Version { version, members } in &self.versions {
             lines.push(format!("version {version}: {}", members.join(", ")));
+        }
+        let level = self.feature_level;
+        if self.kept_by.is_empty() {
+            lines.push(format!("feature level {level}"));
+        } else {
+            let kept_by = self.kept_by.join(", ");
+            lines.push(format!(
+                "feature level {level}, kept there by {kept_by}: until it rises, all may go back \
+                 to the version before"
+            ));
         }
         lines.push("in this order, one at a time, and this check before each:".to_owned());
         lines.extend(self.order.iter().map(|node| format!("  {node}")));

@@ -24,7 +24,8 @@ use proto::cluster::v1::{
     enrollment_server::{Enrollment, EnrollmentServer},
 };
 use state::{
-    Actor, Change, Hostname, Index, KeyAlgorithm, NodeId, OperatorId, Role, Secret, State, Term,
+    Actor, Change, FeatureLevel, Hostname, Index, KeyAlgorithm, NodeId, OperatorId, Role, Secret,
+    State, Term,
     ports::{
         Applied, Configuration, Leadership, Members, MembersError, NodeReport, OperatorIdentity,
         Propose, ProposeError, ServingSet,
@@ -466,6 +467,7 @@ impl ServingSet for Doubles {
             published,
             clock_offset_ms: 0,
             version: "0.1.0".to_owned(),
+            level: Some(FeatureLevel::NEWEST),
             faults: Vec::new(),
             draining: false,
             silent: Duration::ZERO,

@@ -163,6 +163,7 @@ fn report(report: &NodeReport) -> v1::Report {
         faults: report.faults.clone(),
         draining: report.draining,
         silent_ms: u64::try_from(report.silent.as_millis()).unwrap_or(u64::MAX),
+        feature_level: report.level.map_or(0, |level| level.0),
     }
 }
 

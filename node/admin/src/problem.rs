@@ -143,6 +143,7 @@ impl Problem {
             ProposeError::NoLeader => Self::new(Code::Unavailable, "NO_LEADER", message),
             ProposeError::Overloaded => Self::overloaded(message),
             ProposeError::Stopped(_) => Self::new(Code::Unavailable, "REPLICA_STOPPED", message),
+            ProposeError::Level { .. } => Self::precondition("FEATURE_LEVEL", subject, message),
         }
     }
 

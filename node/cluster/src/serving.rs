@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use proto::peer::v1 as wire;
 use state::{
-    Index, NodeId,
+    FeatureLevel, Index, NodeId,
     ports::{Clock, NodeReport, ServingSet},
 };
 use tokio::{
@@ -59,6 +59,8 @@ pub struct Own {
     pub health: watch::Receiver<Health>,
     /// Its program's version.
     pub version: String,
+    /// The highest level to which it lets the cluster rise.
+    pub level: FeatureLevel,
 }
 
 /// The reports of all members, this node's own among them.
@@ -101,6 +103,7 @@ impl Serving {
             published: self.own.published.borrow().0,
             clock_ms: self.clock.now().as_millis(),
             version: self.own.version.clone(),
+            feature_level: self.own.level.0,
             faults: health.faults,
             draining: health.draining,
             incarnation: self.incarnation,
@@ -155,6 +158,7 @@ impl Serving {
             published: Some(*self.own.published.borrow()),
             clock_offset_ms: 0,
             version: self.own.version.clone(),
+            level: Some(self.own.level),
             faults: health.faults,
             draining: health.draining,
             silent: Duration::ZERO,

@@ -25,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Propose for Replica {
     async fn propose(&self, actor: Actor, change: Change) -> Result<Applied, ProposeError> {
         let shared = self.life.to_propose()?;
+        shared.check_level(&change)?;
         let deadline = shared.deadline();
         loop {
             let attempt = match shared.leads()? {
@@ -55,6 +56,7 @@ impl Propose for Replica {
 
     async fn propose_as(&self, term: Term, change: Change) -> Result<Applied, ProposeError> {
         let shared = self.life.to_propose()?;
+        shared.check_level(&change)?;
         let deadline = shared.deadline();
         shared
             .propose_here(Actor::leader(), Some(term), change, deadline)
@@ -96,6 +98,16 @@ impl Shared {
     /// When a call that begins now must be answered.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.config.answer_within
+    }
+
+    /// The level that this node has applied is agreed on: all members know it, whoever leads.
+    fn check_level(&self, change: &Change) -> Result<(), ProposeError> {
+        let (needs, is) = (change.level(), self.outward.published.state().level());
+        if needs <= is {
+            Ok(())
+        } else {
+            Err(ProposeError::Level { needs, is })
+        }
     }
 
     fn leads(&self) -> Result<Leads, ProposeError> {

@@ -103,7 +103,7 @@ fn agreed_with(reports: &[NodeReport], tolerance: Duration) -> Option<NodeId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use state::Index;
+    use state::{FeatureLevel, Index};
 
     const TOLERANCE: Duration = Duration::from_secs(5);
 
@@ -113,6 +113,7 @@ mod tests {
             published: Some(Index(1)),
             clock_offset_ms: *offset,
             version: String::new(),
+            level: Some(FeatureLevel::NEWEST),
             faults: Vec::new(),
             draining: false,
             silent: Duration::from_secs(*silent),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use state::{
-    KeyPurpose, NodeId, State,
+    FeatureLevel, KeyPurpose, NodeId, State,
     ports::{Configuration, NodeReport},
 };
 
@@ -101,6 +101,8 @@ pub(crate) struct Picture<'a> {
     pub(crate) ready: &'a BTreeSet<NodeId>,
     /// Were not heard of for so long that they are to go.
     pub(crate) dead: &'a BTreeSet<NodeId>,
+    /// What all members know; absent if one was not heard of lately.
+    pub(crate) common: Option<FeatureLevel>,
     /// Who is to lead instead of this node, whose clock is off.
     pub(crate) successor: Option<NodeId>,
     pub(crate) voters_max: usize,
@@ -128,6 +130,8 @@ pub(crate) enum Step {
     Share(NodeId, KeyPurpose, u32),
     /// Make the next generation of a data key.
     Rotate(KeyPurpose, Vec<NodeId>),
+    /// Let what is of a higher level be written.
+    RaiseLevel(FeatureLevel),
 }
 
 impl Step {
@@ -155,6 +159,7 @@ impl Step {
                 format!("sharing the {purpose} key {generation} with node {node}")
             }
             Self::Rotate(purpose, _) => format!("rotating the {purpose} key"),
+            Self::RaiseLevel(level) => format!("raising the feature level to {level}"),
         }
     }
 }
@@ -167,6 +172,7 @@ pub(crate) fn plan(picture: &Picture<'_>) -> Vec<Step> {
     // Whoever leaves may be the last that others can get a copy of an old key from.
     steps.retain(|step| keys_complete || !matches!(step, Step::Finish(_)));
     steps.extend(dismissal(picture));
+    steps.extend(level(picture));
     steps.extend(shares);
     // Whoever was removed is out before its keys are replaced.
     if keys_complete {
@@ -268,6 +274,31 @@ fn dismissal(picture: &Picture<'_>) -> Option<Step> {
         others.partition(|node| *node == picture.me || picture.heard.contains(node));
     let enough = heard.len() >= VOTERS_LEFT && unheard.is_empty();
     (enough && !leaving).then_some(Step::Dismiss(dead))
+}
+
+/// Higher than it is, if all members know it.
+fn level(picture: &Picture<'_>) -> Option<Step> {
+    let common = picture.common?;
+    (common > picture.state.level()).then_some(Step::RaiseLevel(common))
+}
+
+/// What all members know, this program among them.
+pub(crate) fn common_level(
+    config: &Config,
+    state: &State,
+    reports: &[NodeReport],
+) -> Option<FeatureLevel> {
+    let of = |node: NodeId| {
+        let report = reports.iter().find(|report| report.node == node)?;
+        report
+            .level
+            .filter(|_| report.silent <= config.heard_within)
+    };
+    let mut common = FeatureLevel::NEWEST;
+    for member in state.members() {
+        common = common.min(of(member.id)?);
+    }
+    Some(common)
 }
 
 fn add_learner(picture: &Picture<'_>) -> Option<Step> {

@@ -137,7 +137,10 @@ pub(crate) async fn commit(
             return Err(CommitError::Deposed(error.to_string()));
         }
         Err(
-            error @ (ProposeError::Unknown | ProposeError::NoLeader | ProposeError::Overloaded),
+            error @ (ProposeError::Unknown
+            | ProposeError::NoLeader
+            | ProposeError::Overloaded
+            | ProposeError::Level { .. }),
         ) => {
             return Err(CommitError::Unsure(error));
         }

@@ -80,6 +80,7 @@ fn a_key_of_kms_names_its_cluster_too() {
         cluster: "edge".to_owned(),
         region: Some("eu-central-1".to_owned()),
         parameters: false,
+        join: false,
     };
     let key = arn.to_owned();
     assert_eq!(config.key, KeyProvider::Kms(KmsKey { key, aws }));
@@ -104,10 +105,31 @@ fn a_key_of_kms_names_its_cluster_too() {
             format!("{LEAST}[aws]\ncluster = \"edge\"\nregion = \"eu central\"\n"),
             "line 12: aws.region: a Region is written as in \"eu-central-1\"",
         ),
+        (
+            format!("{LEAST}[aws]\ncluster = \"edge\"\njoin = true\n"),
+            "line 12: aws.join: needs aws.parameters: by those a machine knows which cluster it enters",
+        ),
     ];
     for (text, fault) in cases {
         assert_eq!(faults(&text), [fault]);
     }
+}
+
+#[test]
+fn a_level_that_another_version_knows_holds_nothing_back() {
+    let held = |line: &str| {
+        let text = format!("{LEAST}[membership]\n{line}\n");
+        let config = Config::parse(&text, Path::new("/base")).unwrap();
+        config.feature_level_at_most
+    };
+    assert_eq!(held(""), FeatureLevel::NEWEST);
+    assert_eq!(held("feature_level_at_most = 1"), FeatureLevel::FIRST);
+    assert_eq!(held("feature_level_at_most = 9"), FeatureLevel::NEWEST);
+    let text = format!("{LEAST}[membership]\nfeature_level_at_most = 0\n");
+    assert_eq!(
+        faults(&text),
+        ["line 11: membership.feature_level_at_most: 0 is not between 1 and 1000"]
+    );
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Apply<'_> {
                 invitation,
                 newcomer,
             } => self.admit_node(*invitation, newcomer),
+            Change::AdmitMachine { machine, newcomer } => self.admit_machine(machine, newcomer),
             Change::AdmitOperator {
                 invitation,
                 name,
@@ -144,6 +145,7 @@ impl Apply<'_> {
                 purpose,
                 generation,
             } => self.drop_data_key(*purpose, *generation),
+            Change::RaiseLevel { level, members } => self.raise_level(*level, members),
             Change::RemoveNode { node } => self.remove_node(*node),
             Change::FinishRemoval { node } => self.finish_removal(*node),
             Change::SetZone { settings, revision } => self.set_zone(settings, *revision),
@@ -277,6 +279,7 @@ impl Change {
             | Self::CreateInvitation { .. }
             | Self::RevokeInvitation { .. }
             | Self::AdmitNode { .. }
+            | Self::AdmitMachine { .. }
             | Self::AdmitOperator { .. }
             | Self::AskRotation { .. }
             | Self::RemoveNode { .. } => false,
@@ -291,6 +294,7 @@ impl Change {
             | Self::Reseal(_)
             | Self::ResealCertificate(_)
             | Self::DropDataKey { .. }
+            | Self::RaiseLevel { .. }
             | Self::FinishRemoval { .. }
             | Self::CommitAccountKey { .. }
             | Self::RegisterAccount { .. }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 
-use crate::{Actor, Index, NodeId, Term, Timestamp};
+use crate::{Actor, FeatureLevel, Index, NodeId, Term, Timestamp};
 
 /// 128 random bits drawn when the cluster was formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,8 @@ pub struct Cluster {
     pub pause: Option<Pause>,
     /// Present if it began with a backup.
     pub restored: Option<Restored>,
+    /// What all members understand.
+    pub level: FeatureLevel,
 }
 
 /// What a backup is of.

@@ -11,10 +11,10 @@ pub use contents::{
 
 use crate::{
     Actor, BucketKey, CaName, CaSettings, CertificateId, ClusterId, Evidence, ExternalAccount,
-    FailureClass, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId,
-    OperatorId, OrderId, Origin, OwnershipToken, Placed, Proof, ProofMethod, Reissue,
-    RevocationState, Role, Rotation, Sealed, Tenant, Term, Timestamp, Traffic, Wants, Window,
-    ZoneSettings, ca::AccountKey,
+    FailureClass, FeatureLevel, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate,
+    KeyPurpose, NodeId, OperatorId, OrderId, Origin, OwnershipToken, Placed, Proof, ProofMethod,
+    Reissue, RevocationState, Role, Rotation, Sealed, Tenant, Term, Timestamp, Traffic, Wants,
+    Window, ZoneSettings, ca::AccountKey,
 };
 
 /// A change with everything that cannot be derived from the state.
@@ -207,6 +207,13 @@ pub enum Change {
         /// Who comes.
         newcomer: Newcomer,
     },
+    /// A machine of a cloud, which has vouched for it, becomes a member.
+    AdmitMachine {
+        /// As the cloud names it, so that no other machine ever has that name.
+        machine: String,
+        /// Who comes.
+        newcomer: Newcomer,
+    },
     /// An operator spends an invitation.
     AdmitOperator {
         /// Which invitation.
@@ -276,6 +283,13 @@ pub enum Change {
         purpose: KeyPurpose,
         /// Which generation.
         generation: u32,
+    },
+    /// Let what is of a higher level be written.
+    RaiseLevel {
+        /// The cluster's next level.
+        level: FeatureLevel,
+        /// Who said to know it; refused if there are others.
+        members: Vec<NodeId>,
     },
     /// Ask for a member's removal; the leader carries it out.
     RemoveNode {
@@ -465,6 +479,7 @@ impl Change {
             Self::RevokeInvitation { .. } => "revoke-invitation",
             Self::SweepInvitation { .. } => "sweep-invitation",
             Self::AdmitNode { .. } => "admit-node",
+            Self::AdmitMachine { .. } => "admit-machine",
             Self::AdmitOperator { .. } => "admit-operator",
             Self::CertifyNode { .. } => "certify-node",
             Self::CertifyOperator { .. } => "certify-operator",
@@ -475,6 +490,7 @@ impl Change {
             Self::Reseal(_) => "reseal",
             Self::ResealCertificate(_) => "reseal-certificate",
             Self::DropDataKey { .. } => "drop-data-key",
+            Self::RaiseLevel { .. } => "raise-level",
             Self::RemoveNode { .. } => "remove-node",
             Self::FinishRemoval { .. } => "finish-removal",
             Self::CommitAccountKey { .. } => "commit-account-key",

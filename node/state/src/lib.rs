@@ -41,6 +41,7 @@ pub mod hostname;
 pub mod id;
 pub mod invitation;
 pub mod ledger;
+pub mod level;
 pub mod machine;
 pub mod member;
 pub mod operator;
@@ -80,6 +81,7 @@ pub use invitation::{Invitation, Redemption, Role};
 pub use ledger::{
     BLOCK_LONGEST, Bucket, BucketKey, Budget, Limit, LimitKind, LimitOverride, Share,
 };
+pub use level::FeatureLevel;
 pub use machine::State;
 pub use member::{IssuedCertificate, Member, Removed};
 pub use operator::Operator;

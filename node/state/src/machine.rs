@@ -8,10 +8,10 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::{
     Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, Challenge, ChallengeKind,
-    ClusterId, DataKey, Due, Epoch, Hostname, HostnameRecord, Index, Invitation, InvitationId,
-    KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order, OrderId, Pause,
-    Removed, Restored, Share, Stage, Standing, Tenant, Timestamp, Tombstone, Traffic, Zone,
-    challenge, cluster::Cluster, order::PlacedChallenge,
+    ClusterId, DataKey, Due, Epoch, FeatureLevel, Hostname, HostnameRecord, Index, Invitation,
+    InvitationId, KeyAlgorithm, KeyPurpose, Limit, Member, NodeId, Operator, OperatorId, Order,
+    OrderId, Pause, Removed, Restored, Share, Stage, Standing, Tenant, Timestamp, Tombstone,
+    Traffic, Zone, challenge, cluster::Cluster, order::PlacedChallenge,
 };
 
 /// All that the cluster agrees on, apart from bodies.
@@ -79,6 +79,14 @@ impl State {
         self.cluster
             .as_ref()
             .map(|cluster| cluster.epoch)
+            .unwrap_or_default()
+    }
+
+    /// What all members understand.
+    pub fn level(&self) -> FeatureLevel {
+        self.cluster
+            .as_ref()
+            .map(|cluster| cluster.level)
             .unwrap_or_default()
     }
 

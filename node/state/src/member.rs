@@ -22,8 +22,11 @@ pub struct Member {
     pub public_key: Bytes,
     /// X25519 public key that data keys are sealed to.
     pub hpke_public_key: Bytes,
-    /// The right it came by; absent for the founder.
+    /// The right it came by; absent for the founder, and for machines that the cloud vouches for.
     pub invitation: Option<InvitationId>,
+    /// Which machine of a cloud it is, if that vouched for it: see
+    /// [`crate::Change::AdmitMachine`].
+    pub machine: Option<String>,
     /// When it was admitted.
     pub joined_at: Timestamp,
     /// Its certificate, once the leader has signed one.
@@ -59,4 +62,6 @@ pub struct Removed {
     pub removed_at: Timestamp,
     /// The log index of that: data keys made earlier were known to it.
     pub removed: Index,
+    /// Which machine it was: it does not come back unasked.
+    pub machine: Option<String>,
 }

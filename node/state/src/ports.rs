@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Actor, Certificate, CertificateBody, CertificateId, Change, Event, Hostname, HostnameRecord,
-    Index, KeyPurpose, Member, NodeId, Operator, OperatorId, Outcome, Role, Sealed, Secret, State,
-    Term, Timestamp, bodies, codec, event, reach::Nonce, sealed::SealContext,
+    Actor, Certificate, CertificateBody, CertificateId, Change, Event, FeatureLevel, Hostname,
+    HostnameRecord, Index, KeyPurpose, Member, NodeId, Operator, OperatorId, Outcome, Role, Sealed,
+    Secret, State, Term, Timestamp, bodies, codec, event, reach::Nonce, sealed::SealContext,
 };
 
 /// The door to the replicated log.
@@ -55,6 +55,18 @@ pub enum ProposeError {
     /// Nothing was proposed.
     #[error("this node's replica has stopped: {0}")]
     Stopped(String),
+    /// Nothing was proposed.
+    #[error(
+        "this needs feature level {needs}, and the cluster is at {is}: it rises by itself once \
+         every member runs a version that knows it (`hostquorum cluster upgrade-check` shows who \
+         does not)"
+    )]
+    Level {
+        /// What the change needs.
+        needs: FeatureLevel,
+        /// Where the cluster is.
+        is: FeatureLevel,
+    },
 }
 
 fn leader(node: &Option<NodeId>) -> String {
@@ -180,6 +192,9 @@ pub struct NodeReport {
     pub clock_offset_ms: i64,
     /// Its program's version.
     pub version: String,
+    /// The highest level that it knows, or is told to be content with; `None` if it was never
+    /// heard.
+    pub level: Option<FeatureLevel>,
     /// What ails it, in a few words each.
     pub faults: Vec<String>,
     /// It is about to stop.

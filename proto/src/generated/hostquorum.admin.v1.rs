@@ -1447,6 +1447,9 @@ pub struct ClusterStatus {
     /// When the online CA that signs at present ends.
     #[prost(message, optional, tag = "20")]
     pub issuing_ca_not_after: ::core::option::Option<::prost_types::Timestamp>,
+    /// What all members understand. It rises by itself when all run a version that knows more.
+    #[prost(uint32, tag = "21")]
+    pub feature_level: u32,
 }
 /// What the cluster seals its secrets under.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1622,6 +1625,9 @@ pub struct Report {
     /// Since the report was received.
     #[prost(uint64, tag = "6")]
     pub silent_ms: u64,
+    /// The highest feature level that it knows, or is told to be content with.
+    #[prost(uint32, tag = "7")]
+    pub feature_level: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMembersRequest {}

@@ -196,6 +196,9 @@ pub struct NodeReport {
     /// Which secret it seals session tickets with; absent if it has none.
     #[prost(message, optional, tag = "8")]
     pub tickets: ::core::option::Option<TicketLineage>,
+    /// The highest feature level that it knows, or is told to be content with.
+    #[prost(uint32, tag = "9")]
+    pub feature_level: u32,
 }
 /// A secret and all that follow from it, by name. It tells nothing of the secret.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

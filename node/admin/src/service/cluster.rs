@@ -92,6 +92,7 @@ impl Cluster for Desk {
             issuing_ca_not_after: state
                 .authority()
                 .map(|authority| convert::timestamp(authority.issuing_not_after)),
+            feature_level: state.level().0,
         }))
     }
 

@@ -24,8 +24,8 @@ use proto::admin::v1::{
 };
 use rcgen::{CertificateParams, KeyPair};
 use state::{
-    Actor, Change, Done, Hostname, Index, InvitationId, KeyAlgorithm, NodeId, OperatorId, Outcome,
-    Role, Secret, State, Term, Timestamp,
+    Actor, Change, Done, FeatureLevel, Hostname, Index, InvitationId, KeyAlgorithm, NodeId,
+    OperatorId, Outcome, Role, Secret, State, Term, Timestamp,
     command::Newcomer,
     ports::{
         Applied, Bodies, BodiesError, Clock, Configuration, Leadership, Members, MembersError,
@@ -294,6 +294,7 @@ pub(crate) fn report(node: u64, published: Option<u64>, silent_ms: u64) -> NodeR
         published: published.map(Index),
         clock_offset_ms: 0,
         version: "1.2.3".to_owned(),
+        level: Some(FeatureLevel::NEWEST),
         faults: Vec::new(),
         draining: false,
         silent: Duration::from_millis(silent_ms),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::peer::v1 as wire;
-use state::{Index, NodeId, ports::NodeReport};
+use state::{FeatureLevel, Index, NodeId, ports::NodeReport};
 use tokio::time::Instant;
 
 use super::{HEARD_WITHIN, tickets::Name};
@@ -43,6 +43,7 @@ struct Entry {
     bearing_ms: i64,
     measured: bool,
     version: String,
+    level: FeatureLevel,
     faults: Vec<String>,
     draining: bool,
     /// Which secret of session tickets it has.
@@ -81,6 +82,7 @@ impl Table {
             bearing_ms,
             measured,
             version: cut(report.version),
+            level: FeatureLevel(report.feature_level),
             faults: report
                 .faults
                 .into_iter()
@@ -104,6 +106,7 @@ impl Table {
             published: Some(entry.published),
             clock_offset_ms: entry.offset_ms.saturating_sub(jumped),
             version: entry.version.clone(),
+            level: Some(entry.level),
             faults: entry.faults.clone(),
             draining: entry.draining,
             silent: now.instant.saturating_duration_since(entry.heard),
@@ -130,6 +133,7 @@ pub(super) fn never_heard(node: NodeId, silent: Duration) -> NodeReport {
         published: None,
         clock_offset_ms: 0,
         version: String::new(),
+        level: None,
         faults: Vec::new(),
         draining: false,
         silent,

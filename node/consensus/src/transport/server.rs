@@ -299,7 +299,8 @@ fn failure(error: &ProposeError) -> Result<u64, Failure> {
         ProposeError::NoLeader => Ok(0),
         ProposeError::Unknown => Err(Failure::Unknown),
         ProposeError::Overloaded => Err(Failure::Overloaded),
-        ProposeError::Stopped(_) => Err(Failure::Stopped),
+        // Whoever forwards has asked itself that before.
+        ProposeError::Stopped(_) | ProposeError::Level { .. } => Err(Failure::Stopped),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use consensus::Config;
 use state::ports::{Bodies, Lease, Propose, ProposeError};
-use state::{Change, Hostname, Outcome, Refusal, Term};
+use state::{Actor, Change, Done, FeatureLevel, Hostname, NodeId, Outcome, Refusal, Term};
 use tokio::time::Instant;
 
 use crate::world::{World, authorize, name, until};
@@ -38,6 +38,51 @@ async fn a_refusal_is_an_outcome() {
         .await;
     assert!(
         matches!(applied.outcome, Outcome::Refused(Refusal::NotFound(_))),
+        "{applied:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_a_higher_level_enters_no_log_before_the_level_is_agreed_on() {
+    let world = World::founded(3, Config::default()).await;
+    let (leader, _) = world.leader().await;
+    let follower = 1 + leader % 3;
+    let admit = || Change::AdmitMachine {
+        machine: "machine".to_owned(),
+        newcomer: state::testing::newcomer(9),
+    };
+    let needs = admit().level();
+    let is = FeatureLevel::FIRST;
+    let before = world.write(leader, 1).await.unwrap().index;
+    for node in [leader, follower] {
+        let answer = world
+            .replica(node)
+            .propose(Actor::operator("test"), admit())
+            .await;
+        assert_eq!(answer, Err(ProposeError::Level { needs, is }));
+    }
+    let index = world.write(leader, 2).await.unwrap().index;
+    assert_eq!(index.0, before.0 + 1, "nothing stands between");
+
+    let members = world.state(leader).members().map(|it| it.id).collect();
+    let raise = Change::RaiseLevel {
+        level: needs,
+        members,
+    };
+    let term = world.term(leader);
+    let take_over = Change::TakeOver {
+        node: NodeId(leader),
+    };
+    let duties = [take_over, raise].into_iter();
+    for duty in duties {
+        let applied = world.replica(leader).propose_as(term, duty).await.unwrap();
+        assert_ne!(applied.outcome, Outcome::Refused(Refusal::NotDue));
+    }
+    let index = world.write(leader, 3).await.unwrap().index;
+    world.converge(&[follower], index).await;
+    let applied = world.propose(follower, admit()).await;
+    assert!(
+        matches!(applied.outcome, Outcome::Done(Done::Node(_))),
         "{applied:?}"
     );
 }
@@ -92,7 +137,7 @@ async fn duties_are_never_forwarded_and_end_with_their_term() {
     let (id, leader) = world.leader().await;
     let term = world.term(id);
     let follower = world.replica(1 + id % 3);
-    let node = state::NodeId(id);
+    let node = NodeId(id);
     let error = follower
         .propose_as(term, Change::Confirm)
         .await
@@ -157,7 +202,7 @@ async fn without_a_quorum_nothing_is_acknowledged_and_the_answer_comes_in_time()
     let other = 1 + id % 3;
     let applied = world
         .replica(other)
-        .propose(state::Actor::operator("test"), authorize(2))
+        .propose(Actor::operator("test"), authorize(2))
         .await
         .unwrap();
     world.converge(&[1, 2, 3], applied.index).await;

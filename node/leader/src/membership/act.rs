@@ -7,7 +7,7 @@ use state::{
     ports::{IdentitiesError, MembersError},
 };
 
-use super::{Memory, Picture, Step, heard, plan};
+use super::{Memory, Picture, Step, common_level, heard, plan};
 use crate::{
     clocks::Doubt,
     reign::{CommitError, Reign},
@@ -55,6 +55,7 @@ pub(crate) fn survey(reign: &Reign, memory: &mut Memory, doubt: &mut Doubt) -> V
         heard: &heard,
         ready: &ready,
         dead: &dead,
+        common: common_level(config, &state, &reports),
         successor,
         voters_max: config.voters_max,
     })
@@ -88,6 +89,10 @@ async fn take(reign: &Reign, step: Step) -> Result<(), MembershipError> {
         Step::Share(node, purpose, generation) => match state.member(node) {
             Some(member) => identities.share_data_key(member, purpose, generation)?,
             None => return Ok(()),
+        },
+        Step::RaiseLevel(level) => Change::RaiseLevel {
+            level,
+            members: state.members().map(|member| member.id).collect(),
         },
         Step::Rotate(purpose, holders) => identities.rotate_data_key(&state, purpose, &holders)?,
     };

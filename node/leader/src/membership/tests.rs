@@ -2,6 +2,7 @@
 //!
 //! `1v 2l 3-` are members: voter, learner, not in Raft. `!` leaving, `?` not heard of,
 //! `*` has kept up, `+` is dead, `k` holds the control key. Node 1 leads and holds it.
+//! `all-know-2` is the feature level that every member was heard to know.
 
 use state::{
     Actor, Change, HpkeSealed, InvitationId, Role, Rotation, Term,
@@ -17,6 +18,7 @@ struct Cluster {
     heard: BTreeSet<NodeId>,
     ready: BTreeSet<NodeId>,
     dead: BTreeSet<NodeId>,
+    common: Option<FeatureLevel>,
 }
 
 fn sealed() -> HpkeSealed {
@@ -34,6 +36,7 @@ impl Cluster {
             heard: BTreeSet::new(),
             ready: BTreeSet::new(),
             dead: BTreeSet::new(),
+            common: None,
         };
         let take_over = Change::TakeOver { node: NodeId(1) };
         cluster.alone.duty(Term(1), take_over);
@@ -49,6 +52,10 @@ impl Cluster {
     }
 
     fn member(&mut self, word: &str) {
+        if let Some(level) = word.strip_prefix("all-know-") {
+            self.common = Some(FeatureLevel(level.parse().unwrap()));
+            return;
+        }
         let number: u8 = word[..1].parse().unwrap();
         let node = NodeId(number.into());
         if number > 1 {
@@ -108,6 +115,7 @@ impl Cluster {
             heard: &self.heard,
             ready: &self.ready,
             dead: &self.dead,
+            common: self.common,
             successor: None,
             voters_max: 5,
         });
@@ -129,6 +137,42 @@ fn one_member_alone_has_nothing_to_do() {
 fn an_admitted_member_becomes_a_learner_and_two_members_have_one_voter() {
     check("1v 2-", &["beginning to replicate to node 2"]);
     check("1v 2l*k", &[]);
+}
+
+#[test]
+fn the_feature_level_rises_when_all_members_know_more() {
+    check("1v", &[]);
+    check("1v all-know-1", &[]);
+    check("1v all-know-2", &["raising the feature level to 2"]);
+}
+
+#[test]
+fn a_member_that_is_old_or_was_not_heard_lately_keeps_the_feature_level() {
+    let cluster = Cluster::parse("1v 2l 3l");
+    let state = cluster.alone.state();
+    let common = |told: &[(u64, Option<u32>, u64)]| {
+        let report = |&(node, level, silent_s): &(u64, Option<u32>, u64)| NodeReport {
+            node: NodeId(node),
+            published: None,
+            clock_offset_ms: 0,
+            version: String::new(),
+            level: level.map(FeatureLevel),
+            faults: Vec::new(),
+            draining: false,
+            silent: Duration::from_secs(silent_s),
+        };
+        let reports: Vec<NodeReport> = told.iter().map(report).collect();
+        common_level(&Config::default(), &state, &reports).map(|level| level.0)
+    };
+    let newest = FeatureLevel::NEWEST.0;
+    let knows = Some(newest);
+    let all = [(1, knows, 0), (2, knows, 1), (3, knows, 1)];
+    assert_eq!(common(&all), knows);
+    assert_eq!(common(&[all[0], all[1], (3, Some(1), 1)]), Some(1));
+    assert_eq!(common(&[all[0], all[1], (3, Some(newest + 1), 1)]), knows);
+    assert_eq!(common(&[all[0], all[1], (3, knows, 60)]), None);
+    assert_eq!(common(&[all[0], all[1], (3, None, 1)]), None);
+    assert_eq!(common(&all[..2]), None);
 }
 
 #[test]

@@ -18,7 +18,8 @@ use leader::{
     },
 };
 use state::{
-    Actor, Change, Index, KeyPurpose, Member, NodeId, Operator, Secret, State, Term, Timestamp,
+    Actor, Change, FeatureLevel, Index, KeyPurpose, Member, NodeId, Operator, Secret, State, Term,
+    Timestamp,
     ports::{
         Applied, Clock, Configuration, Identities, IdentitiesError, Lease, Members, MembersError,
         NodeReport, Propose, ProposeError, ServingSet,
@@ -170,6 +171,8 @@ impl ServingSet for OneReport {
             published: Some(Index(u64::MAX)),
             clock_offset_ms,
             version: String::new(),
+            // Where the cluster is: raising it is a duty more, at which a leader could die.
+            level: Some(FeatureLevel::FIRST),
             faults: Vec::new(),
             draining: false,
             silent,

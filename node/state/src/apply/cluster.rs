@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Apply;
 use crate::{
-    ClusterId, Epoch, Index, NodeId, Origin, Refusal, Restored, Restoring, Zone, ZoneSettings,
+    ClusterId, Epoch, FeatureLevel, Index, NodeId, Origin, Refusal, Restored, Restoring, Zone,
+    ZoneSettings,
     cluster::{Cluster, Counters, Pause},
     command::Found,
     outcome::Done,
@@ -27,6 +28,7 @@ impl Apply<'_> {
                 claim: self.index,
                 progress: Restoring::Incomplete,
             }),
+            level: FeatureLevel::FIRST,
         });
         self.put_authority(found.authority.clone());
         if let Some(ca) = &found.ca {
@@ -44,7 +46,7 @@ impl Apply<'_> {
             key.created_at = self.command.at;
             self.put_data_key(key);
         }
-        let node = self.new_member(&found.founder, None);
+        let node = self.new_member(&found.founder, None, None);
         self.certify_node(node, &found.founder_certificate)?;
         let operator = self.new_operator(
             &found.admin_name,
@@ -73,6 +75,24 @@ impl Apply<'_> {
             Some(term) if term == now => Ok(Done::Unchanged),
             _ => Err(Refusal::StaleTerm { now }),
         }
+    }
+
+    /// Never lowered; and whoever was admitted since the leader looked must be asked first.
+    pub(super) fn raise_level(
+        &mut self,
+        level: FeatureLevel,
+        members: &[NodeId],
+    ) -> Result<Done, Refusal> {
+        let mut cluster = self.cluster();
+        if level <= cluster.level {
+            return Ok(Done::Unchanged);
+        }
+        if !self.state.members.keys().all(|node| members.contains(node)) {
+            return Err(Refusal::NotDue);
+        }
+        cluster.level = level;
+        self.put_cluster(cluster);
+        Ok(Done::Nothing)
     }
 
     /// Whoever pauses what is paused says why anew.

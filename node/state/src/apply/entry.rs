@@ -79,31 +79,49 @@ impl Apply<'_> {
                 Err(Refusal::MemberTaken("key"))
             };
         }
-        if self
-            .state
-            .members
-            .values()
-            .any(|member| member.name == newcomer.name)
-        {
+        self.check_new(newcomer)?;
+        let node = self.new_member(newcomer, Some(id), None);
+        self.spend(invitation, &newcomer.public_key, Became::Node(node));
+        Ok(Done::Node(node))
+    }
+
+    /// Each machine once: one that was removed needs an invitation, and so does one that has
+    /// lost its keys.
+    pub(super) fn admit_machine(
+        &mut self,
+        machine: &str,
+        newcomer: &Newcomer,
+    ) -> Result<Done, Refusal> {
+        let is = |known: &Option<String>| known.as_deref() == Some(machine);
+        let mut members = self.state.members.values();
+        match members.find(|member| is(&member.machine)) {
+            Some(member) if member.public_key == newcomer.public_key => {
+                return Ok(Done::Node(member.id));
+            }
+            Some(_) => return Err(Refusal::MemberTaken("machine")),
+            None => {}
+        }
+        if self.state.removed.values().any(|it| is(&it.machine)) {
+            return Err(Refusal::MemberTaken("machine"));
+        }
+        self.check_new(newcomer)?;
+        let machine = Some(machine.to_owned());
+        Ok(Done::Node(self.new_member(newcomer, None, machine)))
+    }
+
+    /// Its name is no member's, and its key never was one's.
+    fn check_new(&self, newcomer: &Newcomer) -> Result<(), Refusal> {
+        let (members, removed) = (&self.state.members, &self.state.removed);
+        if members.values().any(|it| it.name == newcomer.name) {
             return Err(Refusal::MemberTaken("name"));
         }
         let known = |key: &Bytes| *key == newcomer.public_key;
-        if self
-            .state
-            .members
-            .values()
-            .any(|member| known(&member.public_key))
-            || self
-                .state
-                .removed
-                .values()
-                .any(|removed| known(&removed.public_key))
+        if members.values().any(|it| known(&it.public_key))
+            || removed.values().any(|it| known(&it.public_key))
         {
             return Err(Refusal::MemberTaken("key"));
         }
-        let node = self.new_member(newcomer, Some(id));
-        self.spend(invitation, &newcomer.public_key, Became::Node(node));
-        Ok(Done::Node(node))
+        Ok(())
     }
 
     pub(super) fn admit_operator(

@@ -15,6 +15,7 @@ impl Apply<'_> {
         &mut self,
         newcomer: &Newcomer,
         invitation: Option<InvitationId>,
+        machine: Option<String>,
     ) -> NodeId {
         let id = NodeId(self.draw(|counters| &mut counters.node));
         self.put_member(Member {
@@ -25,6 +26,7 @@ impl Apply<'_> {
             public_key: newcomer.public_key.clone(),
             hpke_public_key: newcomer.hpke_public_key.clone(),
             invitation,
+            machine,
             joined_at: self.command.at,
             certificate: None,
             leaving: false,
@@ -170,6 +172,7 @@ impl Apply<'_> {
             public_key: member.public_key,
             removed_at: self.command.at,
             removed: self.index,
+            machine: member.machine,
         });
         Ok(Done::Nothing)
     }

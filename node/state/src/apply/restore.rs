@@ -141,12 +141,14 @@ impl Change {
                 | Self::RevokeInvitation { .. }
                 | Self::SweepInvitation { .. }
                 | Self::AdmitNode { .. }
+                | Self::AdmitMachine { .. }
                 | Self::AdmitOperator { .. }
                 | Self::CertifyNode { .. }
                 | Self::CertifyOperator { .. }
                 | Self::RenewIssuing { .. }
                 | Self::ShareDataKey { .. }
                 | Self::RotateDataKey { .. }
+                | Self::RaiseLevel { .. }
                 | Self::RemoveNode { .. }
                 | Self::FinishRemoval { .. }
         )

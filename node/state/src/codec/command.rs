@@ -5,8 +5,8 @@ mod contents;
 use super::{
     DecodeError,
     convert::{
-        array, bytes_of, certificate_id, cluster_id, field, hostname, hpke_from, hpke_to, purpose,
-        role,
+        array, bytes_of, certificate_id, cluster_id, feature_level, field, hostname, hpke_from,
+        hpke_to, purpose, role,
     },
     issuance::{
         ca_name, failure_class, proof, proof_method, reissue, revocation_reason, tenant, token,
@@ -93,6 +93,10 @@ impl From<&Change> for wire::Change {
                 invitation: invitation.0,
                 newcomer: Some(newcomer.into()),
             }),
+            Change::AdmitMachine { machine, newcomer } => Self::AdmitMachine(wire::AdmitMachine {
+                machine: machine.clone(),
+                newcomer: Some(newcomer.into()),
+            }),
             Change::AdmitOperator {
                 invitation,
                 name,
@@ -158,6 +162,10 @@ impl From<&Change> for wire::Change {
             } => Self::DropDataKey(wire::DataKeyName {
                 purpose: purpose.as_str().to_owned(),
                 generation: *generation,
+            }),
+            Change::RaiseLevel { level, members } => Self::RaiseLevel(wire::RaiseLevel {
+                level: level.0,
+                members: members.iter().map(|node| node.0).collect(),
             }),
             Change::RemoveNode { node } => Self::RemoveNode(node.0),
             Change::FinishRemoval { node } => Self::FinishRemoval(node.0),
@@ -389,6 +397,10 @@ impl TryFrom<wire::Change> for Change {
                 invitation: InvitationId(admit.invitation),
                 newcomer: field(admit.newcomer, "newcomer")?.into(),
             },
+            Wire::AdmitMachine(admit) => Self::AdmitMachine {
+                machine: admit.machine,
+                newcomer: field(admit.newcomer, "newcomer")?.into(),
+            },
             Wire::AdmitOperator(admit) => Self::AdmitOperator {
                 invitation: InvitationId(admit.invitation),
                 name: admit.name,
@@ -432,6 +444,10 @@ impl TryFrom<wire::Change> for Change {
             Wire::DropDataKey(key) => Self::DropDataKey {
                 purpose: purpose(&key.purpose)?,
                 generation: key.generation,
+            },
+            Wire::RaiseLevel(raise) => Self::RaiseLevel {
+                level: feature_level(raise.level)?,
+                members: raise.members.into_iter().map(NodeId).collect(),
             },
             Wire::RemoveNode(node) => Self::RemoveNode { node: NodeId(node) },
             Wire::FinishRemoval(node) => Self::FinishRemoval { node: NodeId(node) },

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::{DecodeError, wire};
 use crate::{
-    Authority, CertificateId, ChainId, ClusterId, DataKey, Hostname, HpkeSealed, Index,
-    IssuedCertificate, KeyPurpose, NodeId, Origin, OriginProtocol, Role, Sealed, Timestamp,
+    Authority, CertificateId, ChainId, ClusterId, DataKey, FeatureLevel, Hostname, HpkeSealed,
+    Index, IssuedCertificate, KeyPurpose, NodeId, Origin, OriginProtocol, Role, Sealed, Timestamp,
     command::Newcomer,
 };
 
@@ -42,6 +42,16 @@ pub(super) fn chain_id(bytes: &[u8]) -> Result<ChainId> {
 
 pub(super) fn cluster_id(bytes: &[u8]) -> Result<ClusterId> {
     array(bytes, "cluster_id").map(ClusterId)
+}
+
+/// One that this program does not know is a newer program's.
+pub(super) fn feature_level(level: u32) -> Result<FeatureLevel> {
+    let level = FeatureLevel(level);
+    let known = FeatureLevel::FIRST..=FeatureLevel::NEWEST;
+    known
+        .contains(&level)
+        .then_some(level)
+        .ok_or(DecodeError::Unknown("feature level"))
 }
 
 pub(super) fn bytes_of(array: &[u8]) -> Bytes {

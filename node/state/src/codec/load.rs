@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::{
     DecodeError,
-    convert::{array, certificate_id, chain_id, cluster_id, field, hostname, role},
+    convert::{array, certificate_id, chain_id, cluster_id, feature_level, field, hostname, role},
     issuance::{algorithm, bucket_from, budget, ca_name, reissue, tenant},
     order::stage_from,
     record::{self, kind},
     unversioned, wire,
 };
 use crate::{
-    Actor, Certificate, Epoch, Extra, HostnameRecord, Index, Invitation, InvitationId, Member,
-    NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed, Source, State, Term,
-    Timestamp, Traffic, Wants,
+    Actor, Certificate, Epoch, Extra, FeatureLevel, HostnameRecord, Index, Invitation,
+    InvitationId, Member, NodeId, Operator, OperatorId, Order, OrderId, Redemption, Removed,
+    Source, State, Term, Timestamp, Traffic, Wants,
     backup::Portable,
     cluster::{Cluster, Counters, Pause},
     command::Newcomer,
@@ -156,6 +156,7 @@ fn cluster(cluster: wire::Cluster) -> Result<Cluster> {
             since: Timestamp(pause.since),
         }),
         restored: cluster.restored.map(TryInto::try_into).transpose()?,
+        level: feature_level(cluster.level.unwrap_or(FeatureLevel::FIRST.0))?,
     })
 }
 
@@ -173,6 +174,7 @@ fn member(member: wire::Member) -> Result<Member> {
         public_key: who.public_key,
         hpke_public_key: who.hpke_public_key,
         invitation: member.invitation.map(InvitationId),
+        machine: member.machine,
         joined_at: Timestamp(member.joined_at),
         certificate: member.certificate.map(Into::into),
         leaving: member.leaving,
@@ -186,6 +188,7 @@ fn removed(removed: wire::Removed) -> Removed {
         public_key: removed.public_key,
         removed_at: Timestamp(removed.removed_at),
         removed: Index(removed.removed),
+        machine: removed.machine,
     }
 }
 

@@ -7,9 +7,10 @@ use crate::{
 };
 
 /// Texts that a refusal carries by reference: they are found again by their value.
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     "name",
     "key",
+    "machine",
     "admitted",
     "prepared",
     "ready-intent",

@@ -5,10 +5,10 @@ use prost::Message;
 
 use super::{convert::bytes_of, issuance::bucket_to, order::stage_to, versioned, wire};
 use crate::{
-    Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, Hostname,
-    HostnameRecord, Invitation, InvitationId, KeyAlgorithm, KeyPurpose, Member, NodeId, Operator,
-    Order, OrderId, Removed, Source, State, Tombstone, Zone, cluster::Cluster, invitation::Became,
-    reseal::Holder,
+    Authority, Bucket, BucketKey, Ca, CaName, Certificate, CertificateId, DataKey, FeatureLevel,
+    Hostname, HostnameRecord, Invitation, InvitationId, KeyAlgorithm, KeyPurpose, Member, NodeId,
+    Operator, Order, OrderId, Removed, Source, State, Tombstone, Zone, cluster::Cluster,
+    invitation::Became, reseal::Holder,
 };
 
 /// The kinds of records. 0x00 is the consensus's own.
@@ -94,6 +94,7 @@ pub(crate) fn cluster(cluster: &Cluster) -> Pair {
         }),
         names: (cluster.names != cluster.id).then(|| bytes_of(&cluster.names.0)),
         restored: cluster.restored.as_ref().map(Into::into),
+        level: (cluster.level != FeatureLevel::FIRST).then_some(cluster.level.0),
     };
     pair(key(kind::CLUSTER, &[]), &value)
 }
@@ -152,6 +153,7 @@ pub(crate) fn member(member: &Member) -> Pair {
         joined_at: member.joined_at.0,
         certificate: member.certificate.as_ref().map(Into::into),
         leaving: member.leaving,
+        machine: member.machine.clone(),
     };
     pair(member_key(member.id), &value)
 }
@@ -163,6 +165,7 @@ pub(crate) fn removed(removed: &Removed) -> Pair {
         public_key: removed.public_key.clone(),
         removed_at: removed.removed_at.0,
         removed: removed.removed.0,
+        machine: removed.machine.clone(),
     };
     pair(key(kind::REMOVED, &removed.id.0.to_be_bytes()), &value)
 }

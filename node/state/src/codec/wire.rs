@@ -65,6 +65,17 @@ pub(super) struct Cluster {
     pub(super) names: Option<Bytes>,
     #[prost(message, optional, tag = "13")]
     pub(super) restored: Option<Restored>,
+    // Absent: the first.
+    #[prost(uint32, optional, tag = "14")]
+    pub(super) level: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RaiseLevel {
+    #[prost(uint32, tag = "1")]
+    pub(super) level: u32,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(super) members: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -171,6 +182,8 @@ pub(super) struct Member {
     pub(super) certificate: Option<IssuedCertificate>,
     #[prost(bool, tag = "6")]
     pub(super) leaving: bool,
+    #[prost(string, optional, tag = "7")]
+    pub(super) machine: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -185,6 +198,16 @@ pub(super) struct Removed {
     pub(super) removed_at: u64,
     #[prost(uint64, tag = "5")]
     pub(super) removed: u64,
+    #[prost(string, optional, tag = "6")]
+    pub(super) machine: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AdmitMachine {
+    #[prost(string, tag = "1")]
+    pub(super) machine: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) newcomer: Option<Newcomer>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -283,7 +306,7 @@ pub(super) struct Command {
     pub(super) duty: Option<u64>,
     #[prost(
         oneof = "Change",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70"
     )]
     pub(super) change: Option<Change>,
 }
@@ -408,6 +431,10 @@ pub(super) enum Change {
     ResealCertificate(ResealCertificate),
     #[prost(message, tag = "68")]
     DropDataKey(DataKeyName),
+    #[prost(message, tag = "69")]
+    RaiseLevel(RaiseLevel),
+    #[prost(message, tag = "70")]
+    AdmitMachine(AdmitMachine),
 }
 
 #[derive(Clone, PartialEq, Message)]

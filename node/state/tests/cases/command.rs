@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use state::{
-    Actor, CaName, CertificateId, Change, Command, Holder, HpkeSealed, Index, InvitationId,
-    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin, OriginProtocol,
-    Registration, Role, Rotation, Sealed, Term, Timestamp,
+    Actor, CaName, CertificateId, Change, Command, FeatureLevel, Holder, HpkeSealed, Index,
+    InvitationId, IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Origin,
+    OriginProtocol, Registration, Role, Rotation, Sealed, Term, Timestamp,
     command::{Reseal, ResealCertificate},
     testing,
 };
@@ -204,6 +204,14 @@ fn member_change(words: &Words<'_>, cluster: &Cluster) -> Result<Option<Change>,
                 newcomer,
             }
         }
+        "admit-machine" => Change::AdmitMachine {
+            machine: words.at(1)?.to_owned(),
+            newcomer: testing::newcomer(number(words.get("keys").unwrap_or("2"))?),
+        },
+        "raise-level" => Change::RaiseLevel {
+            level: FeatureLevel(number(words.at(1)?)?),
+            members: words.numbers("known-by")?.into_iter().map(NodeId).collect(),
+        },
         "admit-operator" => Change::AdmitOperator {
             invitation: InvitationId(number(words.at(1)?)?),
             name: words.get("name").unwrap_or("bob").to_owned(),

@@ -5,8 +5,8 @@ mod issuance;
 use std::time::Duration;
 
 use state::{
-    Done, Due, InvitationId, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId, Outcome,
-    Refusal, State, Timestamp, codec::record::kind, invitation::Became, testing,
+    Done, Due, FeatureLevel, InvitationId, KeyAlgorithm, KeyPurpose, NodeId, OperatorId, OrderId,
+    Outcome, Refusal, State, Timestamp, codec::record::kind, invitation::Became, testing,
 };
 
 pub(crate) use issuance::ledger;
@@ -171,7 +171,7 @@ fn optional<T>(name: &str, value: Option<T>, show: impl Fn(T) -> String) -> Stri
 fn cluster(state: &State) -> Option<String> {
     let epoch = state.epoch();
     Some(format!(
-        "{} epoch {} term {} node {}{}",
+        "{} epoch {} term {} node {}{}{}",
         state.cluster_id()?,
         epoch.number,
         epoch.term,
@@ -181,7 +181,12 @@ fn cluster(state: &State) -> Option<String> {
             pause.by,
             moment(pause.since),
             pause.reason
-        ))
+        )),
+        optional(
+            "level",
+            Some(state.level()).filter(|level| *level > FeatureLevel::FIRST),
+            |level| level.to_string()
+        )
     ))
 }
 
@@ -199,11 +204,12 @@ fn member(state: &State, id: NodeId) -> Option<String> {
     let member = state.member(id)?;
     let certificate = member.certificate.as_ref();
     Some(format!(
-        "{} at {} joined {}{}{}{}",
+        "{} at {} joined {}{}{}{}{}",
         member.name,
         member.peer_address,
         moment(member.joined_at),
         optional("by invitation", member.invitation, |id| id.to_string()),
+        optional("as machine", member.machine.as_ref(), String::clone),
         optional("certified until", certificate, |certificate| moment(
             certificate.not_after
         )),
@@ -214,10 +220,11 @@ fn member(state: &State, id: NodeId) -> Option<String> {
 fn removed(state: &State, id: NodeId) -> Option<String> {
     let removed = state.removed().find(|removed| removed.id == id)?;
     Some(format!(
-        "{} removed {} at index {}",
+        "{} removed {} at index {}{}",
         removed.name,
         moment(removed.removed_at),
-        removed.removed
+        removed.removed,
+        optional("as machine", removed.machine.as_ref(), String::clone)
     ))
 }
 

@@ -6,9 +6,9 @@ mod traffic;
 use bytes::Bytes;
 use state::{
     Actor, Authority, BackupOf, Batch, Ca, CertificateId, Change, ClusterId, Command, DataKey,
-    Holder, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose, NodeId,
-    OperatorId, OrderId, Origin, OriginProtocol, OriginScheme, Registration, Role, Rotation,
-    Sealed, Term, Timestamp, codec,
+    FeatureLevel, Holder, Hostname, HpkeSealed, Index, InvitationId, IssuedCertificate, KeyPurpose,
+    NodeId, OperatorId, OrderId, Origin, OriginProtocol, OriginScheme, Registration, Role,
+    Rotation, Sealed, Term, Timestamp, codec,
     codec::DecodeError,
     command::{Found, Newcomer, Reseal, ResealCertificate, Restore},
     testing,
@@ -47,6 +47,7 @@ variants!(CHANGES, change_name, Change, {
     Change::RevokeInvitation { .. } => "revoke-invitation",
     Change::SweepInvitation { .. } => "sweep-invitation",
     Change::AdmitNode { .. } => "admit-node",
+    Change::AdmitMachine { .. } => "admit-machine",
     Change::AdmitOperator { .. } => "admit-operator",
     Change::CertifyNode { .. } => "certify-node",
     Change::CertifyOperator { .. } => "certify-operator",
@@ -57,6 +58,7 @@ variants!(CHANGES, change_name, Change, {
     Change::Reseal(_) => "reseal",
     Change::ResealCertificate(_) => "reseal-certificate",
     Change::DropDataKey { .. } => "drop-data-key",
+    Change::RaiseLevel { .. } => "raise-level",
     Change::RemoveNode { .. } => "remove-node",
     Change::FinishRemoval { .. } => "finish-removal",
     Change::CommitAccountKey { .. } => "commit-account-key",
@@ -397,6 +399,13 @@ fn members(add: &mut impl FnMut(&str, Change)) {
         },
     );
     add(
+        "admit-machine",
+        Change::AdmitMachine {
+            machine: "arn:aws:ec2:eu-central-1:123456789012:instance/i-0123".to_owned(),
+            newcomer: newcomer(),
+        },
+    );
+    add(
         "admit-operator",
         Change::AdmitOperator {
             invitation: id,
@@ -457,6 +466,13 @@ fn members(add: &mut impl FnMut(&str, Change)) {
         Change::DropDataKey {
             purpose,
             generation,
+        },
+    );
+    add(
+        "raise-level",
+        Change::RaiseLevel {
+            level: FeatureLevel(2),
+            members: vec![NodeId(1), NodeId(2)],
         },
     );
     let holders = [

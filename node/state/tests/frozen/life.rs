@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use state::{
     Actor, Algorithms, Batch, Budget, CertificateId, ChallengeKind, Change, Command, DataKey, Due,
-    Evidence, FailureClass, InvitationId, KeyAlgorithm, KeyPurpose, LimitKind, NodeId, OrderId,
-    OwnershipPolicy, OwnershipToken, Proof, ProofMethod, Registration, Reissue, RevocationState,
-    Role, Rotation, Stage, State, Tenant, Term, Timestamp, Wants, Window, ZoneSettings,
+    Evidence, FailureClass, FeatureLevel, InvitationId, KeyAlgorithm, KeyPurpose, LimitKind,
+    NodeId, OrderId, OwnershipPolicy, OwnershipToken, Proof, ProofMethod, Registration, Reissue,
+    RevocationState, Role, Rotation, Stage, State, Tenant, Term, Timestamp, Wants, Window,
+    ZoneSettings,
     command::{Admit, Authorize, Found, Upload},
     testing::{self, host},
 };
@@ -55,6 +56,13 @@ pub(crate) fn restored() -> State {
     life.state
 }
 
+/// The same of feature level 2.
+pub(crate) fn level_two() -> State {
+    let mut life = Life::founded(changes::found(Registration::None, None));
+    life.machines();
+    life.state
+}
+
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) state: State,
@@ -95,6 +103,24 @@ impl Life {
 
     fn duty(&mut self, change: Change) {
         self.change(Some(1), change);
+    }
+
+    fn machines(&mut self) {
+        self.duty(Change::RaiseLevel {
+            level: FeatureLevel(2),
+            members: vec![NodeId(1)],
+        });
+        for number in [2, 3] {
+            self.change(
+                None,
+                Change::AdmitMachine {
+                    machine: format!("machine-{number}"),
+                    newcomer: testing::newcomer(number),
+                },
+            );
+        }
+        self.change(None, Change::RemoveNode { node: NodeId(3) });
+        self.duty(Change::FinishRemoval { node: NodeId(3) });
     }
 
     fn account(&mut self) {

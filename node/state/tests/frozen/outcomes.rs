@@ -134,7 +134,7 @@ fn refusals() -> Vec<(String, Outcome)> {
         let until = Timestamp(7);
         samples.push((format!(".{limit}"), Refusal::Limited { limit, until }));
     }
-    for what in ["name", "key"] {
+    for what in ["name", "key", "machine"] {
         samples.push((format!(".{what}"), Refusal::MemberTaken(what)));
     }
     for stage in stages() {

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use state::{
-    Certificate, Change, Event, EventKind, HostnameRecord, KeyAlgorithm, OrderId, Reissue,
-    RevocationState, Sealed, Source, Stage, State, Timestamp, bodies,
+    Certificate, Change, Event, EventKind, FeatureLevel, HostnameRecord, KeyAlgorithm, OrderId,
+    Reissue, RevocationState, Sealed, Source, Stage, State, Timestamp, bodies,
     codec::{self, DecodeError, record::kind},
     invitation::Became,
     testing::{self, host},
@@ -17,7 +17,7 @@ use state::{
 
 use crate::{
     changes, complete, frozen,
-    life::{Life, lived, restored},
+    life::{Life, level_two, lived, restored},
     none_lost, variants,
 };
 
@@ -74,6 +74,7 @@ pub(crate) fn stages() -> Vec<Stage> {
 fn records_are_read_as_they_were_written() {
     read("records", &lived());
     read("restored", &restored());
+    read("level-two", &level_two());
 }
 
 fn read(name: &str, lived: &State) {
@@ -276,6 +277,9 @@ fn told(state: &State) -> String {
     let mut tell = |value: &dyn std::fmt::Debug| writeln!(text, "{value:?}").unwrap();
     tell(&state.cluster_id());
     tell(&state.epoch());
+    if state.level() > FeatureLevel::FIRST {
+        tell(&state.level());
+    }
     if let Some(restored) = state.restored() {
         tell(&(restored, state.names_id()));
     }

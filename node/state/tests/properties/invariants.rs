@@ -100,7 +100,7 @@ proptest! {
             alone(&entry, |before, command, outcome, _| {
                 let Outcome::Done(done) = outcome else { return Ok(()) };
                 let (kind, id, known) = match (done, &command.change) {
-                    (Done::Node(id), Change::AdmitNode { .. }) => {
+                    (Done::Node(id), Change::AdmitNode { .. } | Change::AdmitMachine { .. }) => {
                         ("node", id.0, before.member(*id).is_some())
                     }
                     (Done::Operator(id), Change::AdmitOperator { .. }) => {

@@ -14,7 +14,8 @@ use crate::history::{Entry, Plan, live, plan, plan_of_members};
 const HISTORIES: usize = 400;
 
 /// What must take effect at least once.
-const DONE: [&str; 56] = [
+const DONE: [&str; 58] = [
+    "admit-machine",
     "admit-node",
     "admit-operator",
     "admit-order",
@@ -46,6 +47,7 @@ const DONE: [&str; 56] = [
     "pause-issuance",
     "prepare-order",
     "put-ca",
+    "raise-level",
     "record-contest",
     "record-ownership",
     "register-account",

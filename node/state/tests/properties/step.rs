@@ -11,9 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use state::{
-    Actor, CaName, CertificateId, Change, Command, Hostname, InvitationId, IssuedCertificate,
-    KeyPurpose, NodeId, OperatorId, OrderId, Registration, Role, Sealed, Stage, State, Tenant,
-    Term, Timestamp,
+    Actor, CaName, CertificateId, Change, Command, FeatureLevel, Hostname, InvitationId,
+    IssuedCertificate, KeyPurpose, NodeId, OperatorId, OrderId, Registration, Role, Sealed, Stage,
+    State, Tenant, Term, Timestamp,
     testing::{self, host},
 };
 
@@ -60,6 +60,8 @@ enum What {
     Revoke,
     Sweep,
     AdmitNode,
+    AdmitMachine,
+    RaiseLevel,
     AdmitOperator,
     CertifyNode,
     CertifyOperator,
@@ -196,6 +198,8 @@ fn members() -> impl Strategy<Value = What> {
         1 => Just(What::Revoke),
         1 => Just(What::Sweep),
         3 => Just(What::AdmitNode),
+        2 => Just(What::AdmitMachine),
+        1 => Just(What::RaiseLevel),
         1 => Just(What::AdmitOperator),
         1 => Just(What::CertifyNode),
         1 => Just(What::CertifyOperator),
@@ -385,6 +389,8 @@ impl Step {
             | What::Revoke
             | What::Sweep
             | What::AdmitNode
+            | What::AdmitMachine
+            | What::RaiseLevel
             | What::AdmitOperator
             | What::CertifyNode
             | What::CertifyOperator
@@ -435,6 +441,18 @@ impl Step {
             What::AdmitNode => Change::AdmitNode {
                 invitation: self.open_invitation(state, at),
                 newcomer: testing::newcomer(1 + self.how % 5),
+            },
+            What::AdmitMachine => Change::AdmitMachine {
+                machine: format!("machine-{}", self.which % 4),
+                newcomer: testing::newcomer(1 + self.how % 5),
+            },
+            What::RaiseLevel => Change::RaiseLevel {
+                level: FeatureLevel(1 + u32::from(self.how % 2)),
+                members: state
+                    .members()
+                    .map(|member| member.id)
+                    .skip(usize::from(self.which.is_multiple_of(3)))
+                    .collect(),
             },
             What::AdmitOperator => Change::AdmitOperator {
                 invitation: self.invitation(),

@@ -27,4 +27,5 @@ mod resumption;
 mod rotation;
 mod secrets;
 mod traffic;
+mod upgrade;
 mod verification;
