@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use enroll::{Context, Credential, EnrollError, Login, PrivateKey, Session, Token, session::dial};
+use enroll::{
+    Context, Credential, EnrollError, Login, PrivateKey, Session, Token, Trust, session::dial,
+};
 use rustls::{pki_types::UnixTime, time_provider::DefaultTimeProvider};
 
 use crate::{
@@ -117,7 +119,7 @@ async fn redeem_at(
     name: &str,
 ) -> Result<Login, EnrollError> {
     let time = Arc::new(DefaultTimeProvider);
-    let session = Session::open(dial(address).await?, token, time).await?;
+    let session = Session::open(dial(address).await?, Trust::of_token(token), time).await?;
     session.login(token, key, name, UnixTime::now()).await
 }
 

@@ -7,14 +7,17 @@ use anyhow::{Context as _, Result, bail};
 use cluster::{
     Entropy, Formation, Identity, IdentityStore, NodeFacts,
     identity::Invited,
-    join::JoinError,
+    join::{JoinError, Right, ThisMachine},
     meeting::{self, Claim, Invitation, Meeting, MeetingError},
     startup::{self, DiskFacts, Refusal, Startup},
 };
 use enroll::Token;
 use proto::cluster::v1::InitRequest;
 use state::{Change, ports::Clock};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 use tonic::Status;
 use zeroize::Zeroizing;
 
@@ -33,6 +36,8 @@ pub struct Newborn<'a> {
     pub join: Option<(String, Token)>,
     /// Where it finds others of its cluster, if it was told of a place.
     pub meeting: Option<&'a dyn Meeting>,
+    /// What its cloud would vouch for, if it is to enter that way.
+    pub machine: Option<&'a dyn ThisMachine>,
     /// True if there is a replica's data.
     pub has_replica: bool,
     /// Time.
@@ -84,7 +89,9 @@ impl Newborn<'_> {
             Startup::Form => self.wait(calls).await,
             Startup::Join { .. } => {
                 let (sponsor, token) = self.join.as_ref().context("a join names its sponsor")?;
-                Ok(Entered::resumed(self.join(sponsor, token).await?))
+                Ok(Entered::resumed(
+                    self.join(sponsor, Right::Token(token)).await?,
+                ))
             }
         }
     }
@@ -122,12 +129,17 @@ impl Newborn<'_> {
     /// Forms a cluster when it is asked to, or joins one when it is invited.
     async fn wait(&self, calls: &mut mpsc::Receiver<InitCall>) -> Result<Entered> {
         let mut spent = None;
+        let mut ask_at = Instant::now();
         loop {
-            self.says(match self.meeting {
-                None => "waiting for `hostquorum cluster init`, or for a start with --join",
-                Some(_) => "waiting for `hostquorum cluster init`, or for an invitation",
+            self.says(match (self.meeting, self.machine) {
+                (None, _) => "waiting for `hostquorum cluster init`, or for a start with --join",
+                (Some(_), None) => "waiting for `hostquorum cluster init`, or for an invitation",
+                (Some(_), Some(_)) => {
+                    "waiting for `hostquorum cluster init`, for a member to let this machine in, \
+                     or for an invitation"
+                }
             });
-            // Neither branch does anything that matters before it is taken.
+            // No branch does anything that matters before it is taken.
             tokio::select! {
                 call = calls.recv() => {
                     let call = call.context("the local socket is closed")?;
@@ -137,7 +149,7 @@ impl Newborn<'_> {
                 }
                 invitation = self.invitation(spent) => {
                     let Invitation { sponsor, token } = invitation?;
-                    match self.join(&sponsor, &token).await {
+                    match self.join(&sponsor, Right::Token(&token)).await {
                         Ok(identity) => return Ok(Entered::resumed(identity)),
                         Err(error) => {
                             tracing::warn!(reason = chain(&error), "an invitation came to nothing");
@@ -146,6 +158,12 @@ impl Newborn<'_> {
                             }
                         }
                     }
+                }
+                claim = self.founded(ask_at) => {
+                    if let Some(entered) = self.enter_as_machine(&claim?).await {
+                        return Ok(entered);
+                    }
+                    ask_at = Instant::now() + meeting::LOOK_PAUSE;
                 }
             }
         }
@@ -158,18 +176,60 @@ impl Newborn<'_> {
         }
     }
 
-    async fn join(&self, sponsor: &str, token: &Token) -> Result<Identity, JoinError> {
+    /// The cluster that was founded, for a machine that its cloud would vouch for; not before
+    /// that moment.
+    async fn founded(&self, not_before: Instant) -> Result<Claim, MeetingError> {
+        match (self.meeting, self.machine) {
+            (Some(meeting), Some(_)) => {
+                sleep_until(not_before).await;
+                meeting::founded(meeting).await
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Asks each of the other machines in turn, once.
+    async fn enter_as_machine(&self, claim: &Claim) -> Option<Entered> {
+        let machine = self.machine?;
+        let sponsors = match machine.sponsors().await {
+            Ok(sponsors) => sponsors,
+            Err(error) => {
+                tracing::warn!(reason = chain(&error), "no machine of the cluster is found");
+                return None;
+            }
+        };
+        for sponsor in &sponsors {
+            match self.join(sponsor, Right::Machine { claim, machine }).await {
+                Ok(identity) => return Some(Entered::resumed(identity)),
+                Err(error) => {
+                    tracing::warn!(
+                        sponsor,
+                        reason = chain(&error),
+                        "this machine was not let in"
+                    );
+                }
+            }
+        }
+        None
+    }
+
+    async fn join(&self, sponsor: &str, right: Right<'_>) -> Result<Identity, JoinError> {
         self.says("joining a cluster");
+        // There are other machines to ask, and this one is asked again soon.
+        let patience = match right {
+            Right::Token(_) => JOIN_PATIENCE,
+            Right::Machine { .. } => Duration::ZERO,
+        };
         let newcomer = cluster::join::Newcomer {
             store: self.store,
             connect: &cluster::wire::Tcp,
             clock: self.clock.clone(),
-            token,
+            right,
             address: sponsor,
             facts: &self.facts,
             version: env!("CARGO_PKG_VERSION"),
         };
-        newcomer.join(JOIN_PATIENCE).await
+        newcomer.join(patience).await
     }
 
     fn says(&self, what: &str) {

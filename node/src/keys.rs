@@ -6,7 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 #[cfg(feature = "aws")]
 use cluster::WrapKey;
-use cluster::{Entropy, IdentityStore, KeySource, meeting::Meeting, wrapped_key};
+use cluster::{
+    Entropy, IdentityStore, KeySource,
+    join::{ThisMachine, Vouch},
+    meeting::Meeting,
+    wrapped_key,
+};
 use state::Secret;
 
 use crate::config::{Aws, Config, KeyProvider, KmsKey};
@@ -88,6 +93,30 @@ pub(crate) async fn meeting(
     }
 }
 
+/// What AWS says of this machine, if the node is to enter by that.
+pub(crate) async fn machine(
+    config: &Config,
+    store: &IdentityStore,
+) -> Result<Option<Box<dyn ThisMachine>>> {
+    match &config.aws {
+        Some(aws) if aws.join && !is_member(store)? => this_machine(aws, config).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What has AWS vouch for others' machines, if they are let in by that. A member serves without.
+pub(crate) async fn vouch(config: &Config) -> Option<Arc<dyn Vouch>> {
+    let aws = config.aws.as_ref().filter(|aws| aws.join)?;
+    match by_aws(aws).await {
+        Ok(vouch) => Some(vouch),
+        Err(error) => {
+            let reason = format!("{error:#}");
+            tracing::warn!(reason, "no machine is let in by what AWS says of it");
+            None
+        }
+    }
+}
+
 /// A founder is one once its first command is applied.
 fn is_member(store: &IdentityStore) -> Result<bool> {
     Ok(store.load()?.is_some() && store.founding()?.is_none())
@@ -97,6 +126,30 @@ fn is_member(store: &IdentityStore) -> Result<bool> {
 async fn in_parameters(aws: &Aws, name: &str) -> Result<Box<dyn Meeting>> {
     let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
     Ok(Box::new(aws::Parameters::new(account, &aws.cluster, name)))
+}
+
+#[cfg(feature = "aws")]
+async fn this_machine(aws: &Aws, config: &Config) -> Result<Box<dyn ThisMachine>> {
+    let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
+    let port = config.admin.listen.port();
+    let machine = aws::Machine::new(account, &aws.cluster, &config.name, port);
+    Ok(Box::new(machine))
+}
+
+#[cfg(feature = "aws")]
+async fn by_aws(aws: &Aws) -> Result<Arc<dyn Vouch>> {
+    let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
+    Ok(Arc::new(aws::Machines::new(account, &aws.cluster)))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn this_machine(_: &Aws, _: &Config) -> Result<Box<dyn ThisMachine>> {
+    anyhow::bail!("aws.join is set, {WITHOUT_AWS}, or let nodes in by --join")
+}
+
+#[cfg(not(feature = "aws"))]
+async fn by_aws(_: &Aws) -> Result<Arc<dyn Vouch>> {
+    anyhow::bail!("aws.join is set, {WITHOUT_AWS}, or let nodes in by --join")
 }
 
 #[cfg(not(feature = "aws"))]

@@ -86,11 +86,13 @@ async fn live(
         Some(_) => None,
     };
     let meeting = keys::meeting(config, &store).await?;
+    let machine = keys::machine(config, &store).await?;
     let newborn = Newborn {
         store: &store,
         facts: wiring::facts(config),
         join,
         meeting: meeting.as_deref(),
+        machine: machine.as_deref(),
         has_replica: wiring::replica_dir(&config.data_dir).exists(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -120,7 +122,11 @@ async fn live(
         opened = rooms.opened(opening, &store) => opened?,
         () = stop.asked() => return Ok(()),
     }
-    let doors = services::Doors { listeners, local };
+    let doors = services::Doors {
+        listeners,
+        local,
+        vouch: keys::vouch(config).await,
+    };
     let open = services::Open::all(config, &rooms, front, doors, store.clone(), raft)?;
     health.tell(&rooms, &open);
     let founded = async {

@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("edge", &["state"]),
     ("cluster", &["state", "proto", "enroll"]),
     ("admin", &["state", "proto"]),
-    ("aws", &["cluster", "state"]),
+    ("aws", &["cluster", "proto", "state"]),
     (
         "node",
         &[

@@ -1,5 +1,6 @@
-//! What a node asks of AWS, where it runs there: KMS wraps its key-encryption key, and the
-//! parameter store is where nodes of a cluster meet before they know each other.
+//! What a node asks of AWS, where it runs there: KMS wraps its key-encryption key, the parameter
+//! store is where nodes of a cluster meet before they know each other, and STS and EC2 say which
+//! machine it is that asks to be let in.
 //!
 //! Requests are made and signed by AWS's own kit, with the credentials that the kit finds
 //! (variables, a profile, a container's, the machine's). They leave by [`http`], as short
@@ -12,11 +13,15 @@
 
 mod account;
 mod http;
+mod json;
 mod kms;
+mod machines;
 mod parameters;
+mod query;
 mod said;
 mod signed;
 
 pub use account::{Account, NoRegion, environment};
 pub use kms::Kms;
+pub use machines::{Machine, Machines};
 pub use parameters::Parameters;

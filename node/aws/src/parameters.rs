@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use state::ClusterId;
 
-use crate::{account::Account, said::Failure, signed::Service};
+use crate::{account::Account, json::Json, said::Failure, signed::Service};
 
-const SSM: Service = Service {
-    name: "ssm",
-    id: "SSM",
+const SSM: Json = Json {
+    service: Service {
+        name: "ssm",
+        id: "SSM",
+    },
     target: "AmazonSSM",
 };
 

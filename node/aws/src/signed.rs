@@ -17,44 +17,58 @@ use aws_smithy_runtime_api::client::{http::HttpConnector as _, identity::Identit
 use aws_smithy_types::body::SdkBody;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
-use http::{Request, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     account::{ATTEMPT_MAX, ATTEMPTS, Account},
-    said::{Failure, bounded, chain},
+    said::{Failure, chain},
 };
 
 /// Pause before the second attempt; twice as long before the next.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 
-/// A service of AWS that speaks JSON.
+/// A service of AWS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Service {
     /// As signatures and hosts name it.
     pub(crate) name: &'static str,
     /// As the kit's settings name it.
     pub(crate) id: &'static str,
-    /// What stands before an action's name.
-    pub(crate) target: &'static str,
+}
+
+/// What is posted to a service, before it is signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: String,
+}
+
+/// Who signs a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signer<'a> {
+    /// The account's credentials.
+    Account,
+    /// Somebody else has, and these are the headers that say so.
+    Other(&'a HeaderMap),
 }
 
 /// What comes of an attempt, before it is known whether another follows.
-type Attempt = Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Attempt = Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>>;
 
 impl Service {
-    /// The answer to `action`, as JSON.
-    pub(crate) async fn ask(
+    /// The answer to `call`, as `read` reads it.
+    pub(crate) async fn ask<T>(
         self,
         account: &Account,
-        action: &str,
-        body: &serde_json::Value,
-    ) -> Result<serde_json::Value, Failure> {
-        let body = body.to_string();
+        call: &Call,
+        signer: Signer<'_>,
+        read: impl Fn(Attempt) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut pause = PAUSE_FIRST;
         let mut attempt = 1;
         loop {
-            let asked = timeout(ATTEMPT_MAX, self.attempt(account, action, &body)).await;
+            let asked = timeout(ATTEMPT_MAX, self.attempt(account, call, signer)).await;
             let asked = asked.unwrap_or_else(|elapsed| Err(elapsed.into()));
             match read(asked) {
                 Err(Failure::Out(_)) if attempt < ATTEMPTS => {
@@ -67,11 +81,26 @@ impl Service {
         }
     }
 
-    async fn attempt(self, account: &Account, action: &str, body: &str) -> Attempt {
-        let config = account.config();
-        let request = self.request(&self.endpoint(config), action)?;
-        let request = self.sign(config, request, body).await?;
-        let request = request.map(|()| SdkBody::from(body));
+    /// The headers of `call` once the account's credentials have signed it.
+    pub(crate) async fn sign(self, account: &Account, call: &Call) -> Result<HeaderMap, Failure> {
+        let signed = timeout(ATTEMPT_MAX, self.signed(account, call)).await;
+        let signed = signed.unwrap_or_else(|elapsed| Err(elapsed.into()));
+        match signed {
+            Ok(request) => Ok(request.into_parts().0.headers),
+            Err(error) => Err(Failure::Out(chain(&*error))),
+        }
+    }
+
+    async fn attempt(self, account: &Account, call: &Call, signer: Signer<'_>) -> Attempt {
+        let request = match signer {
+            Signer::Account => self.signed(account, call).await?,
+            Signer::Other(headers) => {
+                let mut request = call.request(&self.endpoint(account.config()))?;
+                request.headers_mut().extend(headers.clone());
+                request
+            }
+        };
+        let request = request.map(|()| SdkBody::from(call.body.as_str()));
         let answer = account.http().call(request.try_into()?).await?;
         let status = answer.status().as_u16();
         let body = answer.into_body();
@@ -82,29 +111,23 @@ impl Service {
         ))
     }
 
-    fn request(self, endpoint: &str, action: &str) -> Result<Request<()>, http::Error> {
-        Request::post(endpoint)
-            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{}.{action}", self.target))
-            .body(())
-    }
-
-    async fn sign(
+    async fn signed(
         self,
-        config: &SdkConfig,
-        request: Request<()>,
-        body: &str,
+        account: &Account,
+        call: &Call,
     ) -> Result<Request<()>, Box<dyn std::error::Error + Send + Sync>> {
+        let config = account.config();
         let missing = |what: &str| io::Error::other(format!("there are no {what} of AWS"));
         let provider = config.credentials_provider();
         let provider = provider.ok_or_else(|| missing("credentials"))?;
         let identity = provider.provide_credentials().await?.into();
         let time = config.time_source().ok_or_else(|| missing("clock"))?.now();
         let region = config.region().ok_or_else(|| missing("Region"))?;
-        self.sign_as(&identity, region.as_ref(), time, request, body)
+        let request = call.request(&self.endpoint(config))?;
+        self.sign_as(&identity, region.as_ref(), time, request, &call.body)
     }
 
-    fn sign_as(
+    pub(crate) fn sign_as(
         self,
         identity: &Identity,
         region: &str,
@@ -150,6 +173,14 @@ impl Service {
     }
 }
 
+impl Call {
+    pub(crate) fn request(&self, endpoint: &str) -> Result<Request<()>, http::Error> {
+        let mut request = Request::post(endpoint).body(())?;
+        request.headers_mut().extend(self.headers.iter().cloned());
+        Ok(request)
+    }
+}
+
 /// What hosts of a Region end in.
 fn suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") {
@@ -159,106 +190,9 @@ fn suffix(region: &str) -> &'static str {
     }
 }
 
-fn read(attempt: Attempt) -> Result<serde_json::Value, Failure> {
-    let (status, body) = attempt.map_err(|error| Failure::Out(chain(&*error)))?;
-    let parsed: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-    if let (200, Some(answer)) = (status, &parsed) {
-        return Ok(answer.clone());
-    }
-    let text = |names: [&str; 2]| {
-        let parsed = parsed.as_ref();
-        let found = names.iter().find_map(|name| parsed?.get(name)?.as_str());
-        found.map(str::to_owned)
-    };
-    // A code may stand behind the name of the model that it is from.
-    let code = text(["__type", "code"]).unwrap_or_else(|| format!("status {status}"));
-    let code = code.rsplit('#').next().unwrap_or_default();
-    let words = text(["message", "Message"]).unwrap_or_else(|| "no further words".to_owned());
-    // The service itself always speaks JSON: something in between did not.
-    if status >= 500 || parsed.is_none() {
-        return Err(Failure::Out(bounded(&format!("{code}: {words}"))));
-    }
-    Err(Failure::answered(code, &words, &[]))
-}
-
 #[cfg(test)]
 mod tests {
-    use aws_credential_types::Credentials;
-
     use super::*;
-
-    fn failure(status: u16, body: &str) -> Failure {
-        read(Ok((status, Bytes::copy_from_slice(body.as_bytes())))).unwrap_err()
-    }
-
-    #[test]
-    fn an_answer_is_read_and_a_refusal_is_told_from_a_pause() {
-        let answer = read(Ok((200, Bytes::from_static(b"{\"Version\": 1}"))));
-        assert_eq!(answer.unwrap()["Version"], 1);
-        for (status, body) in [
-            (
-                400,
-                r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#,
-            ),
-            (500, r#"{"__type": "InternalServerError"}"#),
-            (503, "<html>"),
-            (200, "no JSON"),
-        ] {
-            assert!(matches!(failure(status, body), Failure::Out(_)), "{status}");
-        }
-        let refused = failure(
-            400,
-            r#"{"__type": "com.amazonaws.ssm#ParameterNotFound", "message": "gone"}"#,
-        );
-        let Failure::Answered { code, words } = refused else {
-            panic!("{refused:?}")
-        };
-        assert_eq!((&*code, &*words), ("ParameterNotFound", "gone"));
-    }
-
-    /// Moto looks at no signature: what botocore 1.44.5 makes of the same request does.
-    #[test]
-    fn a_request_is_signed_as_botocore_signs_it() {
-        let ssm = Service {
-            name: "ssm",
-            id: "SSM",
-            target: "AmazonSSM",
-        };
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_040_000);
-        let signed = |session: Option<&str>| {
-            let identity = Credentials::new(
-                "AKIAIOSFODNN7EXAMPLE",
-                "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-                session.map(str::to_owned),
-                None,
-                "tests",
-            );
-            let endpoint = "https://ssm.eu-central-1.amazonaws.com/";
-            let request = ssm.request(endpoint, "GetParameter").unwrap();
-            let body = r#"{"Name":"/edge/cluster"}"#;
-            let region = "eu-central-1";
-            let signed = ssm.sign_as(&identity.into(), region, time, request, body);
-            let headers = signed.unwrap().into_parts().0.headers;
-            assert_eq!(headers["x-amz-date"], "20261130T120000Z");
-            headers["authorization"].to_str().unwrap().to_owned()
-        };
-        let scope = "AWS4-HMAC-SHA256 \
-                     Credential=AKIAIOSFODNN7EXAMPLE/20261130/eu-central-1/ssm/aws4_request";
-        assert_eq!(
-            signed(Some("session")),
-            format!(
-                "{scope}, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, \
-                 Signature=f4179df22921f5ef621545b261ef45b8574cf2ef118e3f57af16a99283834e64"
-            )
-        );
-        assert_eq!(
-            signed(None),
-            format!(
-                "{scope}, SignedHeaders=content-type;host;x-amz-date;x-amz-target, \
-                 Signature=e6bf5b6501f2c0e978b26e45736cd2efd64acc6bfb5cde37039cbc751a30c6fe"
-            )
-        );
-    }
 
     #[test]
     fn hosts_end_as_their_partition_does() {

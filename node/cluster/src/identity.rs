@@ -115,20 +115,20 @@ pub struct Candidate {
     pub keys: NodeKeys,
 }
 
-/// An invitation, by what a token says of it.
+/// A right to enter, by what a token says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invited {
     /// First bytes of the cluster's id.
     pub cluster: [u8; 4],
-    /// The invitation's id.
-    pub invitation: u64,
+    /// The invitation's id; absent where a cloud vouches for the machine.
+    pub invitation: Option<u64>,
 }
 
 impl From<&enroll::Token> for Invited {
     fn from(token: &enroll::Token) -> Self {
         Self {
             cluster: token.cluster,
-            invitation: token.invitation,
+            invitation: Some(token.invitation),
         }
     }
 }

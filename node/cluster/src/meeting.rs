@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::identity::Public;
 
 /// Between two looks for an invitation.
-const LOOK_PAUSE: Duration = Duration::from_secs(10);
+pub const LOOK_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pauses while the place cannot be reached: each twice the last, and never longer than the second.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
@@ -46,6 +46,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The first bytes of the cluster's id, as its tokens have them.
+    pub(crate) fn prefix(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.cluster.0;
+        [a, b, c, d]
+    }
+
     /// That of the node that has this identity.
     fn of(identity: &Public) -> Result<Self, MeetingError> {
         let root = Leaf::read(&CertificateDer::from(identity.root.to_vec()));
@@ -138,8 +144,18 @@ pub async fn invitation(
     }
 }
 
+/// Waits for the cluster to be founded.
+pub async fn founded(meeting: &dyn Meeting) -> Result<Claim, MeetingError> {
+    loop {
+        if let Some(claim) = patiently(|| meeting.claimed()).await? {
+            return Ok(claim);
+        }
+        sleep(LOOK_PAUSE).await;
+    }
+}
+
 fn fits(token: &Token, claim: &Claim) -> bool {
-    token.root == claim.root && claim.cluster.0.starts_with(&token.cluster)
+    token.root == claim.root && token.cluster == claim.prefix()
 }
 
 /// Asks again, with longer and longer pauses, while the place cannot be reached.

@@ -112,7 +112,7 @@ mod tests {
     fn every_disk_has_its_start() {
         let token = |cluster, invitation| Invited {
             cluster: [cluster; 4],
-            invitation,
+            invitation: Some(invitation),
         };
         let (ours, other) = (token(0xab, 1), token(0xcd, 1));
         let empty = DiskFacts {

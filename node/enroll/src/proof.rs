@@ -49,6 +49,16 @@ pub fn check(verifier: &[u8; 32], exporter: &Exporter, request: Request<'_>, mac
     hmac::verify(&key(verifier), &message(exporter, request), mac).is_ok()
 }
 
+/// What a cloud's word for a machine is bound to: SHA-256 over the connection and the request.
+pub fn digest(exporter: &Exporter, request: Request<'_>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"hostquorum machine");
+    context.update(&message(exporter, request));
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
 fn key(verifier: &[u8; 32]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, verifier)
 }
@@ -95,6 +105,31 @@ mod tests {
         peer_address: "10.0.0.1:1",
         admin_address: "10.0.0.1:2",
     };
+
+    #[test]
+    fn a_digest_is_of_one_request_on_one_connection() {
+        let digest = digest(&[9; 32], JOIN);
+        assert_eq!(digest, super::digest(&[9; 32], JOIN));
+        assert_ne!(digest, super::digest(&[8; 32], JOIN), "another connection");
+        let Request::Join {
+            csr,
+            hpke_public_key,
+            peer_address,
+            admin_address,
+            ..
+        } = JOIN
+        else {
+            unreachable!("it is a join")
+        };
+        let renamed = Request::Join {
+            csr,
+            hpke_public_key,
+            node_name: "b",
+            peer_address,
+            admin_address,
+        };
+        assert_ne!(digest, super::digest(&[9; 32], renamed), "another name");
+    }
 
     #[test]
     fn only_the_very_request_on_the_very_connection_is_proven() {

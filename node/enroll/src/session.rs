@@ -136,16 +136,15 @@ pub async fn dial(address: &str) -> Result<TcpStream, EnrollError> {
 
 impl Session {
     /// Shakes hands over `stream` and verifies that the other end belongs to the
-    /// cluster that the token names. Nothing of the request has been sent then.
+    /// cluster that is to be believed. Nothing of the request has been sent then.
     pub async fn open<S>(
         stream: S,
-        token: &Token,
+        trust: Trust,
         time: Arc<dyn TimeProvider>,
     ) -> Result<Self, EnrollError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let trust = Trust::of_token(token);
         let now = time
             .current_time()
             .unwrap_or(UnixTime::since_unix_epoch(Duration::ZERO));
@@ -202,22 +201,23 @@ impl Session {
         self.accept_login(reply, key, now)
     }
 
-    /// Asks to become a member. `request` comes without its proof.
+    /// Asks to become a member, by a token. `request` comes without its proof.
     pub async fn join(
         &self,
         token: &Token,
         mut request: wire::JoinRequest,
     ) -> Result<wire::JoinReply, EnrollError> {
-        request.proof = Some(self.proof(
-            token,
-            Request::Join {
-                csr: &request.csr,
-                hpke_public_key: &request.hpke_public_key,
-                node_name: &request.node_name,
-                peer_address: &request.peer_address,
-                admin_address: &request.admin_address,
-            },
-        ));
+        request.proof = Some(self.proof(token, asked(&request)));
+        self.ask(request).await
+    }
+
+    /// What a cloud's word for this machine is to be bound to, if it asks for `request`.
+    pub fn digest(&self, request: &wire::JoinRequest) -> [u8; 32] {
+        proof::digest(&self.exporter, asked(request))
+    }
+
+    /// Asks to become a member. `request` comes with its proof.
+    pub async fn ask(&self, request: wire::JoinRequest) -> Result<wire::JoinReply, EnrollError> {
         let mut client = EnrollmentClient::new(self.channel.clone());
         within(client.join(request)).await
     }
@@ -285,6 +285,16 @@ pub fn certificates(chain: &[impl AsRef<[u8]>]) -> Vec<CertificateDer<'static>> 
         .iter()
         .map(|der| CertificateDer::from(der.as_ref().to_vec()))
         .collect()
+}
+
+fn asked(request: &wire::JoinRequest) -> Request<'_> {
+    Request::Join {
+        csr: &request.csr,
+        hpke_public_key: &request.hpke_public_key,
+        node_name: &request.node_name,
+        peer_address: &request.peer_address,
+        admin_address: &request.admin_address,
+    }
 }
 
 async fn within<T>(

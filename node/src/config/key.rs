@@ -35,6 +35,8 @@ pub struct Aws {
     pub region: Option<String>,
     /// The cluster is founded once, and nodes are invited, by the parameter store.
     pub parameters: bool,
+    /// Machines enter, and are let in, by what AWS says of them.
+    pub join: bool,
 }
 
 /// Longest ARN or name of a key, and longest name of a cluster (a value of an encryption context,
@@ -52,8 +54,13 @@ impl Aws {
         let region: Option<String> = file.read(SECTION, "region");
         let cluster: Option<String> = file.read(SECTION, "cluster");
         let parameters: Option<bool> = file.read(SECTION, "parameters");
-        if region.is_none() && cluster.is_none() && parameters.is_none() {
+        let join: Option<bool> = file.read(SECTION, "join");
+        if region.is_none() && cluster.is_none() && parameters.is_none() && join.is_none() {
             return None;
+        }
+        if join == Some(true) && parameters != Some(true) {
+            let message = "needs aws.parameters: by those a machine knows which cluster it enters";
+            file.fault(SECTION, "join", message);
         }
         if region.as_deref().is_some_and(|region| !is_name(region, 32)) {
             let message = "a Region is written as in \"eu-central-1\"";
@@ -76,6 +83,7 @@ impl Aws {
             cluster: cluster.unwrap_or_default(),
             region,
             parameters: parameters.unwrap_or(false),
+            join: join.unwrap_or(false),
         })
     }
 }
@@ -163,6 +171,7 @@ fn kms_key(section: &'static str, file: &mut File<'_>, key: String, aws: Option<
             "wants aws.cluster, too: KMS is told for which cluster it wraps",
         );
         Aws {
+            join: false,
             cluster: String::new(),
             region: None,
             parameters: false,

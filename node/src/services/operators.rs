@@ -6,7 +6,7 @@ use admin::{CaPause, Drawn, Overview, RequestError, Requested, Tokens, TokensErr
 use anyhow::{Context as _, Result};
 use cluster::{
     door::incoming,
-    join::Sponsor,
+    join::{Sponsor, Vouch},
     operators::{self, AdminConnection, AdminPort},
     serving::Serving,
     token::{RootPin, Secret, Token},
@@ -28,17 +28,29 @@ const OVERVIEW_EVERY: Duration = Duration::from_millis(500);
 /// Calls at once over one admin connection; `admin` bounds them for each operator.
 const STREAMS_MAX: u32 = 512;
 
+/// Where operators and newcomers come in.
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) local: Local,
+    pub(super) vouch: Option<Arc<dyn Vouch>>,
+}
+
 /// Serves operators and newcomers on the admin port, and whoever holds the machine on the
 /// local socket.
 pub(super) fn open(
     rooms: &Rooms,
-    (listener, local): (TcpListener, Local),
+    door: Door,
     serving: Arc<Serving>,
     leader: Arc<leader::Running>,
     surveyor: Surveyor,
     stats: Counted,
     recipients: Vec<backup::Recipient>,
 ) -> Result<()> {
+    let Door {
+        listener,
+        local,
+        vouch,
+    } = door;
     let replica = rooms.replica.clone();
     let port = AdminPort::new(
         rooms.links.roster().clone(),
@@ -80,6 +92,7 @@ pub(super) fn open(
         stats: Arc::new(stats),
     })?;
     let sponsor = Sponsor::new(replica.clone(), replica.state(), rooms.clock.clone());
+    let sponsor = sponsor.vouching(vouch);
     let identify = InterceptorLayer::new(|mut request: Request<()>| {
         let operator = request
             .extensions()

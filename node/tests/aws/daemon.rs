@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) const REGION: &str = "eu-central-1";
 
@@ -81,16 +81,37 @@ impl Node {
     /// AWS is at `endpoint`.
     pub(crate) fn start(&self, endpoint: &str) -> Running {
         let (id, secret) = moto::ACCESS_KEY;
+        self.start_as(endpoint, &[id, secret])
+    }
+
+    /// With these credentials: an id, a secret and, if they are a role's, a token.
+    pub(crate) fn start_as(&self, endpoint: &str, credentials: &[&str]) -> Running {
+        let names = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ];
         let child = Command::new(env!("CARGO_BIN_EXE_hostquorumd"))
             .arg("--config")
             .arg(self.root.path().join("node.toml"))
-            .env("AWS_ACCESS_KEY_ID", id)
-            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .envs(names.into_iter().zip(credentials))
             .env("AWS_ENDPOINT_URL", endpoint)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         Running(Some(child))
+    }
+
+    /// Its admin port is another address of loopback, and the port of `other`'s: all machines of a
+    /// cluster have the same.
+    pub(crate) fn beside(mut self, other: &Self) -> Self {
+        let (_, port) = other.admin.split_once(':').unwrap();
+        let file = self.root.path().join("node.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let admin = format!("127.0.0.2:{port}");
+        fs::write(&file, config.replace(&self.admin, &admin)).unwrap();
+        self.admin = admin;
+        self
     }
 
     /// Waits until `/readyz` says `what`.
@@ -137,6 +158,26 @@ impl Running {
         assert!(Command::new("kill").arg(&pid).status().unwrap().success());
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Waits until it has written a line with `words`; it is ended then.
+    pub(crate) async fn says(mut self, words: &'static str) {
+        let lines = BufReader::new(self.0.as_mut().unwrap().stderr.take().unwrap()).lines();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut seen = Vec::new();
+            for line in lines.map_while(Result::ok) {
+                if line.contains(words) {
+                    return None;
+                }
+                seen.push(line);
+            }
+            Some(seen)
+        });
+        let Ok(read) = timeout(WITHIN, read).await else {
+            panic!("it does not say `{words}`")
+        };
+        let seen = read.unwrap();
+        assert!(seen.is_none(), "it has ended without `{words}`: {seen:?}");
     }
 
     /// Ends by itself.

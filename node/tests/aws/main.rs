@@ -7,4 +7,5 @@
 
 mod daemon;
 mod kms;
+mod machines;
 mod parameters;

@@ -36,7 +36,7 @@ async fn socket(node: &Node) -> Channel {
     endpoint.connect_with_connector(connector).await.unwrap()
 }
 
-async fn init(node: &Node) -> Result<InitReply, Status> {
+pub(crate) async fn init(node: &Node) -> Result<InitReply, Status> {
     let acme = AcmeDirectory {
         url: "https://127.0.0.1:1/directory".to_owned(),
         terms_agreed: true,
@@ -73,7 +73,7 @@ async fn invite(cluster: &str, sponsor: &Node, guest: &str) {
     moto::ask("ssm", REGION, "AmazonSSM.PutParameter", &body);
 }
 
-async fn exists(file: PathBuf) {
+pub(crate) async fn exists(file: PathBuf) {
     let begun = Instant::now();
     while !file.exists() {
         assert!(begun.elapsed() < WITHIN, "{} is missing", file.display());
@@ -81,7 +81,7 @@ async fn exists(file: PathBuf) {
     }
 }
 
-fn identity(node: &Node) -> String {
+pub(crate) fn identity(node: &Node) -> String {
     let text = fs::read_to_string(node.data().join("identity.json")).unwrap();
     let (_, after) = text.split_once("\"cluster\": \"").unwrap();
     after.split_once('"').unwrap().0.to_owned()

@@ -95,8 +95,38 @@ pub struct TokenProof {
     #[prost(bytes = "bytes", tag = "2")]
     pub mac: ::prost::bytes::Bytes,
 }
+/// What lets a cloud vouch for the machine that asks, bound to this TLS connection and to what it
+/// asks for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MachineProof {
+    #[prost(oneof = "machine_proof::Of", tags = "1")]
+    pub of: ::core::option::Option<machine_proof::Of>,
+}
+/// Nested message and enum types in `MachineProof`.
+pub mod machine_proof {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Of {
+        #[prost(message, tag = "1")]
+        Aws(super::AwsProof),
+    }
+}
+/// The headers that sign `sts:GetCallerIdentity` with the machine's credentials. Whoever lets it in
+/// makes the request itself and adds them: AWS then says whose the credentials are. Its header
+/// x-hostquorum-join, which must be among the signed ones, is the digest of what is asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AwsProof {
+    #[prost(string, tag = "1")]
+    pub authorization: ::prost::alloc::string::String,
+    /// x-amz-date
+    #[prost(string, tag = "2")]
+    pub date: ::prost::alloc::string::String,
+    /// x-amz-security-token
+    #[prost(string, tag = "3")]
+    pub security_token: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JoinRequest {
+    /// This, or `machine`.
     #[prost(message, optional, tag = "1")]
     pub proof: ::core::option::Option<TokenProof>,
     /// PKCS #10 (DER), signed by the node's key. Its subject and names are ignored.
@@ -115,6 +145,11 @@ pub struct JoinRequest {
     pub admin_address: ::prost::alloc::string::String,
     #[prost(string, tag = "7")]
     pub version: ::prost::alloc::string::String,
+    /// The highest feature level that its program knows.
+    #[prost(uint32, tag = "8")]
+    pub feature_level: u32,
+    #[prost(message, optional, tag = "9")]
+    pub machine: ::core::option::Option<MachineProof>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct JoinReply {

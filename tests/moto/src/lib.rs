@@ -38,17 +38,31 @@ pub fn url() -> &'static str {
 ///
 /// # Panics
 /// If it refuses.
+pub fn ask(service: &str, region: &str, target: &str, body: &str) -> String {
+    let headers = format!("x-amz-target: {target}\r\ncontent-type: application/x-amz-json-1.1\r\n");
+    post(service, region, &headers, body)
+}
+
+/// The same of a service that is asked by forms, such as `Action=RunInstances&...` of `ec2`; the XML
+/// as it came.
+///
+/// # Panics
+/// If it refuses.
+pub fn query(service: &str, region: &str, form: &str) -> String {
+    let headers = "content-type: application/x-www-form-urlencoded; charset=utf-8\r\n";
+    post(service, region, headers, form)
+}
+
 #[expect(
     clippy::unwrap_used,
     reason = "a test that cannot prepare what it needs has failed"
 )]
-pub fn ask(service: &str, region: &str, target: &str, body: &str) -> String {
+fn post(service: &str, region: &str, headers: &str, body: &str) -> String {
     let host = url().trim_start_matches("http://");
     let (key, _) = ACCESS_KEY;
     let mut stream = TcpStream::connect(host).unwrap();
     let request = format!(
-        "POST / HTTP/1.0\r\nhost: {host}\r\nx-amz-target: {target}\r\n\
-         content-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\
+        "POST / HTTP/1.0\r\nhost: {host}\r\n{headers}content-length: {}\r\n\
          authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/{service}/aws4_request, \
          SignedHeaders=host, Signature=0\r\n\r\n{body}",
         body.len()
@@ -57,8 +71,39 @@ pub fn ask(service: &str, region: &str, target: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 "), "{target}: {answer}");
+    assert!(head.contains(" 200 "), "{service}: {answer}");
     body.to_owned()
+}
+
+/// A machine of EC2 with this private address and the tags of `node` of `cluster`, and what its
+/// role, `role`, gives it: its id and the three of its credentials.
+///
+/// # Panics
+/// If it refuses.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare what it needs has failed"
+)]
+pub fn machine(region: &str, address: &str, [cluster, node, role]: [&str; 3]) -> [String; 4] {
+    let text = |xml: &str, name: &str| {
+        let (_, after) = xml.split_once(&format!("<{name}>")).unwrap();
+        after.split_once('<').unwrap().0.to_owned()
+    };
+    let run = format!(
+        "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&MinCount=1&MaxCount=1\
+         &PrivateIpAddress={address}&TagSpecification.1.ResourceType=instance\
+         &TagSpecification.1.Tag.1.Key=hostquorum%3Acluster&TagSpecification.1.Tag.1.Value={cluster}\
+         &TagSpecification.1.Tag.2.Key=hostquorum%3Anode&TagSpecification.1.Tag.2.Value={node}"
+    );
+    let id = text(&query("ec2", region, &run), "instanceId");
+    let assume = format!(
+        "Action=AssumeRole&Version=2011-06-15&RoleSessionName={id}\
+         &RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F{role}"
+    );
+    let given = query("sts", region, &assume);
+    let given = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| text(&given, name));
+    let [key, secret, token] = given;
+    [id, key, secret, token]
 }
 
 #[expect(

@@ -9,6 +9,7 @@ locals {
     cluster             = var.cluster
     region              = var.secrets.region
     kms_key             = var.secrets.kms_key_arn
+    join                = local.join
     address             = aws_network_interface.this.private_ip
     every_address       = local.every_address
     ports               = var.ports

@@ -76,6 +76,15 @@ locals {
       Action   = "ssm:DeleteParameter"
       Resource = local.invited
     },
+    {
+      # To find the others, and to see that a machine that asks is the one it must be. EC2 takes no
+      # narrower resource.
+      Sid       = "SeeMachines"
+      Effect    = "Allow"
+      Action    = "ec2:DescribeInstances"
+      Resource  = "*"
+      Condition = { StringEquals = { "aws:RequestedRegion" = var.secrets.region } }
+    },
   ]
 }
 

@@ -2,13 +2,19 @@
 # a replaced instance is the same member.
 
 locals {
+  # Its role and its machine are called so, which is how members know the machine when it asks to
+  # be let in.
   name = "${var.cluster}-${var.node}"
+  # Members look machines up in the cluster's home Region. Learners come when all voters are there.
+  join = var.role == "voter" && var.secrets.region == data.aws_region.this.region
   tags = merge(var.tags, {
     Name                 = local.name
     "hostquorum:cluster" = var.cluster
     "hostquorum:node"    = var.node
   })
 }
+
+data "aws_region" "this" {}
 
 resource "aws_network_interface" "this" {
   description         = "hostquorum ${local.name}"

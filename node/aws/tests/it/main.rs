@@ -6,6 +6,7 @@
 )]
 
 mod kms;
+mod machines;
 mod parameters;
 
 use aws::Account;

@@ -354,7 +354,7 @@ mod tests {
         first.save(&identity).unwrap();
         let for_token = Invited {
             cluster: [2; 4],
-            invitation: 3,
+            invitation: Some(3),
         };
         first
             .save_candidate(&Candidate { for_token, keys })

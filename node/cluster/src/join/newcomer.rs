@@ -1,15 +1,16 @@
-//! The half that asks: pins the root, proves the token, checks the answer, keeps
+//! The half that asks: pins the root, proves its right, checks the answer, keeps
 //! the identity.
 
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use enroll::{EnrollError, Session, Subject, Token, session::certificates};
+use enroll::{EnrollError, Session, Subject, Token, Trust, session::certificates};
 use proto::cluster::v1 as wire;
 use rustls::pki_types::UnixTime;
-use state::{ClusterId, HpkeSealed, KeyPurpose, NodeId, ports::Clock};
+use state::{ClusterId, FeatureLevel, HpkeSealed, KeyPurpose, NodeId, ports::Clock};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::machine::{MachineError, ThisMachine};
 use crate::{
     facts::{FactError, NodeFacts},
     hpke::{HpkeError, Label},
@@ -17,6 +18,7 @@ use crate::{
         Candidate, DataKeys, Identity, IdentityError, IdentityStore, Invited, KeysError, NodeKeys,
         Public, SeedPeer,
     },
+    meeting::Claim,
     tls::{ClockTime, unix_time},
     wire::Connect,
 };
@@ -31,7 +33,43 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Most members that an answer may name.
 const PEERS_MAX: usize = 1024;
 
-/// A machine with a token.
+/// Why a machine may enter.
+#[derive(Clone, Copy)]
+pub enum Right<'a> {
+    /// It was invited.
+    Token(&'a Token),
+    /// Its cloud vouches for it.
+    Machine {
+        /// The cluster that was founded.
+        claim: &'a Claim,
+        /// Which machine it is.
+        machine: &'a dyn ThisMachine,
+    },
+}
+
+impl Right<'_> {
+    fn invited(&self) -> Invited {
+        match self {
+            Self::Token(token) => Invited::from(*token),
+            Self::Machine { claim, .. } => Invited {
+                cluster: claim.prefix(),
+                invitation: None,
+            },
+        }
+    }
+
+    fn trust(&self) -> Trust {
+        match self {
+            Self::Token(token) => Trust::of_token(token),
+            Self::Machine { claim, .. } => Trust::Pinned {
+                root: claim.root,
+                cluster: claim.prefix(),
+            },
+        }
+    }
+}
+
+/// A machine with a right to enter.
 pub struct Newcomer<'a> {
     /// Where its keys and its identity are kept.
     pub store: &'a IdentityStore,
@@ -39,8 +77,8 @@ pub struct Newcomer<'a> {
     pub connect: &'a dyn Connect,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The token.
-    pub token: &'a Token,
+    /// The right.
+    pub right: Right<'a>,
     /// host:port of any member's admin port.
     pub address: &'a str,
     /// What it says of itself.
@@ -72,12 +110,19 @@ pub enum JoinError {
     /// A data key in the answer.
     #[error(transparent)]
     Hpke(#[from] HpkeError),
+    /// This machine cannot show which one it is.
+    #[error("this machine cannot show which one it is")]
+    Machine(#[from] MachineError),
 }
 
 impl JoinError {
     /// True if trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Enroll { source, .. } if source.is_transient())
+        match self {
+            Self::Enroll { source, .. } => source.is_transient(),
+            Self::Machine(error) => matches!(error, MachineError::Unavailable(_)),
+            Self::Fact(_) | Self::Identity(_) | Self::Keys(_) | Self::Hpke(_) => false,
+        }
     }
 }
 
@@ -107,10 +152,10 @@ impl Newcomer<'_> {
         }
     }
 
-    /// The keys of an earlier attempt with this token, or new ones, kept before
+    /// The keys of an earlier attempt with this right, or new ones, kept before
     /// anybody hears of them.
     fn keys(&self) -> Result<NodeKeys, JoinError> {
-        let for_token = Invited::from(self.token);
+        let for_token = self.right.invited();
         if let Some(candidate) = self.store.candidate()?
             && candidate.for_token == for_token
         {
@@ -131,7 +176,15 @@ impl Newcomer<'_> {
         };
         let session = self.session().await.map_err(failed)?;
         let request = self.request(keys).map_err(failed)?;
-        let reply = session.join(self.token, request).await.map_err(failed)?;
+        let reply = match self.right {
+            Right::Token(token) => session.join(token, request).await,
+            Right::Machine { machine, .. } => {
+                let proof = machine.prove(&session.digest(&request)).await?;
+                let machine = Some(proof);
+                session.ask(wire::JoinRequest { machine, ..request }).await
+            }
+        };
+        let reply = reply.map_err(failed)?;
         let public = self.check(&session, keys, &reply).map_err(failed)?;
         let data_keys = open_data_keys(&public, keys, &reply.data_keys)?;
         if !data_keys
@@ -156,7 +209,7 @@ impl Newcomer<'_> {
         let stream = connecting.map_err(|_| EnrollError::TimedOut(CONNECT_MAX))?;
         let stream = stream.map_err(unreachable)?;
         let time = Arc::new(ClockTime(self.clock.clone()));
-        Session::open(stream, self.token, time).await
+        Session::open(stream, self.right.trust(), time).await
     }
 
     fn request(&self, keys: &NodeKeys) -> Result<wire::JoinRequest, EnrollError> {
@@ -168,6 +221,8 @@ impl Newcomer<'_> {
             peer_address: self.facts.peer_address.clone(),
             admin_address: self.facts.admin_address.clone(),
             version: self.version.to_owned(),
+            feature_level: FeatureLevel::NEWEST.0,
+            machine: None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! itself, so any member can be asked.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use enroll::proof::{self, Request as Proven};
 use proto::cluster::v1 as wire;
 use state::{
-    Actor, Change, Done, Invitation, InvitationId, Outcome, Refusal, State,
+    Actor, Change, Done, FeatureLevel, Invitation, InvitationId, Outcome, Refusal, State,
     command::Newcomer,
     ports::{Clock, Propose, ProposeError},
 };
@@ -23,6 +24,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     attempts::Attempts,
+    machine::{Asking, MachineError, Vouch},
     reply::{join_reply, login_reply},
 };
 use crate::{
@@ -44,13 +46,14 @@ const AT_ONCE_MAX: usize = 16;
 /// The one message for a proof that does not hold, whatever is wrong with it.
 const INVALID: &str = "the token is not valid";
 
-/// Redeems tokens on the admin port.
+/// Redeems tokens on the admin port, and lets machines in that their cloud vouches for.
 pub struct Sponsor {
     propose: Arc<dyn Propose>,
     state: watch::Receiver<Arc<State>>,
     clock: Arc<dyn Clock>,
     attempts: Mutex<Attempts>,
     places: Semaphore,
+    vouch: Option<Arc<dyn Vouch>>,
 }
 
 impl Sponsor {
@@ -66,6 +69,60 @@ impl Sponsor {
             clock,
             attempts: Mutex::default(),
             places: Semaphore::new(AT_ONCE_MAX),
+            vouch: None,
+        }
+    }
+
+    /// Lets machines in that `vouch` answers for, too.
+    pub fn vouching(self, vouch: Option<Arc<dyn Vouch>>) -> Self {
+        Self { vouch, ..self }
+    }
+
+    /// Refuses an address from which too much was tried.
+    fn may_try(&self, source: IpAddr, now: Duration) -> Result<(), Status> {
+        let Some(wait) = self.attempts().wait(source, now) else {
+            return Ok(());
+        };
+        Err(Status::resource_exhausted(format!(
+            "too many tokens or proofs from this address were not valid: wait {} s",
+            wait.as_secs() + 1
+        )))
+    }
+
+    /// What the cloud calls the machine that asks.
+    async fn check_machine(
+        &self,
+        connection: &AdminConnection,
+        proof: &wire::MachineProof,
+        request: &wire::JoinRequest,
+    ) -> Result<String, Status> {
+        let Some(vouch) = &self.vouch else {
+            return Err(Status::failed_precondition(
+                "this node lets no machine in by what its cloud says of it (aws.join is off): use \
+                 a token",
+            ));
+        };
+        let source = connection.peer_addr.ip();
+        let now = self.clock.boottime();
+        self.may_try(source, now)?;
+        let digest = proof::digest(&connection.exporter, proven(request));
+        let asking = Asking {
+            proof,
+            digest: &digest,
+            node: &request.node_name,
+            source,
+        };
+        match vouch.vouch(asking).await {
+            Ok(machine) => {
+                self.attempts().succeeded(source);
+                Ok(machine)
+            }
+            Err(MachineError::Unavailable(why)) => Err(Status::unavailable(why)),
+            Err(MachineError::Refused(why)) => {
+                self.attempts().failed(source, now);
+                tracing::warn!(from = %source, node = request.node_name, why, "a machine was not let in");
+                Err(Status::permission_denied(why))
+            }
         }
     }
 
@@ -78,13 +135,8 @@ impl Sponsor {
     ) -> Result<InvitationId, Status> {
         let source = connection.peer_addr.ip();
         let now = self.clock.boottime();
-        if let Some(wait) = self.attempts().wait(source, now) {
-            return Err(Status::resource_exhausted(format!(
-                "too many tokens from this address were not valid: wait {} s",
-                wait.as_secs() + 1
-            )));
-        }
-        match self.proven(connection, proof, request).await {
+        self.may_try(source, now)?;
+        match self.holds(connection, proof, request).await {
             Some(invitation) => {
                 self.attempts().succeeded(source);
                 Ok(invitation)
@@ -97,7 +149,7 @@ impl Sponsor {
         }
     }
 
-    async fn proven(
+    async fn holds(
         &self,
         connection: &AdminConnection,
         proof: Option<&wire::TokenProof>,
@@ -156,16 +208,9 @@ impl Sponsor {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn admit_node(
-        &self,
-        invitation: InvitationId,
-        newcomer: Newcomer,
-    ) -> Result<wire::JoinReply, Status> {
-        let actor = Actor::parse(&format!("newcomer:{}", newcomer.name));
-        let change = Change::AdmitNode {
-            invitation,
-            newcomer,
-        };
+    /// `newcomer` is who asks by `change`.
+    async fn admit_node(&self, newcomer: &str, change: Change) -> Result<wire::JoinReply, Status> {
+        let actor = Actor::parse(&format!("newcomer:{newcomer}"));
         let Done::Node(node) = self.admit(actor, change).await? else {
             return Err(Status::internal("an admission drew no node id"));
         };
@@ -200,20 +245,26 @@ impl wire::enrollment_server::Enrollment for Sponsor {
         let connection = connection(&request)?;
         let request = request.into_inner();
         let _place = self.places.try_acquire().map_err(|_| busy())?;
-        let proven = Proven::Join {
-            csr: &request.csr,
-            hpke_public_key: &request.hpke_public_key,
-            node_name: &request.node_name,
-            peer_address: &request.peer_address,
-            admin_address: &request.admin_address,
+        let right = match &request.machine {
+            Some(proof) => {
+                Checked::Machine(self.check_machine(&connection, proof, &request).await?)
+            }
+            None => {
+                let (proof, request) = (request.proof.as_ref(), proven(&request));
+                Checked::Invitation(self.check(&connection, proof, request).await?)
+            }
         };
-        let invitation = self
-            .check(&connection, request.proof.as_ref(), proven)
-            .await?;
+        check_level(&self.state.borrow(), request.feature_level)?;
         let newcomer = newcomer(request)?;
-        self.admit_node(invitation, newcomer)
-            .await
-            .map(Response::new)
+        let name = newcomer.name.clone();
+        let change = match right {
+            Checked::Invitation(invitation) => Change::AdmitNode {
+                invitation,
+                newcomer,
+            },
+            Checked::Machine(machine) => Change::AdmitMachine { machine, newcomer },
+        };
+        self.admit_node(&name, change).await.map(Response::new)
     }
 
     async fn login(
@@ -243,6 +294,23 @@ impl std::fmt::Debug for Sponsor {
     }
 }
 
+/// A right that was looked at.
+enum Checked {
+    Invitation(InvitationId),
+    /// As its cloud calls it.
+    Machine(String),
+}
+
+fn proven(request: &wire::JoinRequest) -> Proven<'_> {
+    Proven::Join {
+        csr: &request.csr,
+        hpke_public_key: &request.hpke_public_key,
+        node_name: &request.node_name,
+        peer_address: &request.peer_address,
+        admin_address: &request.admin_address,
+    }
+}
+
 fn connection<T>(request: &Request<T>) -> Result<AdminConnection, Status> {
     let connection = request.extensions().get::<AdminConnection>();
     connection
@@ -267,6 +335,19 @@ fn newcomer(request: wire::JoinRequest) -> Result<Newcomer, Status> {
         public_key: proven_key(&request.csr).map_err(invalid)?,
         hpke_public_key: request.hpke_public_key,
     })
+}
+
+/// A program that knows less than all members do could not read what they write. One that
+/// says nothing knows the first level.
+fn check_level(state: &State, knows: u32) -> Result<(), Status> {
+    let (is, knows) = (state.level(), FeatureLevel(knows).max(FeatureLevel::FIRST));
+    if knows >= is {
+        return Ok(());
+    }
+    Err(Status::failed_precondition(format!(
+        "the cluster is at feature level {is}, and this machine's program knows {knows} and no \
+         more: install the version that the cluster runs"
+    )))
 }
 
 fn busy() -> Status {

@@ -77,7 +77,7 @@ fn take_root(directory: &Path, source: &KeySource) {
     let store = IdentityStore::open(directory, source, Arc::new(SystemEntropy)).unwrap();
     let for_token = Invited {
         cluster: [1; 4],
-        invitation: 1,
+        invitation: Some(1),
     };
     let keys = NodeKeys::generate().unwrap();
     store
@@ -220,7 +220,7 @@ async fn a_service_takes_over_from_a_file_and_gives_way_to_it() {
     let candidate = Candidate {
         for_token: Invited {
             cluster: [1; 4],
-            invitation: 2,
+            invitation: Some(2),
         },
         keys: NodeKeys::generate().unwrap(),
     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cluster::{AdminConnection, AdminPort, NodeCredential, operators::AdminError};
-use enroll::{Credential, EnrollError, OperatorRole, PrivateKey, Session, Token};
+use enroll::{Credential, EnrollError, OperatorRole, PrivateKey, Session, Token, Trust};
 use rustls::{
     pki_types::{CertificateDer, UnixTime},
     time_provider::TimeProvider,
@@ -38,7 +38,7 @@ async fn login(
     let stream = enroll::session::dial(&cluster.admin_address).await?;
     let time = Arc::new(Time(cluster.clock.clone()));
     let now = time.current_time().unwrap();
-    let session = Session::open(stream, token, time).await?;
+    let session = Session::open(stream, Trust::of_token(token), time).await?;
     session.login(token, key, name, now).await
 }
 
@@ -58,7 +58,7 @@ async fn shown(
     let config = match credential {
         Some(credential) => credential.client_config(time).unwrap(),
         None => {
-            let trust = enroll::Trust::Known {
+            let trust = Trust::Known {
                 root: cluster.founder_identity.public.root(),
                 cluster: cluster.id().0,
             };

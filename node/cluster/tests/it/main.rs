@@ -8,8 +8,10 @@
 )]
 
 mod admin;
+mod cloud;
 mod joining;
 mod links;
+mod machines;
 mod rest;
 mod serving;
 mod support;

@@ -6,20 +6,22 @@ use std::{
     time::Duration,
 };
 
+use crate::cloud::Cloud;
 use async_trait::async_trait;
 use cluster::{
     AdminPort, Certifier, Entropy, Formation, Identity, IdentityStore, KeySource, Keyring, Links,
     Newcomer, NodeCredential, NodeFacts, Roster, Serving, ServingService, Sponsor, SystemEntropy,
     door::incoming,
-    join::JoinError,
+    join::{JoinError, Right, ThisMachine},
+    meeting::Claim,
     serving::{Health, Own, challenge::Challenges},
     wire::Tcp,
 };
 use enroll::{PrivateKey, RootPin, Secret, Token};
 use proto::{cluster::v1 as wire, peer::v1::serving_server::ServingServer};
 use state::{
-    Actor, Batch, Change, ClusterId, Command, Done, Index, InvitationId, KeyPurpose, NodeId,
-    Outcome, Role, State, Term, Timestamp,
+    Actor, Batch, Change, ClusterId, Command, Done, FeatureLevel, Index, InvitationId, KeyPurpose,
+    NodeId, Outcome, Role, State, Term, Timestamp,
     ports::{Applied, Clock, Identities, Leadership, Propose, ProposeError},
     testing::ManualClock,
 };
@@ -171,6 +173,7 @@ pub(crate) struct Cluster {
     pub(crate) admin_key: PrivateKey,
     pub(crate) admin_address: String,
     pub(crate) leader: JoinHandle<()>,
+    pub(crate) cloud: Cloud,
 }
 
 /// A machine's listeners and directories, before it is anybody.
@@ -248,6 +251,7 @@ impl Node {
             published: published.subscribe(),
             health: health.subscribe(),
             version: "test".to_owned(),
+            level: FeatureLevel::NEWEST,
         };
         let serving = Arc::new(Serving::new(
             roster.clone(),
@@ -368,6 +372,7 @@ impl Cluster {
             admin_key,
             admin_address,
             leader,
+            cloud: Cloud::default(),
         };
         cluster.open_admin_port();
         cluster
@@ -381,6 +386,7 @@ impl Cluster {
             clock.clone(),
         );
         let sponsor = Sponsor::new(self.replica.clone(), self.replica.states(), clock);
+        let sponsor = sponsor.vouching(Some(Arc::new(self.cloud.clone())));
         let listener = self.founder.admins.lock().unwrap().take().unwrap();
         let connections = incoming(Box::new(listener), Arc::new(port.unwrap()), 64);
         let service = wire::enrollment_server::EnrollmentServer::new(sponsor);
@@ -417,14 +423,18 @@ impl Cluster {
         let Outcome::Done(Done::Invitation(InvitationId(invitation))) = applied.outcome else {
             panic!("{applied:?}");
         };
-        let root = self.founder_identity.public.root();
-        let root = enroll::Leaf::read(&root).unwrap();
         Token {
             cluster: self.id().0[..4].try_into().unwrap(),
-            root: RootPin::of_public_key(&root.public_key),
+            root: self.root_pin(),
             invitation,
             secret,
         }
+    }
+
+    fn root_pin(&self) -> RootPin {
+        let root = self.founder_identity.public.root();
+        let root = enroll::Leaf::read(&root).unwrap();
+        RootPin::of_public_key(&root.public_key)
     }
 
     pub(crate) async fn join_with(
@@ -441,11 +451,42 @@ impl Cluster {
         token: &Token,
         address: &str,
     ) -> Result<Identity, JoinError> {
+        self.join_by(machine, Right::Token(token), address).await
+    }
+
+    /// By what the cloud says of it.
+    pub(crate) async fn join_vouched(&self, machine: &Machine) -> Result<Identity, JoinError> {
+        self.join_proven(machine, &self.cloud).await
+    }
+
+    pub(crate) async fn join_proven(
+        &self,
+        machine: &Machine,
+        proves: &dyn ThisMachine,
+    ) -> Result<Identity, JoinError> {
+        let claim = Claim {
+            founder: "founder".to_owned(),
+            cluster: self.id(),
+            root: self.root_pin(),
+        };
+        let right = Right::Machine {
+            claim: &claim,
+            machine: proves,
+        };
+        self.join_by(machine, right, &self.admin_address).await
+    }
+
+    async fn join_by(
+        &self,
+        machine: &Machine,
+        right: Right<'_>,
+        address: &str,
+    ) -> Result<Identity, JoinError> {
         let newcomer = Newcomer {
             store: &machine.store,
             connect: &Tcp,
             clock: self.clock.clone(),
-            token,
+            right,
             address,
             facts: &machine.facts,
             version: "test",

@@ -63,7 +63,7 @@ run "the_machine" {
 
 run "what_a_voter_may" {
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter", "kms:Decrypt", "kms:Encrypt"])
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter", "kms:Decrypt", "kms:Encrypt", "ec2:DescribeInstances"])
     error_message = "These actions and no others."
   }
   assert {
@@ -79,8 +79,8 @@ run "what_a_voter_may" {
     error_message = "What is written once stays: a cluster is founded once."
   }
   assert {
-    condition     = !strcontains(aws_iam_role_policy.this.policy, "\"*\"")
-    error_message = "Nothing is allowed on everything."
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if strcontains(jsonencode(statement.Resource), "\"*\"")] == ["ec2:DescribeInstances"]
+    error_message = "Nothing is allowed on everything but to see machines, which EC2 bounds by nothing."
   }
 }
 
@@ -90,8 +90,12 @@ run "what_a_learner_may_not" {
   }
 
   assert {
-    condition     = !strcontains(aws_iam_role_policy.this.policy, "invitation") && !strcontains(aws_iam_role_policy.this.policy, "DeleteParameter")
-    error_message = "A learner neither founds nor invites, nor reads others' invitations."
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "invitation") && !strcontains(aws_iam_role_policy.this.policy, "DeleteParameter") && !strcontains(aws_iam_role_policy.this.policy, "ec2:")
+    error_message = "A learner neither founds nor invites, nor reads others' invitations, nor sees machines."
+  }
+  assert {
+    condition     = !strcontains(yamldecode(output.user_data).write_files[0].content, "join")
+    error_message = "A learner comes by invitation, once all voters are there."
   }
 }
 
