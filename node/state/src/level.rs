@@ -9,6 +9,7 @@
 //!
 //! A release that adds a command, a field that is written, or another way to apply
 //! makes the next level: [`FeatureLevel::NEWEST`] rises, [`Change::level`] says what needs it.
+//! `tests/frozen/logs` holds that what a log of a lower level came to stays as it is.
 
 use std::fmt;
 

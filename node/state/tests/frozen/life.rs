@@ -16,8 +16,8 @@ use crate::{
     records::{GENERATION, sealed, stages},
 };
 
-/// Only its records were frozen: it may live otherwise later on.
-pub(crate) fn lived() -> State {
+/// Its records and its log were frozen as they were once: it may live otherwise later on.
+pub(crate) fn lived() -> Life {
     let mut life = Life::founded(changes::found(Registration::None, None));
     let origin = "https://app.internal:8443".parse().unwrap();
     let revision = None;
@@ -33,12 +33,12 @@ pub(crate) fn lived() -> State {
     }
     life.failures();
     life.ownership();
-    life.state
+    life
 }
 
 /// The same of what came later: a cluster that goes back to a backup, whose keys are being
 /// replaced.
-pub(crate) fn restored() -> State {
+pub(crate) fn restored() -> Life {
     let mut found = changes::found(Registration::None, None);
     found.backup = Some(changes::backup_of());
     let mut life = Life::founded(found);
@@ -53,19 +53,21 @@ pub(crate) fn restored() -> State {
     life.upload();
     let of = Rotation::DataKey(KeyPurpose::Serving);
     life.change(None, Change::AskRotation { of });
-    life.state
+    life
 }
 
 /// The same of feature level 2.
-pub(crate) fn level_two() -> State {
+pub(crate) fn level_two() -> Life {
     let mut life = Life::founded(changes::found(Registration::None, None));
     life.machines();
-    life.state
+    life
 }
 
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) state: State,
+    /// What led to it.
+    pub(crate) log: Vec<Batch>,
     index: u64,
 }
 
@@ -92,7 +94,9 @@ impl Life {
             change,
         };
         let commands = vec![command];
-        let (outcomes, _) = self.state.apply(self.index.into(), &Batch { commands });
+        let batch = Batch { commands };
+        let (outcomes, _) = self.state.apply(self.index.into(), &batch);
+        self.log.push(batch);
         let done = outcomes[0].clone().into_result();
         done.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }

@@ -9,6 +9,7 @@
 
 mod changes;
 mod life;
+mod logs;
 mod outcomes;
 mod records;
 mod traffic;

@@ -72,9 +72,9 @@ pub(crate) fn stages() -> Vec<Stage> {
 
 #[test]
 fn records_are_read_as_they_were_written() {
-    read("records", &lived());
-    read("restored", &restored());
-    read("level-two", &level_two());
+    read("records", &lived().state);
+    read("restored", &restored().state);
+    read("level-two", &level_two().state);
 }
 
 fn read(name: &str, lived: &State) {
@@ -97,7 +97,7 @@ fn read(name: &str, lived: &State) {
 
 #[test]
 fn every_record_and_every_variant_within_has_a_sample() {
-    let bytes = frozen("records.bin", &joined(&lived()));
+    let bytes = frozen("records.bin", &joined(&lived().state));
     let records = split(&bytes);
     let unknown = Err(DecodeError::Unknown("record"));
     let known = |kind: &u8| State::default().load(&[*kind], &[]) != unknown;
@@ -251,9 +251,14 @@ fn keys_of_bodies_stay_where_they_are() {
     none_lost("keys.", ["keys.txt".into()]);
 }
 
-fn joined(state: &State) -> Vec<u8> {
+pub(crate) fn joined(state: &State) -> Vec<u8> {
+    join(state.records().flat_map(|(key, value)| [key, value]))
+}
+
+/// Each with its length before it.
+pub(crate) fn join(parts: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in state.records().flat_map(|(key, value)| [key, value]) {
+    for part in parts {
         let length = u16::try_from(part.len()).unwrap();
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(&part);
@@ -261,14 +266,19 @@ fn joined(state: &State) -> Vec<u8> {
     bytes
 }
 
-fn split(mut bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut part = || {
+fn split(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut parts = parts(bytes);
+    std::iter::from_fn(|| Some((parts.next()?, parts.next()?))).collect()
+}
+
+/// What was joined.
+pub(crate) fn parts(mut bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::from_fn(move || {
         let (length, rest) = bytes.split_first_chunk::<2>()?;
         let (part, rest) = rest.split_at(u16::from_be_bytes(*length).into());
         bytes = rest;
         Some(part.to_vec())
-    };
-    std::iter::from_fn(|| Some((part()?, part()?))).collect()
+    })
 }
 
 /// What was read, field by field; secrets show nothing, their bytes are compared.
