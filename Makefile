@@ -43,7 +43,7 @@ test: ## All that must hold before a merge; installs Pebble and moto if they are
 	scripts/install-test-tools.sh
 	scripts/install-aws-tools.sh
 	$(MAKE) format lint
-	$(CARGO) test $(TOGETHER) --exclude e2e
+	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --exclude e2e
 	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --test e2e -- --test-threads $(CLUSTERS)
 	$(PROGRAMS_BUILT) HOSTQUORUM_E2E_CA=pebble $(CARGO) test $(TOGETHER) --test e2e -- --test-threads $(CLUSTERS) $(OF_THE_CA)
 	$(PROGRAMS_BUILT) $(CARGO) test $(TOGETHER) --test peers echo
