@@ -25,7 +25,6 @@ pub(super) struct Signature(HeaderMap);
 impl Signature {
     /// Reads what was sent, by somebody who must have signed for STS in `region`.
     pub(super) fn read(sent: &AwsProof, region: &str) -> Result<Self, String> {
-        check(&sent.authorization, region)?;
         let mut headers = HeaderMap::new();
         for (name, value, max) in [
             (AUTHORIZATION, &sent.authorization, AUTHORIZATION_MAX),
@@ -38,6 +37,7 @@ impl Signature {
                 header.ok_or_else(|| format!("{name} is missing, too long or no header"))?;
             headers.insert(name, header);
         }
+        check(&sent.authorization, region)?;
         Ok(Self(headers))
     }
 

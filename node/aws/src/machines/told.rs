@@ -37,8 +37,8 @@ impl Caller {
     pub(super) fn machine_of(&self, own: &Self) -> Result<(&str, &str), String> {
         if (&self.partition, &self.account) != (&own.partition, &own.account) {
             return Err(format!(
-                "the machine is of the account {}, not of this cluster's, {}",
-                self.account, own.account
+                "the machine is of the account {}, which is not this cluster's",
+                self.account
             ));
         }
         let role = self.who.strip_prefix("assumed-role/");

@@ -102,6 +102,8 @@ impl Sponsor {
                  a token",
             ));
         };
+        // Its name goes into what is asked, and into what is told.
+        facts(request).check().map_err(invalid)?;
         let source = connection.peer_addr.ip();
         let now = self.clock.boottime();
         self.may_try(source, now)?;
@@ -318,12 +320,16 @@ fn connection<T>(request: &Request<T>) -> Result<AdminConnection, Status> {
         .ok_or_else(|| Status::unauthenticated("tokens are redeemed on the admin port only"))
 }
 
+fn facts(request: &wire::JoinRequest) -> NodeFacts {
+    NodeFacts {
+        name: request.node_name.clone(),
+        peer_address: request.peer_address.clone(),
+        admin_address: request.admin_address.clone(),
+    }
+}
+
 fn newcomer(request: wire::JoinRequest) -> Result<Newcomer, Status> {
-    let facts = NodeFacts {
-        name: request.node_name,
-        peer_address: request.peer_address,
-        admin_address: request.admin_address,
-    };
+    let facts = facts(&request);
     facts.check().map_err(invalid)?;
     if request.hpke_public_key.len() != hpke::PUBLIC_KEY_LENGTH {
         return Err(invalid(hpke::HpkeError::PublicKey));
