@@ -123,14 +123,19 @@ fn is_member(store: &IdentityStore) -> Result<bool> {
 }
 
 #[cfg(feature = "aws")]
+async fn account(aws: &Aws) -> Result<aws::Account> {
+    Ok(aws::Account::load(aws::environment(), aws.region.as_deref()).await?)
+}
+
+#[cfg(feature = "aws")]
 async fn in_parameters(aws: &Aws, name: &str) -> Result<Box<dyn Meeting>> {
-    let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
+    let account = account(aws).await?;
     Ok(Box::new(aws::Parameters::new(account, &aws.cluster, name)))
 }
 
 #[cfg(feature = "aws")]
 async fn this_machine(aws: &Aws, config: &Config) -> Result<Box<dyn ThisMachine>> {
-    let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
+    let account = account(aws).await?;
     let port = config.admin.listen.port();
     let machine = aws::Machine::new(account, &aws.cluster, &config.name, port);
     Ok(Box::new(machine))
@@ -138,8 +143,10 @@ async fn this_machine(aws: &Aws, config: &Config) -> Result<Box<dyn ThisMachine>
 
 #[cfg(feature = "aws")]
 async fn by_aws(aws: &Aws) -> Result<Arc<dyn Vouch>> {
-    let account = aws::Account::load(aws::environment(), aws.region.as_deref()).await?;
-    Ok(Arc::new(aws::Machines::new(account, &aws.cluster)))
+    Ok(Arc::new(aws::Machines::new(
+        account(aws).await?,
+        &aws.cluster,
+    )))
 }
 
 #[cfg(not(feature = "aws"))]

@@ -130,8 +130,9 @@ pub(crate) enum Step {
     Share(NodeId, KeyPurpose, u32),
     /// Make the next generation of a data key.
     Rotate(KeyPurpose, Vec<NodeId>),
-    /// Let what is of a higher level be written.
-    RaiseLevel(FeatureLevel),
+    /// Let what is of a higher level be written, which these know: whoever is admitted
+    /// meanwhile was not asked.
+    RaiseLevel(FeatureLevel, Vec<NodeId>),
 }
 
 impl Step {
@@ -159,7 +160,7 @@ impl Step {
                 format!("sharing the {purpose} key {generation} with node {node}")
             }
             Self::Rotate(purpose, _) => format!("rotating the {purpose} key"),
-            Self::RaiseLevel(level) => format!("raising the feature level to {level}"),
+            Self::RaiseLevel(level, _) => format!("raising the feature level to {level}"),
         }
     }
 }
@@ -279,7 +280,8 @@ fn dismissal(picture: &Picture<'_>) -> Option<Step> {
 /// Higher than it is, if all members know it.
 fn level(picture: &Picture<'_>) -> Option<Step> {
     let common = picture.common?;
-    (common > picture.state.level()).then_some(Step::RaiseLevel(common))
+    let members = picture.state.members().map(|member| member.id);
+    (common > picture.state.level()).then(|| Step::RaiseLevel(common, members.collect()))
 }
 
 /// What all members know, this program among them.

@@ -90,10 +90,7 @@ async fn take(reign: &Reign, step: Step) -> Result<(), MembershipError> {
             Some(member) => identities.share_data_key(member, purpose, generation)?,
             None => return Ok(()),
         },
-        Step::RaiseLevel(level) => Change::RaiseLevel {
-            level,
-            members: state.members().map(|member| member.id).collect(),
-        },
+        Step::RaiseLevel(level, members) => Change::RaiseLevel { level, members },
         Step::Rotate(purpose, holders) => identities.rotate_data_key(&state, purpose, &holders)?,
     };
     reign.commit(change).await?;
