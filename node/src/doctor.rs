@@ -6,6 +6,7 @@ mod bundle;
 mod cas;
 mod cluster;
 mod disk;
+mod key;
 mod listeners;
 mod system;
 
@@ -78,6 +79,7 @@ impl Finding {
 /// to see.
 pub async fn examine(config: &Config, file: Option<&Path>) -> (Vec<Finding>, Option<String>) {
     let mut found = disk::examine(&config.data_dir, config.raft.flush_limit);
+    found.push(key::examine(config).await);
     let node = cluster::Node::reach(&config.data_dir).await;
     let process = node.as_ref().and_then(|node| node.process);
     found.extend(system::examine(config.edge.connections, process).await);

@@ -1,7 +1,7 @@
 //! The node's own files, opened by its key provider, and the place where it finds others before
 //! it is anybody.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 #[cfg(feature = "aws")]
@@ -18,8 +18,7 @@ use crate::config::{Aws, Config, KeyProvider, KmsKey};
 
 /// How long a start waits for KMS while that does not answer. It is longer than systemd counts
 /// starts for, so a node is started again for as long as KMS is out.
-#[cfg(feature = "aws")]
-const KMS_PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+const KMS_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The node's own files. Those that the previous key provider still protects come under the
 /// present one.
@@ -29,7 +28,7 @@ pub(crate) async fn identity_store(
 ) -> Result<IdentityStore> {
     let source = match (&config.key, &config.previous_key) {
         (KeyProvider::Kms(key), previous) => {
-            opened_by_kms(config, key, previous.as_ref(), &*entropy).await?
+            opened_by_kms(config, key, previous.as_ref(), &*entropy, KMS_PATIENCE).await?
         }
         (key, _) => local(key)?,
     };
@@ -40,7 +39,9 @@ pub(crate) async fn identity_store(
     let store = IdentityStore::open_replacing(data_dir, &source, entropy.clone())?;
     if !store.opens()? {
         let before = match previous {
-            KeyProvider::Kms(key) => opened_by_kms(config, key, None, &*entropy).await?,
+            KeyProvider::Kms(key) => {
+                opened_by_kms(config, key, None, &*entropy, KMS_PATIENCE).await?
+            }
             key => local(key)?,
         };
         store.rewrap(&before)?;
@@ -55,6 +56,18 @@ pub(crate) async fn identity_store(
     }
     tracing::warn!("nothing needs [previous_key] any more: take it out of the configuration");
     Ok(store)
+}
+
+/// True if what configures the node's key opens what it has, which must be something: nothing is
+/// made or changed then. KMS is asked once.
+pub(crate) async fn opens(config: &Config, entropy: Arc<dyn Entropy>) -> Result<bool> {
+    let source = match &config.key {
+        KeyProvider::Kms(key) => {
+            opened_by_kms(config, key, None, &*entropy, Duration::ZERO).await?
+        }
+        key => local(key)?,
+    };
+    Ok(IdentityStore::open(&config.data_dir, &source, entropy)?.opens()?)
 }
 
 /// Of this machine.
@@ -176,16 +189,17 @@ async fn opened_by_kms(
     key: &KmsKey,
     previous: Option<&KeyProvider>,
     entropy: &dyn Entropy,
+    patience: Duration,
 ) -> Result<KeySource> {
     let (data, service) = (&config.data_dir, kms(config, key).await?);
     Ok(match previous {
-        None => wrapped_key::open(data, &service, entropy, KMS_PATIENCE).await?,
+        None => wrapped_key::open(data, &service, entropy, patience).await?,
         Some(KeyProvider::Kms(key)) => {
             let before = kms(config, key).await?;
             let before: Option<&dyn WrapKey> = Some(&before);
-            wrapped_key::open_replacing(data, &service, before, entropy, KMS_PATIENCE).await?
+            wrapped_key::open_replacing(data, &service, before, entropy, patience).await?
         }
-        Some(_) => wrapped_key::open_replacing(data, &service, None, entropy, KMS_PATIENCE).await?,
+        Some(_) => wrapped_key::open_replacing(data, &service, None, entropy, patience).await?,
     })
 }
 
@@ -207,6 +221,7 @@ async fn opened_by_kms(
     _: &KmsKey,
     _: Option<&KeyProvider>,
     _: &dyn Entropy,
+    _: Duration,
 ) -> Result<KeySource> {
     anyhow::bail!("a key of KMS is configured, {WITHOUT_AWS}, or use another key provider")
 }

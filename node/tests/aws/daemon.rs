@@ -86,20 +86,38 @@ impl Node {
 
     /// With these credentials: an id, a secret and, if they are a role's, a token.
     pub(crate) fn start_as(&self, endpoint: &str, credentials: &[&str]) -> Running {
+        let child = self
+            .program(&[], endpoint, credentials)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running(Some(child))
+    }
+
+    /// The doctor's line about the node's key.
+    pub(crate) fn key_looked_at(&self, endpoint: &str) -> String {
+        let (id, secret) = moto::ACCESS_KEY;
+        let output = self.program(&["doctor"], endpoint, &[id, secret]).output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
+        let mut lines = said.lines();
+        let line = lines.find(|line| line.split_whitespace().nth(1) == Some("key"));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+
+    fn program(&self, command: &[&str], endpoint: &str, credentials: &[&str]) -> Command {
         let names = [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SESSION_TOKEN",
         ];
-        let child = Command::new(env!("CARGO_BIN_EXE_hostquorumd"))
+        let mut program = Command::new(env!("CARGO_BIN_EXE_hostquorumd"));
+        program
+            .args(command)
             .arg("--config")
             .arg(self.root.path().join("node.toml"))
             .envs(names.into_iter().zip(credentials))
-            .env("AWS_ENDPOINT_URL", endpoint)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Running(Some(child))
+            .env("AWS_ENDPOINT_URL", endpoint);
+        program
     }
 
     /// Its admin port is another address of loopback, and the port of `other`'s: all machines of a

@@ -120,6 +120,14 @@ async fn one_node_founds_and_the_other_is_let_in() {
     b.says(" 200 ").await;
     running_b.stop();
     running_a.stop();
+
+    // Whether they would start once more.
+    let looked_at = b.key_looked_at(moto::url());
+    assert!(looked_at.starts_with("good"), "{looked_at}");
+    let closed = "http://127.0.0.1:1";
+    let looked_at = b.key_looked_at(closed);
+    assert!(looked_at.starts_with("BAD"), "{looked_at}");
+    assert!(looked_at.contains("kms:Decrypt"), "{looked_at}");
 }
 
 #[tokio::test]

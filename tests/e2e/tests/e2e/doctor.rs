@@ -37,7 +37,7 @@ async fn a_machine_is_looked_at_beside_its_node_and_without() {
     cluster.onboard("shop.customer.example").await;
     let bundle = cluster.dir().join("bundle.txt");
     let (said, _) = examined(&cluster, 0, &["--bundle", bundle.to_str().unwrap()]).await;
-    for what in ["disk", "ports", "cluster", "roads", "cas", "limits"] {
+    for what in ["disk", "key", "ports", "cluster", "roads", "cas", "limits"] {
         let lines = of(&said, what);
         assert!(!lines.is_empty(), "{what}: {said}");
         assert!(
@@ -74,6 +74,14 @@ async fn a_machine_is_looked_at_beside_its_node_and_without() {
         (bad && silent && closed).then_some(())
     })
     .await;
+    // Another key lies where the node's was: its next start would fail.
+    let key = cluster.nodes[2].files.key();
+    let kept = std::fs::read(&key).unwrap();
+    let other = std::fs::read(cluster.nodes[1].files.key()).unwrap();
+    std::fs::write(&key, other).unwrap();
+    let (said, bad) = examined(&cluster, 2, &[]).await;
+    assert!(bad && of(&said, "key")[0].starts_with("BAD"), "{said}");
+    std::fs::write(&key, kept).unwrap();
     // On its own machine no node answers, and its ports are free.
     let (said, _) = examined(&cluster, 2, &[]).await;
     assert!(said.contains("no node answers"), "{said}");
