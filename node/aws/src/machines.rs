@@ -174,7 +174,13 @@ impl Vouch for Machines {
 
 async fn instances(account: &Account, call: &Call) -> Result<Vec<Instance>, MachineError> {
     let answer = EC2.ask(account, call, Signer::Account).await;
-    let answer = answer.map_err(|failure| failed("ec2:DescribeInstances", failure))?;
+    let answer = answer.map_err(|failure| match failure {
+        // A machine that was made a moment ago is not known everywhere.
+        Failure::Answered { code, words } if code == "InvalidInstanceID.NotFound" => {
+            MachineError::Unavailable(format!("EC2 does not know the machine yet: {words}"))
+        }
+        failure => failed("ec2:DescribeInstances", failure),
+    })?;
     Instance::read_all(&answer)
         .ok_or_else(|| MachineError::Unavailable("EC2 told of no instances".to_owned()))
 }

@@ -80,15 +80,7 @@ fn post(service: &str, region: &str, headers: &str, body: &str) -> String {
 ///
 /// # Panics
 /// If it refuses.
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot prepare what it needs has failed"
-)]
 pub fn machine(region: &str, address: &str, [cluster, node, role]: [&str; 3]) -> [String; 4] {
-    let text = |xml: &str, name: &str| {
-        let (_, after) = xml.split_once(&format!("<{name}>")).unwrap();
-        after.split_once('<').unwrap().0.to_owned()
-    };
     let run = format!(
         "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&MinCount=1&MaxCount=1\
          &PrivateIpAddress={address}&TagSpecification.1.ResourceType=instance\
@@ -96,14 +88,31 @@ pub fn machine(region: &str, address: &str, [cluster, node, role]: [&str; 3]) ->
          &TagSpecification.1.Tag.2.Key=hostquorum%3Anode&TagSpecification.1.Tag.2.Value={node}"
     );
     let id = text(&query("ec2", region, &run), "instanceId");
+    let [key, secret, token] = credentials(region, role, &id);
+    [id, key, secret, token]
+}
+
+/// What `role` gives to a session of that name: an id, a secret and a token.
+///
+/// # Panics
+/// If it refuses.
+pub fn credentials(region: &str, role: &str, session: &str) -> [String; 3] {
     let assume = format!(
-        "Action=AssumeRole&Version=2011-06-15&RoleSessionName={id}\
+        "Action=AssumeRole&Version=2011-06-15&RoleSessionName={session}\
          &RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F{role}"
     );
     let given = query("sts", region, &assume);
-    let given = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| text(&given, name));
-    let [key, secret, token] = given;
-    [id, key, secret, token]
+    ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| text(&given, name))
+}
+
+/// What stands in the first element of that name.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare what it needs has failed"
+)]
+fn text(xml: &str, name: &str) -> String {
+    let (_, after) = xml.split_once(&format!("<{name}>")).unwrap();
+    after.split_once('<').unwrap().0.to_owned()
 }
 
 #[expect(

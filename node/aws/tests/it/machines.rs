@@ -14,12 +14,17 @@ const DIGEST: [u8; 32] = [0xab; 32];
 /// A machine and the account as it has it.
 async fn machine(cluster: &str, node: &str, role: &str, address: &str) -> (String, Machine) {
     let [id, key, secret, token] = moto::machine(REGION, address, [cluster, node, role]);
+    let machine = with([key, secret, token], cluster, node).await;
+    (id, machine)
+}
+
+async fn with([key, secret, token]: [String; 3], cluster: &str, node: &str) -> Machine {
     let given = Credentials::new(key, secret, Some(token), None, "tests");
     let kit = aws::environment()
         .credentials_provider(given)
         .endpoint_url(moto::url());
     let account = Account::load(kit, Some(REGION)).await.unwrap();
-    (id, Machine::new(account, cluster, node, 7444))
+    Machine::new(account, cluster, node, 7444)
 }
 
 async fn member(cluster: &str) -> Machines {
@@ -63,6 +68,19 @@ async fn a_machine_whose_tags_are_anothers_is_not_vouched_for() {
     let told = told.vouch(asking(&proof, "b", "10.1.0.2")).await;
     assert!(
         matches!(&told, Err(MachineError::Refused(why)) if why.contains("hostquorum:node")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_machine_that_ec2_does_not_know_yet_is_asked_about_again() {
+    let given = moto::credentials(REGION, "young-b", "i-0123456789abcdef0");
+    let young = with(given, "young", "b").await;
+    let proof = young.prove(&DIGEST).await.unwrap();
+    let told = member("young").await;
+    let told = told.vouch(asking(&proof, "b", "10.1.0.2")).await;
+    assert!(
+        matches!(&told, Err(MachineError::Unavailable(why)) if why.contains("not know")),
         "{told:?}"
     );
 }
