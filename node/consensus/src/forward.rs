@@ -196,14 +196,17 @@ impl Shared {
     }
 
     /// Confirms with a quorum that this node leads; the index that a read must have
-    /// applied.
+    /// applied. Not before what the log had when this run began: openraft lets a leader that
+    /// starts anew lead on in its term, for which it names the first entry of that term and what
+    /// it knows to be committed. Of the entries behind that some may have been acknowledged
+    /// before, and it will only learn so.
     pub(crate) async fn read_index_here(&self, deadline: Instant) -> Result<Index, ProposeError> {
         let confirmed = tokio::select! {
             confirmed = timeout_at(deadline, self.raft.get_read_log_id()) => confirmed,
             halt = self.fence.tripped() => return Err(ProposeError::Stopped(halt.to_string())),
         };
         match confirmed {
-            Ok(Ok((read, _))) => Ok(Index(read.map_or(0, |read| read.index))),
+            Ok(Ok((read, _))) => Ok(Index(read.map_or(0, |read| read.index)).max(self.found)),
             Ok(Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)))) => {
                 Err(ProposeError::NotLeader(forward.leader_id.map(NodeId)))
             }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{LogIdOptionExt, RaftNetworkFactory};
-use state::NodeId;
 use state::ports::Clock;
+use state::{Index, NodeId};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) heard: Heard,
     pub(crate) raft: Raft,
     pub(crate) log: Log,
+    /// The last entry that its log had when the run began.
+    pub(crate) found: Index,
     pub(crate) outward: Arc<Outward>,
     pub(crate) snapshots: Snapshots,
     pub(crate) blocks: bool,
@@ -202,6 +204,8 @@ impl Run {
         let hostnames = stored.state().hostname_count();
         tracing::info!(hostnames, took = ?since.elapsed(), "the state is read");
         log.finish_purge();
+        let (purged, last) = log.ends();
+        let found = Index(last.max(purged).index().unwrap_or_default());
         let machine = Machine::new(machine_parts, generation, stored, published);
 
         let links = Arc::new(Links::new(identity, dial, fence.clone()));
@@ -226,6 +230,7 @@ impl Run {
             heard: Heard::default(),
             raft,
             log,
+            found,
             outward,
             snapshots,
             blocks,
