@@ -1,11 +1,12 @@
 //! Who we are to each other: the identity of each node and the cluster's own CA,
-//! entering by token, links between members, the operators' port, data keys, and
+//! entering by token or by what a cloud says of a machine, links between members, the operators' port, data keys, and
 //! the serving set.
 //!
 //! How the parts meet, in the order in which a node needs them:
 //! - [`startup`] decides, from the disk and the arguments, whether to wait for
-//!   `init` ([`founding`]), to enter by token ([`join`]) or to resume; at a [`meeting`]
-//!   nodes that know nobody yet claim the founding and find their tokens;
+//!   `init` ([`founding`]), to enter ([`join`]) or to resume; at a [`meeting`] nodes that
+//!   know nobody yet claim the founding, find their tokens, and learn which cluster a machine
+//!   that its cloud vouches for may enter;
 //! - [`identity`] keeps one file, wrapped by a key from a [`key_source`] outside the
 //!   data directory, or by one that a service opens ([`wrapped_key`]); [`upkeep`] keeps it
 //!   as the state has it;

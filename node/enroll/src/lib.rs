@@ -1,6 +1,6 @@
 //! What a machine or a person needs to enter a cluster, on the outside of it:
 //! the token as text, the pin of the cluster's root, the proof that a token is
-//! held, a key with its request, and the connection over which an operator speaks
+//! held, what a cloud's word for a machine is bound to, a key with its request, and the connection over which an operator speaks
 //! afterwards.
 //!
 //! It is a crate of its own because both the daemon (as a newcomer) and the
